@@ -1,0 +1,66 @@
+# `make demo` and `make test` need Python 3.11 or newer and nothing else: whatever runs
+# here runs in .venv, which the first target that needs it makes.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PEERS := .venv-bench
+PIP := -m pip install -qq --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench clean
+
+help:
+	@echo "make demo     train on real digits, and see what the compiler did"
+	@echo "make test     run the tests"
+	@echo "make lint     ruff and mypy"
+	@echo "make format   let ruff put the code in order"
+	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads)"
+	@echo "make clean    remove the environments and whatever was built"
+
+demo: $(VENV)/installed
+	@$(BIN)/symgraph demo
+
+test: $(VENV)/installed
+	@$(BIN)/python -m pytest --quiet $(ARGS)
+
+lint: $(VENV)/installed-dev
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+format: $(VENV)/installed-dev
+	@$(BIN)/ruff check --fix --exit-zero
+	@$(BIN)/ruff format
+
+bench: $(VENV)/installed $(PEERS)/installed
+	@$(BIN)/python bench/import_time.py --peers $(PEERS)/bin/python
+	@$(BIN)/python bench/compile_time.py --peers $(PEERS)/bin/python
+	@$(BIN)/python bench/run_time.py --peers $(PEERS)/bin/python
+
+clean:
+	@rm -rf $(VENV) $(PEERS) build dist *.egg-info demo-output
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# The stamps: each is as new as the pyproject.toml that it was installed from.
+$(VENV)/installed: pyproject.toml | $(BIN)/pip
+	@echo "Installing symgraph into $(VENV) ..."
+	@$(BIN)/python $(PIP) --editable '.[test]'
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml | $(VENV)/installed
+	@echo "Installing the developers' tools into $(VENV) ..."
+	@$(BIN)/python $(PIP) --editable '.[test,dev]'
+	@touch $@
+
+$(PEERS)/installed: pyproject.toml | $(PEERS)/bin/pip
+	@echo "Installing the peers into $(PEERS) ..."
+	@$(PEERS)/bin/python $(PIP) --editable '.[bench]'
+	@touch $@
+
+# An environment without pip is one that was interrupted: made anew.
+%/bin/pip:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "symgraph needs Python 3.11 or newer: make PYTHON=/path/to/it" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear $*

@@ -1,0 +1,196 @@
+"""A training step of a 784-512-512-10 network: cross-entropy, SGD, batch 128, float32.
+
+Each library writes the step as its users would: the loss from the logits by its own
+log-softmax, gradients by its own differentiation, parameters updated in its own way.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import Arrays, Job
+
+TITLE = "MLP step 784-512-512-10, batch 128, float32"
+RTOL, ATOL = 1e-4, 1e-6
+SIZES = (784, 512, 512, 10)
+BATCH = 128
+RATE = 0.05
+
+Array = NDArray[Any]
+
+
+@cache
+def inputs() -> tuple[NDArray[np.float32], NDArray[np.int64], list[Array]]:
+    """A batch that looks like pixels, labels for it, and parameters to begin with.
+
+    These are W1, b1, W2, b2, W3, b3: He-scaled weights (inputs x outputs), zero biases.
+    """
+    random = np.random.default_rng(0)
+    x = random.random((BATCH, SIZES[0]), dtype=np.float32)
+    labels = random.integers(0, SIZES[-1], BATCH)
+    values: list[Array] = []
+    for rows, columns in pairwise(SIZES):
+        weights = random.standard_normal((rows, columns)) * np.sqrt(2.0 / rows)
+        values += [weights.astype(np.float32), np.zeros(columns, np.float32)]
+    return x, labels, values
+
+
+def numpy_step(values: list[Array], x: Array, labels: Array) -> Array:
+    """Update `values` in place by hand-written backpropagation; return the loss."""
+    layers = [x]
+    for weights, bias in zip(values[0:-2:2], values[1:-2:2], strict=True):
+        layers.append(np.maximum(layers[-1] @ weights + bias, 0))
+    logits = layers[-1] @ values[-2] + values[-1]
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    rows = np.arange(len(labels))
+    loss: Array = -logp[rows, labels].mean()
+
+    delta = np.exp(logp)
+    delta[rows, labels] -= 1
+    delta /= len(labels)
+    for k in range(len(values) - 2, -1, -2):
+        layer = layers[k // 2]
+        weights_gradient, bias_gradient = layer.T @ delta, delta.sum(axis=0)
+        if k:
+            delta = (delta @ values[k].T) * (layer > 0)
+        values[k] -= RATE * weights_gradient
+        values[k + 1] -= RATE * bias_gradient
+    return loss
+
+
+def reference() -> Arrays:
+    """The loss of one step and the parameters after it, in float64."""
+    x, labels, values = inputs()
+    values = [value.astype(np.float64) for value in values]
+    return [numpy_step(values, x.astype(np.float64), labels), *values]
+
+
+def numpy_job() -> Job:
+    x, labels, begin = inputs()
+    values = [value.copy() for value in begin]
+    loss: list[Array] = []
+
+    def step() -> None:
+        loss[:] = [numpy_step(values, x, labels)]
+
+    return Job(step, lambda: [*loss, *values])
+
+
+def symgraph_job() -> Job:
+    import symgraph as sg
+
+    x, labels = sg.fmatrix("x"), sg.lvector("labels")
+    *batch, begin = inputs()
+    shared = [sg.shared(value) for value in begin]
+    layer = x
+    for weights, bias in zip(shared[0:-2:2], shared[1:-2:2], strict=True):
+        layer = sg.maximum(layer @ weights + bias, 0)
+    logits = layer @ shared[-2] + shared[-1]
+    logp = sg.special.log_softmax(logits, axis=1)
+    loss = -sg.mean(logp[sg.arange(labels.shape[0]), labels])
+    gradients = sg.grad(loss, shared)
+    updates = [(p, p - RATE * g) for p, g in zip(shared, gradients, strict=True)]
+    compiled = sg.function([x, labels], loss, updates=updates)
+    held: list[Any] = []
+
+    def step() -> None:
+        held[:] = [compiled(*batch)]
+
+    return Job(step, lambda: [*held, *(p.get_value() for p in shared)])
+
+
+def jax_job() -> Job:
+    import jax
+    import jax.numpy as jnp
+
+    def cost(values: Any, x: Any, labels: Any) -> Any:
+        layer = x
+        for weights, bias in zip(values[0:-2:2], values[1:-2:2], strict=True):
+            layer = jnp.maximum(layer @ weights + bias, 0)
+        logp = jax.nn.log_softmax(layer @ values[-2] + values[-1], axis=1)
+        return -logp[jnp.arange(labels.shape[0]), labels].mean()
+
+    def update(values: Any, x: Any, labels: Any) -> Any:
+        loss, gradients = jax.value_and_grad(cost)(values, x, labels)
+        moved = [p - RATE * g for p, g in zip(values, gradients, strict=True)]
+        return loss, moved
+
+    compiled = jax.jit(update, donate_argnums=0)
+    *batch, begin = (jax.tree.map(jnp.asarray, value) for value in inputs())
+    held: list[Any] = [None, begin]
+
+    def step() -> None:
+        held[:] = jax.block_until_ready(compiled(held[1], *batch))
+
+    return Job(step, lambda: [np.asarray(value) for value in jax.tree.leaves(held)])
+
+
+def torch_job(compiled: bool = False) -> Job:
+    import torch
+
+    *batch, begin = inputs()
+    x, labels = (torch.from_numpy(value) for value in batch)
+    values = [torch.from_numpy(value.copy()).requires_grad_() for value in begin]
+
+    def cost(x: Any, labels: Any) -> Any:
+        layer = x
+        for weights, bias in zip(values[0:-2:2], values[1:-2:2], strict=True):
+            layer = torch.relu(torch.addmm(bias, layer, weights))
+        logits = torch.addmm(values[-1], layer, values[-2])
+        return torch.nn.functional.cross_entropy(logits, labels)
+
+    function = torch.compile(cost) if compiled else cost
+    held: list[Any] = []
+
+    def step() -> None:
+        loss = function(x, labels)
+        gradients = torch.autograd.grad(loss, values)
+        with torch.no_grad():
+            for value, gradient in zip(values, gradients, strict=True):
+                value.sub_(gradient, alpha=RATE)
+        held[:] = [loss.detach()]
+
+    return Job(step, lambda: [v.detach().numpy() for v in (*held, *values)])
+
+
+def pytensor_job() -> Job:
+    import pytensor
+    import pytensor.tensor as pt
+
+    x, labels = pt.fmatrix("x"), pt.lvector("labels")
+    *batch, begin = inputs()
+    shared = [pytensor.shared(value) for value in begin]
+    layer = x
+    for weights, bias in zip(shared[0:-2:2], shared[1:-2:2], strict=True):
+        layer = pt.maximum(layer @ weights + bias, 0)
+    logits = layer @ shared[-2] + shared[-1]
+    logp = pt.special.log_softmax(logits, axis=1)
+    loss = -logp[pt.arange(labels.shape[0]), labels].mean()
+    gradients = pytensor.grad(loss, shared)
+    rate = np.float32(RATE)
+    updates = [(p, p - rate * g) for p, g in zip(shared, gradients, strict=True)]
+    compiled = pytensor.function([x, labels], loss, updates=updates, mode="NUMBA")
+    held: list[Any] = []
+
+    def step() -> None:
+        held[:] = [compiled(*batch)]
+
+    return Job(
+        step, lambda: [np.asarray(v) for v in (*held, *(p.get_value() for p in shared))]
+    )
+
+
+BUILDERS = {
+    "symgraph": symgraph_job,
+    "numpy": numpy_job,
+    "jax": jax_job,
+    "torch": torch_job,
+    "torch.compile": lambda: torch_job(compiled=True),
+    "pytensor": pytensor_job,
+}

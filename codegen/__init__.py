@@ -1,0 +1,21 @@
+"""An independent kernel compiler: loop IR in, callables out.
+
+It knows nothing of expressions, graphs or gradients and never imports the package
+around it.  In reading order:
+
+- `ir`         the loop IR on one page: kernels, statements, scalar primitives
+- `program`    kernels and library calls in order, and the arrays they share
+- `text`       the text form of both, which parses back; `cursor` reads its tokens
+- `check`      scopes and dtypes; with `access`, bounds and races
+- `interpret`  the slow, obvious oracle for every target
+- `expand`     exp, log, tanh, ... as expansions into primitives
+- `cpu`        native code through llvmlite and numba's JIT
+
+Import the module that is needed; this one imports nothing, so that it costs nothing.
+"""
+
+if __name__ == "codegen":
+    raise ImportError(
+        "this package is imported as 'symgraph.codegen'; the name 'codegen' was found "
+        "because the source tree is on sys.path: use 'import symgraph.codegen'"
+    )

@@ -1,0 +1,482 @@
+"""What a well-formed kernel and program is: scopes, dtypes, bounds and races.
+
+Run it on whatever was built by hand, parsed, or rewritten: the targets assume what is
+checked here.  Bounds and shapes are compared where both sides are known; what depends
+on run-time sizes passes.  A store that *may* race is rejected.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import NoReturn, TypeGuard
+
+import numpy as np
+
+from .access import Access, find_race, out_of_bounds
+from .cursor import NAME
+from .errors import CompileError
+from .ir import (
+    DTYPES,
+    FLOATS,
+    SIGNED,
+    UNSIGNED,
+    Atom,
+    Buffer,
+    Carry,
+    Check,
+    Combine,
+    Const,
+    Extent,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Statement,
+    Store,
+)
+from .program import Array, Gemm, Launch, Program, ReadScalar
+from .text import Item, print_item
+
+_INTEGERS = (*SIGNED, *UNSIGNED)
+_NUMBERS = (*_INTEGERS, *FLOATS)
+_BITS = ("bool", *_INTEGERS)
+
+#: The typing rule of each primitive: a signature, and the dtypes that T may be.  B is
+#: bool, U any dtype, and W a number of T's width.
+_SIGNATURES = (
+    ("add mul min max", "TT->T", DTYPES),
+    ("sub floordiv rem", "TT->T", _NUMBERS),
+    ("div copysign", "TT->T", FLOATS),
+    ("fma", "TTT->T", FLOATS),
+    ("neg abs", "T->T", _NUMBERS),
+    ("sqrt rint floor ceil trunc", "T->T", FLOATS),
+    ("eq ne lt le gt ge", "TT->B", DTYPES),
+    ("and or xor", "TT->T", _BITS),
+    ("not", "T->T", _BITS),
+    ("shl shr", "TT->T", _INTEGERS),
+    ("select", "BTT->T", DTYPES),
+    ("cast", "T->U", DTYPES),
+    ("bitcast", "T->W", _NUMBERS),
+    ("exp log log1p expm1 tanh sigmoid sin cos", "T->T", FLOATS),
+    ("pow", "TT->T", FLOATS),
+)
+TYPING: dict[str, tuple[str, tuple[str, ...]]] = {
+    op: (signature, domain)
+    for ops, signature, domain in _SIGNATURES
+    for op in ops.split()
+}
+
+#: The primitive that each combiner applies.
+COMBINERS: dict[Combine, str] = {
+    "sum": "add", "prod": "mul", "min": "min", "max": "max", "and": "and", "or": "or",
+}  # fmt: skip
+
+
+class CheckError(CompileError):
+    """An ill-formed kernel or program: its `name`, the `item` at fault, and a `reason`.
+
+    `item` is None where no single statement is at fault.
+    """
+
+    def __init__(self, name: str, item: Item | Launch | None, reason: str) -> None:
+        where = ""
+        if isinstance(item, Launch):
+            where = f", in the launch of {item.kernel.name}"
+        elif item is not None:
+            where = f", in `{print_item(item)}`"
+        super().__init__(f"{name}: {reason}{where}")
+        self.name, self.item, self.reason = name, item, reason
+
+
+def check_kernel(kernel: Kernel) -> None:
+    """Raise `CheckError` for the first thing in `kernel` that is ill-formed."""
+    checker = _KernelChecker(kernel)
+    checker.signature()
+    checker.block(kernel.body)
+    if race := find_race(kernel):
+        raise CheckError(kernel.name, *race)
+
+
+def type_mismatch(op: str, args: tuple[str, ...], result: str) -> str:
+    """Why ``op(*args)`` may not give `result` (all dtypes); empty if it may."""
+    if op not in TYPING:
+        return f"unknown primitive {op!r}"
+    signature, domain = TYPING[op]
+    wanted, _, gives = signature.partition("->")
+    if len(args) != len(wanted):
+        return f"{op} takes {len(wanted)} arguments, given {len(args)}"
+    operand = args[-1]
+    expected = tuple("bool" if letter == "B" else operand for letter in wanted)
+    if operand not in domain or args != expected:
+        return f"{op} is {signature} for T in {', '.join(domain)}; given {args}"
+    fits = {
+        "T": result == operand,
+        "B": result == "bool",
+        "U": result in DTYPES,
+        "W": result in _NUMBERS
+        and np.dtype(result).itemsize == np.dtype(operand).itemsize,
+    }
+    return "" if fits[gives] else f"{op} of {operand} does not give {result}"
+
+
+def _literal_fault(literal: Const) -> str:
+    """Why `literal` is not a value of its dtype; empty if it is."""
+    value, dtype = literal.value, literal.dtype
+    if dtype not in DTYPES:
+        return f"unknown dtype {dtype!r}"
+    kind = bool if dtype == "bool" else float if dtype in FLOATS else int
+    if type(value) is not kind:
+        return f"a {dtype} literal holds a Python {kind.__name__}, not {value!r}"
+    if kind is int:
+        limits = np.iinfo(dtype)
+        return "" if limits.min <= value <= limits.max else f"{value} is no {dtype}"
+    with np.errstate(over="ignore"):
+        exact = np.dtype(dtype).type(value).item()
+    is_exact = exact == value or math.isnan(value)
+    return "" if is_exact else f"{value!r} is not rounded to {dtype}"
+
+
+# Scopes and types
+
+
+@dataclass(slots=True)
+class _KernelChecker:
+    """One walk over a kernel, with what is in scope at the statement at hand."""
+
+    kernel: Kernel
+    buffers: dict[str, Buffer] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)  # in scope: values and indices
+    taken: set[str] = field(default_factory=set)  # names that may not come again
+    axes: set[str] = field(default_factory=set)  # sibling loops may share an axis
+    loops: list[Loop] = field(default_factory=list)
+    stored: set[str] = field(default_factory=set)
+
+    def fail(self, reason: str, item: Statement | None = None) -> NoReturn:
+        raise CheckError(self.kernel.name, item, reason)
+
+    def signature(self) -> None:
+        """Sizes, buffers and the axis of `split`."""
+        for size in self.kernel.sizes:
+            self.define(size, "int64")
+        for buffer in (*self.kernel.buffers, *self.kernel.scratch):
+            self.claim(buffer.name)
+            self.buffers[buffer.name] = buffer
+            if buffer.dtype not in DTYPES or buffer.mode not in ("in", "out", "inout"):
+                self.fail(f"buffer {buffer.name} is {buffer.mode} {buffer.dtype}")
+            for extent in buffer.shape:
+                self.extent(extent, f"the shape of {buffer.name}")
+        self.stored.update(b.name for b in self.kernel.buffers if b.mode != "out")
+        for buffer in self.kernel.scratch:
+            if buffer.mode == "in":
+                self.fail(f"scratch buffer {buffer.name} holds nothing to read")
+        split = self.kernel.split
+        outermost = [s for s in self.kernel.body if isinstance(s, Loop)]
+        if split is not None and [s.axis for s in outermost].count(split) != 1:
+            self.fail(f"split names {split!r}, which is not the axis of one outer loop")
+
+    def claim(self, name: str, item: Statement | None = None) -> None:
+        if not NAME.fullmatch(name):
+            self.fail(f"{name!r} is not a name", item)
+        if name in self.taken or name in self.axes:
+            self.fail(f"the name {name!r} is taken", item)
+        self.taken.add(name)
+
+    def define(self, name: str, dtype: str, item: Statement | None = None) -> None:
+        self.claim(name, item)
+        self.dtypes[name] = dtype
+
+    def extent(self, extent: Extent, what: str, item: Statement | None = None) -> None:
+        if isinstance(extent, int) and extent < 0:
+            self.fail(f"{what} has the negative extent {extent}", item)
+        if isinstance(extent, str) and extent not in self.kernel.sizes:
+            self.fail(f"{what} has the extent {extent!r}, which is not a size", item)
+
+    def dtype_of(self, atom: Atom, item: Statement) -> str:
+        """The dtype of a value in scope or of a sound literal."""
+        if isinstance(atom, Const):
+            if fault := _literal_fault(atom):
+                self.fail(fault, item)
+            return atom.dtype
+        if atom not in self.dtypes:
+            known = "is out of scope here" if atom in self.taken else "is not defined"
+            self.fail(f"{atom!r} {known}", item)
+        return self.dtypes[atom]
+
+    def boolean(self, name: str, item: Statement) -> None:
+        if self.dtype_of(name, item) != "bool":
+            self.fail(f"{name!r} is {self.dtypes[name]}, not bool", item)
+
+    def block(self, statements: tuple[Statement, ...]) -> None:
+        for statement in statements:
+            match statement:
+                case Let(name, op, args, dtype):
+                    given = tuple(self.dtype_of(arg, statement) for arg in args)
+                    if fault := type_mismatch(op, given, dtype):
+                        self.fail(fault, statement)
+                    self.define(name, dtype, statement)
+                case Load():
+                    self.load(statement)
+                case Store():
+                    self.store(statement)
+                case Check(ok, code):
+                    self.boolean(ok, statement)
+                    if code <= 0:
+                        self.fail(f"the error code {code} is not positive", statement)
+                case Loop():
+                    self.loop(statement)
+
+    def load(self, load: Load) -> None:
+        buffer = self.access(load)
+        if load.dtype != buffer.dtype:
+            self.fail(f"{buffer.name} is {buffer.dtype}, loaded as {load.dtype}", load)
+        if load.guard is not None:
+            self.boolean(load.guard, load)
+        if buffer.name not in self.stored:
+            self.fail(f"{buffer.name} is read before anything is stored to it", load)
+        self.define(load.name, load.dtype, load)
+
+    def store(self, store: Store) -> None:
+        buffer = self.access(store)
+        dtype = self.dtype_of(store.value, store)
+        if dtype != buffer.dtype:
+            self.fail(f"{buffer.name} is {buffer.dtype}, the value {dtype}", store)
+        if buffer.mode == "in":
+            self.fail(f"{buffer.name} is an 'in' buffer", store)
+        if store.accumulate and buffer.name not in self.stored:
+            self.fail(f"nothing is stored to {buffer.name} before this '+='", store)
+        self.stored.add(buffer.name)
+
+    def access(self, access: Access) -> Buffer:
+        """The buffer of a load or store, whose index is checked."""
+        buffer = self.buffers.get(access.buffer)
+        if buffer is None:
+            self.fail(f"unknown buffer {access.buffer!r}", access)
+        if len(access.index) != len(buffer.shape):
+            rank = len(buffer.shape)
+            self.fail(f"{buffer.name} has rank {rank}, not {len(access.index)}", access)
+        for affine in access.index:
+            for name, _ in affine.terms:
+                if self.dtype_of(name, access) != "int64":
+                    self.fail(f"the index {name!r} is not int64", access)
+        if not (isinstance(access, Load) and access.guard):
+            for affine, extent in zip(access.index, buffer.shape, strict=True):
+                if fault := out_of_bounds(affine, extent, self.loops):
+                    self.fail(fault, access)
+        return buffer
+
+    def loop(self, loop: Loop) -> None:
+        is_split = not self.loops and loop.axis == self.kernel.split
+        if loop.kind not in ("parallel", "serial", "vector"):
+            self.fail(f"unknown kind of loop {loop.kind!r}", loop)
+        if loop.kind == "parallel" and self.loops:
+            self.fail("a parallel loop stands outermost", loop)
+        if loop.carries and (loop.kind == "parallel" or is_split):
+            self.fail("a parallel or split loop cannot carry", loop)
+        self.extent(loop.extent, "the loop", loop)
+        if loop.axis not in self.axes or loop.axis in self.dtypes:
+            self.claim(loop.axis, loop)
+        self.taken.discard(loop.axis)
+        self.axes.add(loop.axis)
+        outside = len(self.dtypes)
+        self.dtypes[loop.axis] = "int64"
+        self.loops.append(loop)
+        self.block(loop.body)
+        for carry in loop.carries:
+            self.carried(carry, loop)
+        self.loops.pop()
+        for name in list(self.dtypes)[outside:]:
+            del self.dtypes[name]
+        for carry in loop.carries:
+            self.define(carry.name, carry.dtype, loop)
+
+    def carried(self, carry: Carry, loop: Loop) -> None:
+        """A carry's value, in the scope of the loop's body."""
+        if carry.combine not in COMBINERS:
+            self.fail(f"unknown combiner {carry.combine!r}", loop)
+        op, dtype = COMBINERS[carry.combine], self.dtype_of(carry.value, loop)
+        if fault := type_mismatch(op, (dtype, dtype), carry.dtype):
+            self.fail(fault, loop)
+
+
+# Programs
+
+
+def check_program(program: Program) -> None:
+    """Raise `CheckError` for the first thing in `program` that is ill-formed."""
+    kernels = {id(s.kernel): s.kernel for s in program.steps if isinstance(s, Launch)}
+    for kernel in kernels.values():
+        check_kernel(kernel)
+    checker = _ProgramChecker(program)
+    checker.declarations()
+    for step in program.steps:
+        if isinstance(step, Launch):
+            checker.launch(step)
+        else:
+            checker.gemm(step)
+    checker.results()
+
+
+@dataclass(slots=True)
+class _ProgramChecker:
+    """One walk over a program, with the arrays that hold something by then."""
+
+    program: Program
+    arrays: dict[str, Array] = field(default_factory=dict)
+    dtypes: dict[str, str] = field(default_factory=dict)  # of sizes and host values
+    written: set[str] = field(default_factory=set)
+
+    def fail(self, reason: str, item: Item | Launch | None = None) -> NoReturn:
+        raise CheckError(self.program.name, item, reason)
+
+    def declarations(self) -> None:
+        """Arrays, sizes, host statements and guards."""
+        given = self.program.by_role("input", "shared", "constant")
+        for array in self.program.arrays:
+            if not NAME.fullmatch(array.name) or array.name in self.arrays:
+                self.fail(f"the name {array.name!r} is taken or is not a name", array)
+            if array.dtype not in DTYPES:
+                self.fail(f"unknown dtype {array.dtype!r}", array)
+            self.arrays[array.name] = array
+        for array in given:
+            self.written.add(array.name)
+            names = (extent for extent in array.shape if isinstance(extent, str))
+            self.dtypes.update((name, "int64") for name in names)
+        for statement in self.program.host:
+            self.host(statement)
+        for array in self.program.arrays:
+            self.sizes(array.shape, array)
+        for array in self.program.by_role("update"):
+            self.update(array)
+        for array in self.program.by_role("view"):
+            self.view(array)
+        for guard in self.program.guards:
+            self.sizes((guard.left, guard.right), guard)
+            if guard.code <= 0 or guard.relation not in ("eq", "le", "lt"):
+                self.fail("a guard compares by eq, le or lt, its code is > 0", guard)
+
+    def host(self, statement: Let | ReadScalar) -> None:
+        if statement.name in self.dtypes or not NAME.fullmatch(statement.name):
+            self.fail(f"the name {statement.name!r} is taken", statement)
+        if isinstance(statement, ReadScalar):
+            array = self.array(statement.array, statement)
+            is_given = array.role in ("input", "shared", "constant")
+            if not is_given or array.shape or array.dtype not in _INTEGERS:
+                self.fail("a size is read from a given 0-d integer array", statement)
+            self.dtypes[statement.name] = "int64"
+            return
+        for atom in statement.args:
+            fault = _literal_fault(atom) if isinstance(atom, Const) else ""
+            if fault or (isinstance(atom, str) and atom not in self.dtypes):
+                self.fail(fault or f"{atom!r} is not defined", statement)
+        given = (
+            a.dtype if isinstance(a, Const) else self.dtypes[a] for a in statement.args
+        )
+        if fault := type_mismatch(statement.op, tuple(given), statement.dtype):
+            self.fail(fault, statement)
+        self.dtypes[statement.name] = statement.dtype
+
+    def update(self, array: Array) -> None:
+        target = self.arrays.get(array.target or "")
+        if target is None or target.role != "shared":
+            self.fail(f"the target {array.target!r} is not a shared array", array)
+        if (target.dtype, len(target.shape)) != (array.dtype, len(array.shape)):
+            self.fail(f"the target is {target.dtype}[{len(target.shape)}-d]", array)
+        if [a.target for a in self.program.arrays].count(target.name) > 1:
+            self.fail(f"a second update of {target.name}", array)
+
+    def view(self, array: Array) -> None:
+        target = self.arrays.get(array.target or "")
+        if target is None or target.role == "view" or target.dtype != array.dtype:
+            self.fail(f"the target {array.target!r} is no array of {array.dtype}", array)
+
+    def memory(self, name: str) -> str:
+        """The array whose memory `name` is."""
+        array = self.arrays[name]
+        return str(array.target) if array.role == "view" else name
+
+    def sizes(self, extents: Iterable[Extent], item: Item | Launch) -> None:
+        for extent in extents:
+            if isinstance(extent, str) and self.dtypes.get(extent) != "int64":
+                self.fail(f"{extent!r} is not a size", item)
+
+    def array(self, name: str, item: Item | Launch) -> Array:
+        if name not in self.arrays:
+            self.fail(f"unknown array {name!r}", item)
+        return self.arrays[name]
+
+    def read(self, name: str, item: Item | Launch) -> None:
+        if self.memory(name) not in self.written:
+            self.fail(f"{name} is read before any step writes it", item)
+
+    def write(self, name: str, item: Item | Launch) -> None:
+        memory = self.memory(name)
+        if self.arrays[memory].role in ("input", "shared", "constant"):
+            self.fail(f"{self.arrays[memory].role} array {name} is written", item)
+        self.written.add(memory)
+
+    def launch(self, step: Launch) -> None:
+        kernel = step.kernel
+        if len(step.arrays) != len(kernel.buffers) or len(step.sizes) != len(
+            kernel.sizes
+        ):
+            self.fail("the number of arrays or sizes is not the kernel's", step)
+        self.sizes(step.sizes, step)
+        sizes = dict(zip(kernel.sizes, step.sizes, strict=True))
+        pairs = list(zip(kernel.buffers, step.arrays, strict=True))
+        for buffer, name in pairs:
+            array = self.array(name, step)
+            wanted = tuple(sizes[d] if isinstance(d, str) else d for d in buffer.shape)
+            if buffer.dtype != array.dtype or _differ(wanted, array.shape):
+                self.fail(f"{name} is {array.dtype}{array.shape}, {buffer.name} is "
+                          f"{buffer.dtype}{wanted}", step)  # fmt: skip
+            if buffer.mode != "in" and step.arrays.count(name) > 1:
+                self.fail(f"{name} is written and passed twice", step)
+            if buffer.mode != "out":
+                self.read(name, step)
+        for buffer, name in pairs:
+            if buffer.mode != "in":
+                self.write(name, step)
+
+    def gemm(self, step: Gemm) -> None:
+        self.sizes((step.m, step.n, step.k, step.batch), step)
+        out, lhs, rhs = (self.array(a, step) for a in (step.out, step.lhs, step.rhs))
+        if out.dtype not in FLOATS or not out.dtype == lhs.dtype == rhs.dtype:
+            self.fail(f"gemm of {lhs.dtype} and {rhs.dtype} into {out.dtype}", step)
+        if step.out in (step.lhs, step.rhs):
+            self.fail(f"{step.out} is written and read", step)
+        for array, dims in (
+            (out, (step.batch, step.m, step.n)),
+            (lhs, (step.batch if step.lhs_batched else 1, step.m, step.k)),
+            (rhs, (step.batch if step.rhs_batched else 1, step.k, step.n)),
+        ):
+            counts = [math.prod(d) for d in (array.shape, dims) if _known(d)]
+            if len(counts) == 2 and counts[0] != counts[1]:
+                self.fail(
+                    f"{array.name} has {counts[0]} elements, not {counts[1]}", step
+                )
+        reads = (step.lhs, step.rhs, *((step.out,) if step.accumulate else ()))
+        for name in reads:
+            self.read(name, step)
+        self.write(step.out, step)
+
+    def results(self) -> None:
+        for name in self.program.results:
+            if name not in self.arrays or self.arrays[name].role != "output":
+                self.fail(f"the result {name!r} is not an output array")
+        for array in self.program.by_role("output", "update"):
+            if array.name not in self.written:
+                self.fail("no step writes this array", array)
+
+
+def _known(shape: tuple[Extent, ...]) -> TypeGuard[tuple[int, ...]]:
+    return all(isinstance(extent, int) for extent in shape)
+
+
+def _differ(wanted: tuple[Extent, ...], given: tuple[Extent, ...]) -> bool:
+    """Whether two shapes cannot be equal."""
+    pairs = zip(wanted, given, strict=False)
+    return len(wanted) != len(given) or any(
+        isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs
+    )

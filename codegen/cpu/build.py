@@ -1,0 +1,92 @@
+"""A Program to the bytes of one object file.
+
+One module holds everything: the kernels (identical ones once), the driver that runs the
+steps, the Python entry, and the small functions that they share.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from .. import schedule
+from ..ir import Kernel
+from ..program import Gemm, Launch, Program
+from . import product
+from .canonical import canonical
+from .compile import compile_assembly, compile_module
+from .emit import emit_kernel
+from .entry import entry
+from .host import Host
+from .link import LLVM_LOCK
+from .main import Prepared, driver
+from .straight import INTRINSICS
+from .support import SUPPORT
+
+
+def build(program: Program, host: Host) -> bytes:
+    """An object file for `host`, which `link.link` turns into a callable.
+
+    Raises `CompileError` where the program is ill-formed.
+    """
+    text = llvm_text(program, host)
+    with LLVM_LOCK:
+        return compile_module(text, host)
+
+
+def llvm_text(program: Program, host: Host) -> str:
+    """The whole module as LLVM IR, before LLVM's own passes."""
+    prepared, kernels, declarations = _kernels(program, host)
+    products = sorted(
+        program.array(step.out).dtype
+        for step in program.steps
+        if isinstance(step, Gemm)
+    )
+    parts = [
+        f'target triple = "{host.triple}"',
+        "\n".join(sorted({*INTRINSICS, *declarations})),
+        entry(program),
+        driver(program, prepared),
+        *kernels,
+        SUPPORT,
+    ]
+    if products:
+        parts.append(product.PANELS_TEXT)
+    parts += [product.product(dtype) for dtype in dict.fromkeys(products)]
+    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+
+
+def assembly(program: Program, host: Host) -> str:
+    """The machine code of `build` as assembly text, for reading."""
+    with LLVM_LOCK:
+        return compile_assembly(llvm_text(program, host), host)
+
+
+def _kernels(
+    program: Program, host: Host
+) -> tuple[dict[int, Prepared], list[str], set[str]]:
+    """Each launch's kernel by step, the functions' texts, and their declarations."""
+    prepared: dict[int, Prepared] = {}
+    symbols: dict[Kernel, str] = {}
+    texts: list[str] = []
+    declarations: set[str] = set()
+    for position, step in enumerate(program.steps):
+        if not isinstance(step, Launch):
+            continue
+        kernel = schedule.prepare(step.kernel)
+        key = canonical(kernel)
+        if key not in symbols:
+            unique = replace(kernel, name=f"kernel{len(symbols)}_{kernel.name}")
+            emitted = emit_kernel(unique, host)
+            symbols[key] = emitted.name
+            texts.append(emitted.text)
+            declarations.update(emitted.declarations)
+        prepared[position] = _prepared(kernel, symbols[key])
+    return prepared, texts, declarations
+
+
+def _prepared(kernel: Kernel, symbol: str) -> Prepared:
+    if kernel.split is None:
+        return Prepared(kernel, symbol, split=False)
+    extent, prologue = schedule.extent(kernel)
+    cost, align = schedule.grain(kernel)
+    return Prepared(kernel, symbol, True, extent, prologue, cost, align)

@@ -1,0 +1,44 @@
+"""What the emitter and the compiler need to know about the machine they run on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A CPU as LLVM names it, and the bytes of its widest vector register.
+
+    Two equal hosts compile a kernel to the same machine code, so the fields are part of
+    the key under which compiled code is cached.
+    """
+
+    triple: str
+    cpu: str
+    features: str
+    vector_bytes: int
+
+
+def detect() -> Host:
+    """The machine this process runs on.  Imports llvmlite (about 35 ms, once)."""
+    import llvmlite.binding as llvm
+
+    features = llvm.get_host_cpu_features()
+    return Host(
+        triple=llvm.get_process_triple(),
+        cpu=llvm.get_host_cpu_name(),
+        features=features.flatten(),
+        vector_bytes=vector_bytes({name for name, on in features.items() if on}),
+    )
+
+
+def vector_bytes(features: set[str]) -> int:
+    """Bytes of the widest vector register, given LLVM's names of the CPU's features.
+
+    16 is the floor: every x86-64 has SSE2, and every aarch64 has NEON.
+    """
+    if "avx512f" in features:
+        return 64
+    if "avx" in features:
+        return 32
+    return 16

@@ -1,0 +1,298 @@
+"""Object bytes to a callable, by llvmlite alone.
+
+A compiled function is a PyCFunction whose ``self`` is an array of words, its *cells*:
+the run-time table, its slow and fail callables, its arena, its shared boxes and its
+constants.  The machine code holds none of these, so a copy of a function is another
+array of cells over the same code.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import struct
+import threading
+import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import LinkError
+from . import blas, threads
+from .runtime import LAYOUT, USES_BLAS, USES_THREADS, Cell, runtime
+
+_FASTCALL_WITH_KEYWORDS = 0x80 | 0x02
+#: How an ELF object begins, and those of macOS and Windows, which only LLVM reads.
+_ELF = b"\x7fELF"
+_OTHERS = (b"\xcf\xfa\xed\xfe", b"\x64\x86", b"\x64\xaa")
+_SYMBOL_TABLE, _NO_BITS = 2, 8  # section types
+#: LLVM and its engines are shared by the whole process.
+LLVM_LOCK = threading.RLock()
+
+
+class _MethodDef(ctypes.Structure):
+    """CPython's PyMethodDef."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+class _Cells(np.ndarray[tuple[int], np.dtype[np.uint64]]):
+    """A function's words, with the objects that they point at.
+
+    Being the function's ``self``, this array lives exactly as long as the function.
+    """
+
+    keep: tuple[object, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Code:
+    """One object file, loaded.  The engine owns the memory that it runs from."""
+
+    engine: Any
+    entry: int
+    trim: Callable[[int], None]
+    arena_bytes: Callable[[int], int]
+    inputs: int
+    shared: int
+    constants: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NativeFunction:
+    """A compiled function.  `entry` is the callable, and keeps all it needs alive.
+
+    ``entry(*arrays)`` returns the one result, or the list of results; arguments that it
+    does not take as they are go to the `slow` callable given to `link`.
+    """
+
+    entry: Callable[..., Any]
+    code: Code
+    cells: _Cells
+    shared: tuple[list[Any], ...]
+    constants: tuple[np.ndarray[Any, Any], ...]
+    slow: Callable[..., Any]
+    fail: Callable[[int], Any]
+    name: str
+    doc: str
+
+    def trim(self) -> None:
+        """Give the memory of temporaries back; the next call allocates it again."""
+        self.code.trim(self.cells.ctypes.data)
+
+    @property
+    def arena_bytes(self) -> int:
+        """How much memory is kept for temporaries between calls."""
+        return self.code.arena_bytes(self.cells.ctypes.data)
+
+    def copy(
+        self,
+        *,
+        shared: Sequence[list[Any]] | None = None,
+        slow: Callable[..., Any] | None = None,
+        fail: Callable[[int], Any] | None = None,
+    ) -> NativeFunction:
+        """The same code over other shared storage, or other callables."""
+        return bind(
+            self.code,
+            shared=self.shared if shared is None else shared,
+            constants=self.constants,
+            slow=slow or self.slow,
+            fail=fail or self.fail,
+            name=self.name,
+            doc=self.doc,
+        )
+
+
+def link(
+    obj: bytes,
+    *,
+    shared: Sequence[list[Any]] = (),
+    constants: Sequence[np.ndarray[Any, Any]] = (),
+    slow: Callable[..., Any],
+    fail: Callable[[int], Any],
+    name: str,
+    doc: str = "",
+) -> NativeFunction:
+    """Load the object file that `build` made, and bind it.
+
+    `shared` holds a one-item list for each shared array of the Program, and `constants`
+    an array for each constant, both in its order.  ``slow(*args, **kwargs)`` gets the
+    calls that the entry declines, and must convert the arguments before it calls the
+    entry again.  ``fail(code)`` raises the error for a failed check.
+
+    Raises `LinkError` where the bytes do not fit this process.
+    """
+    return bind(
+        load(obj),
+        shared=shared,
+        constants=constants,
+        slow=slow,
+        fail=fail,
+        name=name,
+        doc=doc,
+    )
+
+
+def load(obj: bytes) -> Code:
+    """Load an object file into this process.
+
+    Every symbol that it lacks is looked up first: LLVM would link a missing one as a
+    null pointer.  Raises `LinkError`.
+    """
+    import llvmlite.binding as llvm
+
+    with LLVM_LOCK:
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
+        target = llvm.Target.from_default_triple()
+        engine = llvm.create_mcjit_compiler(
+            llvm.parse_assembly(""), target.create_target_machine(jit=True)
+        )
+        missing = [
+            symbol
+            for symbol in undefined_symbols(obj)
+            if llvm.address_of_symbol(symbol) is None
+        ]
+        if missing:
+            raise LinkError(
+                f"compiled code needs unknown symbols: {', '.join(missing)}"
+            )
+        try:
+            engine.add_object_file(llvm.ObjectFileRef.from_data(obj))
+            engine.finalize_object()
+        except RuntimeError as error:
+            raise LinkError(f"compiled code cannot be loaded: {error}") from error
+        return _open(engine)
+
+
+def _open(engine: Any) -> Code:
+    """Find the exported names, and start what the code uses."""
+    names = ("entry", "trim", "arena_bytes")
+    entry, trim, arena_bytes = (engine.get_function_address(name) for name in names)
+    layout = engine.get_global_value_address("layout")
+    if not (entry and trim and arena_bytes and layout):
+        raise LinkError("compiled code lacks its entry: it comes from another program")
+    words = (ctypes.c_int64 * 5).from_address(layout)
+    version, inputs, shared, constants, uses = words
+    if version != LAYOUT:
+        raise LinkError(f"compiled code has layout {version}, this version {LAYOUT}")
+    if uses & USES_BLAS:
+        blas.load()
+    if uses & USES_THREADS:
+        threads.start()
+    # These hold the GIL, as every access to an arena's cell must.
+    return Code(
+        engine,
+        entry,
+        ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(trim),
+        ctypes.PYFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(arena_bytes),
+        inputs,
+        shared,
+        constants,
+    )
+
+
+def bind(
+    code: Code,
+    *,
+    shared: Sequence[list[Any]],
+    constants: Sequence[np.ndarray[Any, Any]],
+    slow: Callable[..., Any],
+    fail: Callable[[int], Any],
+    name: str,
+    doc: str,
+) -> NativeFunction:
+    """A function over loaded code; the arguments are those of `link`."""
+    _check_objects(code, shared, constants)
+    table = runtime()
+    words = np.zeros(Cell.OBJECTS + len(shared) + len(constants), np.uint64)
+    words[Cell.TABLE] = table.address
+    words[Cell.SLOW] = id(slow)
+    words[Cell.FAIL] = id(fail)
+    words[Cell.OBJECTS :] = [id(held) for held in (*shared, *constants)]
+    cells = words.view(_Cells)
+    method = _MethodDef(
+        name.encode(), code.entry, _FASTCALL_WITH_KEYWORDS, doc.encode() or None
+    )
+    cells.keep = (code, table, slow, fail, *shared, *constants, method)
+    # The cells are gone when this runs, their memory is not.
+    finalizer = weakref.finalize(cells, _free, code, words)
+    finalizer.atexit = False
+    new = ctypes.pythonapi.PyCFunction_NewEx
+    new.restype = ctypes.py_object
+    new.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
+    entry = new(ctypes.addressof(method), cells, None)
+    return NativeFunction(
+        entry, code, cells, tuple(shared), tuple(constants), slow, fail, name, doc
+    )
+
+
+def _free(code: Code, words: np.ndarray[Any, Any]) -> None:
+    code.trim(words.ctypes.data)
+
+
+def _check_objects(
+    code: Code, shared: Sequence[list[Any]], constants: Sequence[np.ndarray[Any, Any]]
+) -> None:
+    if (len(shared), len(constants)) != (code.shared, code.constants):
+        raise LinkError(
+            f"compiled code takes {code.shared} shared arrays and {code.constants} "
+            f"constants: {len(shared)} and {len(constants)} were given"
+        )
+    for box in shared:
+        if type(box) is not list or len(box) != 1:
+            raise LinkError("a shared array is given as a list of one array")
+    for array in constants:
+        whole = type(array) is np.ndarray and array.dtype.isnative
+        if not whole or not (array.flags.c_contiguous and array.flags.aligned):
+            raise LinkError("a constant is given as a C-contiguous native array")
+
+
+def undefined_symbols(obj: bytes) -> list[str]:
+    """Names that an ELF64 little-endian object needs from elsewhere.
+
+    Empty for other formats (macOS, Windows), where LLVM reports them itself.  Raises
+    `LinkError` for damaged bytes.  Layout: the System V ABI, chapter 4 (ELF header,
+    section headers, symbol table).
+    """
+    if obj.startswith(_OTHERS):
+        return []
+    if not obj.startswith(_ELF):
+        raise LinkError("compiled code is no object file")
+    try:
+        return _elf_undefined(obj)
+    except (struct.error, ValueError, IndexError) as error:
+        raise LinkError(f"compiled code is damaged: {error}") from error
+
+
+def _elf_undefined(obj: bytes) -> list[str]:
+    if obj[4:6] != b"\x02\x01":
+        raise LinkError("compiled code is for another kind of machine")
+    start, size, count = (
+        struct.unpack_from("<Q", obj, 40)[0],
+        *struct.unpack_from("<HH", obj, 58),
+    )
+    # Section: name, type, flags, address, offset, size, link, info, alignment, entry.
+    sections = [
+        struct.unpack_from("<IIQQQQIIQQ", obj, start + i * size) for i in range(count)
+    ]
+    names = []
+    for section in sections:
+        if section[1] != _NO_BITS and section[4] + section[5] > len(obj):
+            raise LinkError("compiled code is damaged: it is cut short")
+        if section[1] != _SYMBOL_TABLE:
+            continue
+        strings = sections[section[6]][4]
+        for at in range(section[4], section[4] + section[5], 24):
+            name, _, _, home = struct.unpack_from("<IBBH", obj, at)
+            if home == 0 and name:  # SHN_UNDEF; the first symbol has no name
+                end = obj.index(b"\0", strings + name)
+                names.append(obj[strings + name : end].decode())
+    return names

@@ -1,0 +1,273 @@
+"""LLVM text of the small native functions that every compiled function shares.
+
+They launch a kernel's chunks, own the arena, and look for signals.  Each is written out
+by hand, as one would write C; only the positions in the run-time table are filled in.
+"""
+
+from __future__ import annotations
+
+from .runtime import Cell, Slot
+
+#: The cost of one chunk, in the scalar additions that `schedule.grain` counts: 10 to 50
+#: microseconds in vector loops, where starting all threads takes 3.
+CHUNK_COST = 400_000
+#: A bound on the number of chunks: enough to balance load over many cores.
+MOST_CHUNKS = 256
+#: How often a running call looks for Ctrl-C, in nanoseconds.
+SIGNAL_INTERVAL = 20_000_000
+#: Every block of the arena starts on a cache line (and on a vector's width).
+ALIGNMENT = 64
+
+#: Fields of a launch: the function, its buffers, sizes and status, the length of the
+#: range, the length of a chunk.
+FRAME_WORDS = 6
+
+
+def _table(name: str, slot: Slot) -> str:
+    """Two lines that load table entry `slot` into ``%name``."""
+    return (
+        f"  %{name}.at = getelementptr i64, ptr %table, i64 {int(slot)}\n"
+        f"  %{name} = load ptr, ptr %{name}.at"
+    )
+
+
+#: ``plan(total, cost of one iteration, alignment)`` -> the length of a chunk.  It
+#: depends on nothing but the shape, so that results do not depend on the machine's load
+#: or its number of threads.
+PLAN = f"""
+define internal i64 @plan(i64 %total, double %cost, i64 %align) {{
+  %some = call double @llvm.maxnum.f64(double %cost, double 1.0)
+  %ideal = fdiv double {float(CHUNK_COST):e}, %some
+  %long = fptosi double %ideal to i64
+  %more = add i64 %total, {MOST_CHUNKS - 1}
+  %least = sdiv i64 %more, {MOST_CHUNKS}
+  %enough = call i64 @llvm.smax.i64(i64 %long, i64 %least)
+  %one = call i64 @llvm.smax.i64(i64 %enough, i64 1)
+  %over = add i64 %one, %align
+  %up = sub i64 %over, 1
+  %blocks = udiv i64 %up, %align
+  %length = mul i64 %blocks, %align
+  ret i64 %length
+}}
+"""
+
+#: ``chunk`` runs one chunk of a launch; its signature is the thread layer's.
+#: ``launch`` runs them all, on several threads where there are several of both.
+LAUNCH = f"""
+define internal void @chunk(ptr %index.at, ptr %dims, ptr %steps, ptr %frame) {{
+  %index = load i64, ptr %index.at
+  %function = load ptr, ptr %frame
+  %bufs.at = getelementptr i64, ptr %frame, i64 1
+  %bufs = load ptr, ptr %bufs.at
+  %sizes.at = getelementptr i64, ptr %frame, i64 2
+  %sizes = load ptr, ptr %sizes.at
+  %status.at = getelementptr i64, ptr %frame, i64 3
+  %status = load ptr, ptr %status.at
+  %total.at = getelementptr i64, ptr %frame, i64 4
+  %total = load i64, ptr %total.at
+  %length.at = getelementptr i64, ptr %frame, i64 5
+  %length = load i64, ptr %length.at
+  %lo = mul i64 %index, %length
+  %end = add i64 %lo, %length
+  %hi = call i64 @llvm.smin.i64(i64 %end, i64 %total)
+  call void %function(ptr %bufs, ptr %sizes, ptr %status, i64 %lo, i64 %hi, i64 %index)
+  ret void
+}}
+
+define internal void @launch(ptr %table, ptr %frame, i64 %chunks) {{
+entry:
+  %args = alloca i64
+  %dims = alloca i64
+  %steps = alloca i64
+  %many = icmp ugt i64 %chunks, 1
+  br i1 %many, label %ask, label %serial
+ask:
+  %threads.at = getelementptr i64, ptr %table, i64 {int(Slot.THREADS)}
+  %threads = load i64, ptr %threads.at
+  %helped = icmp ugt i64 %threads, 1
+  br i1 %helped, label %parallel, label %alone
+alone:
+  %notice.at = getelementptr i64, ptr %table, i64 {int(Slot.NOTICE)}
+  %notice = load i64, ptr %notice.at
+  %armed = icmp eq i64 %notice, 1
+  br i1 %armed, label %tell, label %serial
+tell:
+  store i64 2, ptr %notice.at
+  br label %serial
+parallel:
+  ; The layer passes base + step * r for each argument: from 0 by 1, the index itself.
+  store i64 0, ptr %args
+  store i64 %chunks, ptr %dims
+  store i64 1, ptr %steps
+  ; Always the same number of threads: OpenMP would end those that a smaller team lacks.
+  %team = trunc i64 %threads to i32
+{_table("layer", Slot.PARALLEL_FOR)}
+  call void %layer(ptr @chunk, ptr %args, ptr %dims, ptr %steps, ptr %frame,
+    i64 0, i64 1, i32 %team)
+  ret void
+serial:
+  %some = icmp sgt i64 %chunks, 0
+  br i1 %some, label %loop, label %done
+loop:
+  %index = phi i64 [ 0, %serial ], [ %next, %loop ]
+  store i64 %index, ptr %args
+  call void @chunk(ptr %args, ptr %dims, ptr %steps, ptr %frame)
+  %next = add i64 %index, 1
+  %again = icmp slt i64 %next, %chunks
+  br i1 %again, label %loop, label %done
+done:
+  ret void
+}}
+"""
+
+#: ``tick(table, thread state, last look)`` -> nonzero when a signal raised.  It runs
+#: without the GIL and takes it only when it is time to look.
+TICK = f"""
+define internal i64 @now(ptr %table) {{
+  %time = alloca [2 x i64]
+  %clock.at = getelementptr i64, ptr %table, i64 {int(Slot.CLOCK)}
+  %clock = load i32, ptr %clock.at
+{_table("gettime", Slot.CLOCK_GETTIME)}
+  call i32 %gettime(i32 %clock, ptr %time)
+  %seconds = load i64, ptr %time
+  %rest.at = getelementptr i64, ptr %time, i64 1
+  %rest = load i64, ptr %rest.at
+  %whole = mul i64 %seconds, 1000000000
+  %now = add i64 %whole, %rest
+  ret i64 %now
+}}
+
+define internal i32 @tick(ptr %table, ptr %state, ptr %last) {{
+  %now = call i64 @now(ptr %table)
+  %then = load i64, ptr %last
+  %passed = sub i64 %now, %then
+  %due = icmp sgt i64 %passed, {SIGNAL_INTERVAL}
+  br i1 %due, label %look, label %go
+go:
+  ret i32 0
+look:
+  store i64 %now, ptr %last
+  %thread = load ptr, ptr %state
+{_table("restore", Slot.RESTORE_THREAD)}
+  call void %restore(ptr %thread)
+{_table("check", Slot.CHECK_SIGNALS)}
+  %raised = call i32 %check()
+{_table("save", Slot.SAVE_THREAD)}
+  %again = call ptr %save()
+  store ptr %again, ptr %state
+  ret i32 %raised
+}}
+"""
+
+#: ``step(table, frame, chunks, thread state, last look)`` launches, and returns nonzero
+#: when the call must end: the status then holds a check's code, or -1 after a signal.
+STEP = """
+define internal i32 @step(ptr %table, ptr %frame, i64 %chunks, ptr %state, ptr %last) {
+  call void @launch(ptr %table, ptr %frame, i64 %chunks)
+  %status.at = getelementptr i64, ptr %frame, i64 3
+  %status = load ptr, ptr %status.at
+  %code = load i32, ptr %status
+  %failed = icmp ne i32 %code, 0
+  br i1 %failed, label %stop, label %look
+stop:
+  ret i32 %code
+look:
+  %raised = call i32 @tick(ptr %table, ptr %state, ptr %last)
+  %signal = icmp ne i32 %raised, 0
+  br i1 %signal, label %interrupt, label %go
+interrupt:
+  store i32 -1, ptr %status
+  ret i32 -1
+go:
+  ret i32 0
+}
+"""
+
+#: ``warn(table)`` -> -1 when the warning was turned into an exception.
+WARN = f"""
+define internal i32 @warn(ptr %table) {{
+  %notice.at = getelementptr i64, ptr %table, i64 {int(Slot.NOTICE)}
+  %notice = load i64, ptr %notice.at
+  %wanted = icmp eq i64 %notice, 2
+  br i1 %wanted, label %say, label %done
+say:
+  store i64 0, ptr %notice.at
+{_table("warning", Slot.WARN_SERIAL)}
+{_table("vectorcall", Slot.VECTORCALL)}
+  %result = call ptr %vectorcall(ptr %warning, ptr null, i64 0, ptr null)
+{_table("decref", Slot.DECREF)}
+  call void %decref(ptr %result)
+  %failed = icmp eq ptr %result, null
+  br i1 %failed, label %bad, label %done
+bad:
+  ret i32 -1
+done:
+  ret i32 0
+}}
+"""
+
+_ARENA_CELL = f"  %cell = getelementptr i64, ptr %cells, i64 {int(Cell.ARENA)}"
+
+#: The arena: one block whose first 64 bytes hold its capacity.  A call takes it out of
+#: the function's cell and puts it back, so that two calls at once never share one; the
+#: cell is only touched with the GIL held.
+ARENA = f"""
+define internal ptr @take_arena(ptr %table, ptr %cells, i64 %need) {{
+  %room = alloca ptr
+{_ARENA_CELL}
+  %block = load ptr, ptr %cell
+  store ptr null, ptr %cell
+  %none = icmp eq ptr %block, null
+  br i1 %none, label %grow, label %check
+check:
+  %capacity = load i64, ptr %block
+  %enough = icmp uge i64 %capacity, %need
+  br i1 %enough, label %keep, label %grow
+keep:
+  ret ptr %block
+grow:
+{_table("free", Slot.FREE)}
+  call void %free(ptr %block)
+  %bytes = add i64 %need, {ALIGNMENT}
+{_table("alloc", Slot.ALIGNED_ALLOC)}
+  %failed = call i32 %alloc(ptr %room, i64 {ALIGNMENT}, i64 %bytes)
+  %bad = icmp ne i32 %failed, 0
+  br i1 %bad, label %full, label %fresh
+fresh:
+  %made = load ptr, ptr %room
+  store i64 %need, ptr %made
+  ret ptr %made
+full:
+  ret ptr null
+}}
+
+define internal void @put_arena(ptr %table, ptr %cells, ptr %block) {{
+{_ARENA_CELL}
+  %displaced = load ptr, ptr %cell
+  store ptr %block, ptr %cell
+{_table("free", Slot.FREE)}
+  call void %free(ptr %displaced)
+  ret void
+}}
+
+define void @trim(ptr %cells) {{
+  %table = load ptr, ptr %cells
+  call void @put_arena(ptr %table, ptr %cells, ptr null)
+  ret void
+}}
+
+define i64 @arena_bytes(ptr %cells) {{
+{_ARENA_CELL}
+  %block = load ptr, ptr %cell
+  %none = icmp eq ptr %block, null
+  br i1 %none, label %empty, label %read
+empty:
+  ret i64 0
+read:
+  %capacity = load i64, ptr %block
+  ret i64 %capacity
+}}
+"""
+
+#: Everything above.
+SUPPORT = PLAN + LAUNCH + TICK + STEP + WARN + ARENA

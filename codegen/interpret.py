@@ -1,0 +1,411 @@
+"""The loop interpreter: slow, obvious, and the oracle for every target.
+
+It executes a kernel statement by statement with NumPy scalars of the declared dtypes,
+in the order in which the text form reads.  A target may order sums differently,
+contract to FMA and differ in a transcendental's last bits; in all else it must agree.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, TypeAlias
+
+import numpy as np
+
+from . import ir
+from .check import COMBINERS
+from .ir import (
+    Affine,
+    Atom,
+    Buffer,
+    Check,
+    Combine,
+    Const,
+    Extent,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Statement,
+    Store,
+)
+from .program import Array, Gemm, Guard, Launch, Program, ReadScalar
+
+#: A NumPy scalar; its dtype is known only at run time.
+Scalar: TypeAlias = Any
+Arrays: TypeAlias = Mapping[str, np.ndarray]
+
+
+class GuardError(ValueError):
+    """A program's guard did not hold: its `code` and the two sizes compared."""
+
+    def __init__(self, code: int, left: int, right: int) -> None:
+        super().__init__(f"guard {code} failed for {left} and {right}")
+        self.code, self.left, self.right = code, left, right
+
+
+@dataclass(frozen=True, slots=True)
+class ProgramResult:
+    """What one call of a program gives.
+
+    `results` are the returned arrays in order.  `updates` maps the name of each shared
+    array to its new value, and is empty unless `status`, the first failed check's code,
+    is 0.
+    """
+
+    results: list[np.ndarray]
+    updates: dict[str, np.ndarray]
+    status: int
+
+
+# Scalars
+
+
+def _fma(a: Scalar, b: Scalar, c: Scalar) -> Scalar:
+    """``a * b + c`` rounded once, for float32 and float64."""
+    if not np.isfinite(c) and np.isfinite(a) and np.isfinite(b):
+        return c  # even where a * b alone would overflow
+    if not (np.isfinite(a) and np.isfinite(b)):
+        return a * b + c
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    if exact == 0:
+        return a * b + c  # nothing is rounded, and the zero has the right sign
+    try:
+        nearest = float(exact)
+    except OverflowError:
+        nearest = math.inf if exact > 0 else -math.inf
+    if a.dtype == np.float64 or math.isinf(nearest):
+        return a.dtype.type(nearest)
+    return np.float32(_round_to_odd(exact, nearest))
+
+
+def _round_to_odd(exact: Fraction, nearest: float) -> float:
+    """The float64 beside `exact` whose last bit is 1, unless `exact` is a float64.
+
+    Rounding that to float32 is rounding `exact` to float32: the last bit remembers what
+    was cut off (Boldo and Melquiond, "When double rounding is odd", 2005).
+    """
+    error = exact - Fraction(nearest)
+    if error == 0 or np.float64(nearest).view(np.int64) & 1:
+        return nearest
+    return math.nextafter(nearest, math.inf if error > 0 else -math.inf)
+
+
+def _sigmoid(x: Scalar) -> Scalar:
+    from scipy.special import expit  # slow to import, and rarely needed
+
+    return expit(x)
+
+
+def _select(condition: Scalar, yes: Scalar, no: Scalar) -> Scalar:
+    return yes if condition else no
+
+
+def _cast(x: Scalar, dtype: np.dtype) -> Scalar:
+    """NumPy's cast, made total: out of range gives the smallest integer of the type."""
+    if x.dtype.kind != "f" or dtype.kind not in "iu":
+        return x.astype(dtype)
+    limits = np.iinfo(dtype)
+    if np.isfinite(x) and limits.min <= int(x) <= limits.max:
+        return dtype.type(int(x))
+    return dtype.type(limits.min)
+
+
+#: What every primitive and transcendental computes, in the dtype of its operands.
+SCALARS: dict[str, Callable[..., Scalar]] = {
+    "add": np.add, "sub": np.subtract, "mul": np.multiply, "div": np.divide,
+    "floordiv": np.floor_divide, "rem": np.remainder,
+    "neg": np.negative, "abs": np.absolute, "min": np.minimum, "max": np.maximum,
+    "fma": _fma, "sqrt": np.sqrt, "rint": np.rint, "floor": np.floor,
+    "ceil": np.ceil, "trunc": np.trunc, "copysign": np.copysign,
+    "eq": np.equal, "ne": np.not_equal, "lt": np.less, "le": np.less_equal,
+    "gt": np.greater, "ge": np.greater_equal,
+    "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
+    "not": np.invert, "shl": np.left_shift, "shr": np.right_shift,
+    "select": _select,
+    "exp": np.exp, "log": np.log, "log1p": np.log1p, "expm1": np.expm1,
+    "tanh": np.tanh, "sigmoid": _sigmoid, "pow": np.power,
+    "sin": np.sin, "cos": np.cos,
+}  # fmt: skip
+
+#: The primitives whose result type is part of the operation.
+CONVERSIONS: dict[str, Callable[[Scalar, np.dtype], Scalar]] = {
+    "cast": _cast,
+    "bitcast": lambda x, dtype: x.view(dtype),
+}
+
+
+def identity(combine: Combine, dtype: str) -> Scalar:
+    """What an empty loop leaves in an accumulator of `dtype`."""
+    kind = np.dtype(dtype)
+    match combine:
+        case "sum" | "or":
+            return kind.type(0)
+        case "prod":
+            return kind.type(1)
+        case "and":
+            return np.invert(kind.type(0))
+        case "min" | "max":
+            return _extreme(kind, is_largest=combine == "min")
+
+
+def _extreme(dtype: np.dtype, is_largest: bool) -> Scalar:
+    if dtype.kind == "f":
+        return dtype.type(np.inf if is_largest else -np.inf)
+    if dtype.kind == "b":
+        return dtype.type(is_largest)
+    limits = np.iinfo(dtype)
+    return dtype.type(limits.max if is_largest else limits.min)
+
+
+def _apply(let: Let, args: list[Scalar]) -> Scalar:
+    dtype = np.dtype(let.dtype)
+    if let.op in CONVERSIONS:
+        return CONVERSIONS[let.op](args[0], dtype)
+    result = SCALARS[let.op](*args)
+    if result.dtype != dtype:
+        raise TypeError(f"{let.name}: {let.op} gives {result.dtype}, declared {dtype}")
+    return result
+
+
+def _garbage(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+    """Memory with conspicuous contents: NaN, or the bytes 0xA5 (true for bool)."""
+    if dtype in ir.FLOATS:
+        return np.full(shape, np.nan, dtype)
+    array = np.empty(shape, dtype)
+    array.fill(np.frombuffer(b"\xa5" * 8, dtype)[0] if dtype != "bool" else True)
+    return array
+
+
+# Kernels
+
+
+def run_kernel(
+    kernel: Kernel, buffers: Mapping[str, np.ndarray], sizes: Mapping[str, int]
+) -> int:
+    """Execute `kernel` on `buffers`, in place; all loops run in order.
+
+    Returns 0, or the code of the first `Check` that failed (the run goes on after it).
+    Raises KeyError for a missing buffer or size, TypeError and ValueError where one has
+    another dtype or shape than declared, and IndexError for an access out of bounds.
+    """
+    known = {name: int(sizes[name]) for name in kernel.sizes}
+    for buffer in kernel.buffers:
+        _require(buffer, buffers[buffer.name], known)
+    memory = {buffer.name: buffers[buffer.name] for buffer in kernel.buffers}
+    for buffer in kernel.scratch:
+        shape = _dims(buffer.shape, known)
+        memory[buffer.name] = _garbage(buffer.dtype, shape)
+    values = {name: np.int64(size) for name, size in known.items()}
+    frame = _Frame(memory, values)
+    with np.errstate(all="ignore"):
+        frame.block(kernel.body)
+    return frame.status
+
+
+def _require(
+    buffer: Buffer | Array, array: np.ndarray, sizes: Mapping[str, int]
+) -> None:
+    if array.dtype != np.dtype(buffer.dtype):
+        raise TypeError(f"{buffer.name} is {buffer.dtype}, given {array.dtype}")
+    if array.shape != _dims(buffer.shape, sizes):
+        wanted = _dims(buffer.shape, sizes)
+        raise ValueError(f"{buffer.name} has shape {wanted}, given {array.shape}")
+
+
+def _dims(shape: tuple[Extent, ...], sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(_size(extent, sizes) for extent in shape)
+
+
+def _size(extent: Extent, sizes: Mapping[str, int]) -> int:
+    return extent if isinstance(extent, int) else int(sizes[extent])
+
+
+@dataclass(slots=True)
+class _Frame:
+    """The memory and the values of one run."""
+
+    memory: dict[str, np.ndarray]
+    values: dict[str, Scalar] = field(default_factory=dict)
+    status: int = 0
+
+    def atom(self, atom: Atom) -> Scalar:
+        if isinstance(atom, Const):
+            return np.dtype(atom.dtype).type(atom.value)
+        return self.values[atom]
+
+    def position(self, buffer: str, index: tuple[Affine, ...]) -> tuple[int, ...]:
+        """The index as integers, within bounds (NumPy would wrap negative ones)."""
+        position = tuple(
+            affine.const
+            + sum(coef * int(self.values[name]) for name, coef in affine.terms)
+            for affine in index
+        )
+        shape = self.memory[buffer].shape
+        inside = (0 <= at < dim for at, dim in zip(position, shape, strict=True))
+        if not all(inside):
+            raise IndexError(f"{buffer}{list(position)} is outside of shape {shape}")
+        return position
+
+    def block(self, statements: tuple[Statement, ...]) -> None:
+        for statement in statements:
+            match statement:
+                case Let(name, _, args):
+                    atoms = [self.atom(arg) for arg in args]
+                    self.values[name] = _apply(statement, atoms)
+                case Load():
+                    self.values[statement.name] = self.load(statement)
+                case Store():
+                    self.store(statement)
+                case Check(ok, code):
+                    if not self.values[ok] and self.status == 0:
+                        self.status = code
+                case Loop():
+                    self.loop(statement)
+
+    def load(self, load: Load) -> Scalar:
+        if load.guard is not None and not self.values[load.guard]:
+            return np.dtype(load.dtype).type(0)
+        return self.memory[load.buffer][self.position(load.buffer, load.index)]
+
+    def store(self, store: Store) -> None:
+        array = self.memory[store.buffer]
+        at = self.position(store.buffer, store.index)
+        value = self.atom(store.value)
+        if value.dtype != array.dtype:
+            raise TypeError(f"a {value.dtype} stored to {store.buffer}, {array.dtype}")
+        array[at] = array[at] + value if store.accumulate else value
+
+    def loop(self, loop: Loop) -> None:
+        extent = _size(loop.extent, self.values)
+        held = {c.name: identity(c.combine, c.dtype) for c in loop.carries}
+        for i in range(extent):
+            self.values[loop.axis] = np.int64(i)
+            self.block(loop.body)
+            for carry in loop.carries:
+                combine = SCALARS[COMBINERS[carry.combine]]
+                held[carry.name] = combine(held[carry.name], self.atom(carry.value))
+        self.values.update(held)
+
+
+# Programs
+
+
+def run_program(program: Program, arrays: Arrays) -> ProgramResult:
+    """Run `program` on its inputs, shared arrays and constants, given by name.
+
+    What is given is only read.  Raises KeyError for a missing array, TypeError for a
+    wrong dtype, ValueError where dimensions disagree, and `GuardError`.
+    """
+    given = {
+        a.name: np.asarray(arrays[a.name])
+        for a in program.by_role("input", "shared", "constant")
+    }
+    sizes = check_guards(program, given)
+    memory = dict(given)
+    for array in program.by_role("output", "update", "temp"):
+        memory[array.name] = _garbage(array.dtype, _dims(array.shape, sizes))
+    for array in program.by_role("view"):
+        shape = _dims(array.shape, sizes)
+        memory[array.name] = memory[str(array.target)].reshape(shape)
+    status = 0
+    for step in program.steps:
+        if isinstance(step, Launch):
+            status = _launch(step, memory, sizes) or status
+        else:
+            _gemm(step, memory, sizes)
+        if status:
+            break
+    updates = {
+        str(a.target): memory[a.name] for a in program.by_role("update") if not status
+    }
+    return ProgramResult([memory[name] for name in program.results], updates, status)
+
+
+def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:
+    """The sizes that arguments bring along and the host computes, its guards checked.
+
+    Raises `GuardError`, and ValueError where dimensions disagree.
+    """
+    sizes = _bind_sizes(program, given)
+    with np.errstate(all="ignore"):
+        _run_host(program, given, sizes)
+    for guard in program.guards:
+        _require_guard(guard, sizes)
+    return sizes
+
+
+def _bind_sizes(program: Program, given: Arrays) -> dict[str, Scalar]:
+    """The sizes that the shapes of the given arrays define, in order."""
+    sizes: dict[str, Scalar] = {}
+    for array in program.by_role("input", "shared", "constant"):
+        value = given[array.name]
+        if value.ndim != len(array.shape):
+            raise ValueError(
+                f"{array.name} has {len(array.shape)} dimensions, given {value.ndim}"
+            )
+        for extent, dim in zip(array.shape, value.shape, strict=True):
+            if isinstance(extent, str):
+                sizes.setdefault(extent, np.int64(dim))
+        _require(array, value, sizes)
+    return sizes
+
+
+def _run_host(program: Program, given: Arrays, sizes: dict[str, Scalar]) -> None:
+    """Add what the host statements define to `sizes`."""
+    frame = _Frame(dict(given), sizes)
+    for statement in program.host:
+        if isinstance(statement, ReadScalar):
+            scalar = given[statement.array][()]
+            sizes[statement.name] = _cast(scalar, np.dtype(np.int64))
+        else:
+            frame.block((statement,))
+
+
+def _require_guard(guard: Guard, sizes: Mapping[str, Scalar]) -> None:
+    left, right = _size(guard.left, sizes), _size(guard.right, sizes)
+    holds = {"eq": left == right, "le": left <= right, "lt": left < right}
+    if not holds[guard.relation]:
+        raise GuardError(guard.code, left, right)
+
+
+def _launch(step: Launch, memory: Arrays, sizes: Mapping[str, Scalar]) -> int:
+    kernel = step.kernel
+    buffers = {
+        buffer.name: memory[name]
+        for buffer, name in zip(kernel.buffers, step.arrays, strict=True)
+    }
+    bound = {
+        name: _size(extent, sizes)
+        for name, extent in zip(kernel.sizes, step.sizes, strict=True)
+    }
+    return run_kernel(kernel, buffers, bound)
+
+
+def _gemm(step: Gemm, memory: Arrays, sizes: Mapping[str, Scalar]) -> None:
+    """``out = lhs @ rhs`` through np.matmul, in the operands' dtype."""
+    m, n, k, batch = _dims((step.m, step.n, step.k, step.batch), sizes)
+    lhs = _matrices(memory[step.lhs], m, k, batch, step.lhs_batched, step.transpose_lhs)
+    rhs = _matrices(memory[step.rhs], k, n, batch, step.rhs_batched, step.transpose_rhs)
+    out = memory[step.out].reshape(batch, m, n)  # a view: memory is C-contiguous
+    with np.errstate(all="ignore"):
+        product = np.matmul(lhs, rhs)
+        out[...] = out + product if step.accumulate else product
+
+
+def _matrices(
+    array: np.ndarray,
+    rows: int,
+    columns: int,
+    batch: int,
+    is_batched: bool,
+    is_transposed: bool,
+) -> np.ndarray:
+    """`array` as [batch or 1, rows, columns]."""
+    count = batch if is_batched else 1
+    if is_transposed:
+        return array.reshape(count, columns, rows).swapaxes(1, 2)
+    return array.reshape(count, rows, columns)

@@ -1,0 +1,117 @@
+"""A Program: kernels and library calls in order, and the arrays that they share.
+
+Where a kernel knows only its buffers, a program knows where each array comes from (an
+argument, a shared variable, a constant, an output, the arena), how the run-time sizes
+follow from the arguments' dimensions, and what must hold before anything runs.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from .ir import Atom, Extent, Kernel, Let
+
+Role = Literal["input", "shared", "constant", "output", "update", "temp", "view"]
+
+
+@dataclass(frozen=True, slots=True)
+class Array:
+    """A C-contiguous run-time array.
+
+    The shape of an *input*, *shared* or *constant* array binds sizes: the first place
+    where a name occurs defines it, and every further place, like every number, is checked
+    at entry.  *output* and *update* arrays are made anew by each call; an update replaces
+    the value of the shared array `target` when the whole call has succeeded.  *temp*
+    arrays live in the arena, in slot `slot`.  A *view* is the memory of the array `target`
+    (not itself a view) in another shape of as many elements.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[Extent, ...]
+    role: Role
+    slot: int | None = None
+    target: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadScalar:
+    """``name = array[()]`` as int64: a size that comes from an integer argument's value."""
+
+    name: str
+    array: str
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """``left relation right`` must hold before any step runs; else error `code`."""
+
+    left: Extent
+    relation: Literal["eq", "le", "lt"]
+    right: Extent
+    code: int
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Run `kernel`; `arrays` name its buffers in order and `sizes` its sizes."""
+
+    kernel: Kernel
+    arrays: tuple[str, ...]
+    sizes: tuple[Extent, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Gemm:
+    """``out[b] = op(lhs[b]) @ op(rhs[b])`` of row-major float matrices.
+
+    op(lhs) is m x k and op(rhs) k x n; a *transposed* operand is stored the other way
+    round.  Operands with ``*_batched`` false are the same for every b < `batch`.
+    With `accumulate` the product is added to what `out` holds.
+    """
+
+    out: str
+    lhs: str
+    rhs: str
+    m: Extent
+    n: Extent
+    k: Extent
+    transpose_lhs: bool = False
+    transpose_rhs: bool = False
+    batch: Extent = 1
+    lhs_batched: bool = True
+    rhs_batched: bool = True
+    accumulate: bool = False
+
+
+Step: TypeAlias = Launch | Gemm
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What one compiled function does.
+
+    `host` statements compute int64 sizes from bound sizes and scalars read from arguments,
+    in order.  `results` names the output arrays in the order in which they are returned.
+    Error codes of guards and of the kernels' checks share one numbering; what a code
+    means is the caller's business.
+    """
+
+    name: str
+    arrays: tuple[Array, ...]
+    host: tuple[Let | ReadScalar, ...]
+    guards: tuple[Guard, ...]
+    steps: tuple[Step, ...]
+    results: tuple[str, ...]
+
+    def array(self, name: str) -> Array:
+        """The array called `name`."""
+        return next(a for a in self.arrays if a.name == name)
+
+    def by_role(self, *roles: Role) -> tuple[Array, ...]:
+        """The arrays with one of `roles`, in order."""
+        return tuple(a for a in self.arrays if a.role in roles)
+
+
+__all__ = ["Array", "Atom", "Gemm", "Guard", "Launch", "Program", "ReadScalar", "Step"]

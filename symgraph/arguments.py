@@ -1,0 +1,239 @@
+"""Arguments of a call: converted to what native code takes, or refused with a reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import dims
+from .dims import Dim, Size
+from .errors import (
+    DTypeError,
+    MissingInputError,
+    ShapeError,
+    SymgraphError,
+    UnsupportedError,
+    message,
+)
+from .graph import Node, describe_site
+from .leaf import Input
+from .op import Array
+from .variable import Variable
+
+#: In place of a default value where an input has none.
+REQUIRED = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One argument of a function: its input node, name and default."""
+
+    node: Node
+    name: str | None
+    default: Any = REQUIRED
+    downcast: bool | None = None
+
+    def describe(self, number: int) -> str:
+        """The argument in messages: by name and number."""
+        return f"argument {number} ({self.name})" if self.name else f"argument {number}"
+
+
+def gather(
+    parameters: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any], what: str
+) -> list[Any]:
+    """The values of all parameters in order, from positions, names and defaults.
+
+    Raises:
+        MissingInputError: a value is missing, unknown, or given twice.
+    """
+    if len(args) > len(parameters):
+        raise MissingInputError(
+            f"{what} takes {len(parameters)} arguments, given {len(args)}"
+        )
+    values = list(args) + [p.default for p in parameters[len(args) :]]
+    position = {p.name: k for k, p in enumerate(parameters) if p.name}
+    for name, value in kwargs.items():
+        number = position.get(name)
+        if number is None:
+            known = ", ".join(str(n) for n in position) or "none with a name"
+            raise MissingInputError(f"{what} has no argument {name!r}; it has: {known}")
+        if number < len(args):
+            raise MissingInputError(f"{what}: argument {name!r} is given twice")
+        values[number] = value
+    for number, (parameter, value) in enumerate(zip(parameters, values, strict=True)):
+        if value is REQUIRED:
+            raise MissingInputError(
+                f"{what}: {parameter.describe(number)} of type {parameter.node.type} "
+                "is missing"
+            )
+    return values
+
+
+def convert(value: Any, parameter: Parameter, number: int, what: str) -> Array:
+    """`value` as a C-contiguous, aligned array of the parameter's dtype and ndim.
+
+    Conversions that could lose information are refused unless the function allows them;
+    Python numbers and lists of them convert as NumPy's weak scalars do.
+
+    Raises:
+        DTypeError, ShapeError: the value does not fit the parameter's type.
+    """
+    if isinstance(value, Variable):
+        raise DTypeError(
+            f"{what}: {parameter.describe(number)} is a symbolic variable, {value}\n"
+            "  help: call with arrays; build expressions before compiling"
+        )
+    wanted = parameter.node.type
+    array = np.asarray(value)
+    if array.dtype != np.dtype(wanted.dtype):
+        _check_cast(value, array, parameter, number, what)
+    if array.ndim != wanted.ndim:
+        raise ShapeError(
+            f"{what}: {parameter.describe(number)} has {array.ndim} dimensions "
+            f"{array.shape}, its type {wanted} has {wanted.ndim}"
+        )
+    made = np.require(array, np.dtype(wanted.dtype), ["C", "A"])
+    return made if type(made) is np.ndarray else np.array(made, dtype=wanted.dtype)
+
+
+def _check_cast(
+    value: Any, array: Array, parameter: Parameter, number: int, what: str
+) -> None:
+    """Refuse to convert `array` where that could lose information."""
+    wanted = np.dtype(parameter.node.type.dtype)
+    given = array.dtype
+    numeric = given.kind in "biuf"
+    weak = not hasattr(value, "dtype") and _weakly_fits(array, wanted)
+    if numeric and (parameter.downcast or weak or np.can_cast(given, wanted, "safe")):
+        return
+    raise DTypeError(
+        f"{what}: {parameter.describe(number)} has dtype {given}, which does not convert "
+        f"to {wanted} without loss\n  help: convert it yourself (x.astype('{wanted}')), "
+        "or compile with allow_input_downcast=True"
+    )
+
+
+def _weakly_fits(array: Array, wanted: np.dtype[Any]) -> bool:
+    """Whether Python numbers convert to `wanted` as weak scalars: the kind must fit."""
+    if array.size == 0:
+        return True
+    if array.dtype.kind in "iu" and wanted.kind in "iu":
+        info = np.iinfo(wanted)
+        return bool(array.min() >= info.min and array.max() <= info.max)
+    order = "biuf"
+    kind = "i" if array.dtype.kind == "u" else array.dtype.kind
+    known = kind in order and wanted.kind in order
+    return known and order.index(kind) <= order.index(wanted.kind)
+
+
+class Shapes:
+    """The dimensions of one call's arguments, as numbers."""
+
+    def __init__(self, leaves: Sequence[Node], arrays: Sequence[Array]) -> None:
+        self._known: dict[Dim, int] = {}
+        self._memo: dict[Dim, int] = {}
+        self._values = dict(zip(leaves, arrays, strict=True))
+        for leaf, array in self._values.items():
+            for size, extent in zip(leaf.type.dims, array.shape, strict=True):
+                if isinstance(size, Dim):
+                    self._known.setdefault(size, extent)
+
+    def __call__(self, size: Size) -> int:
+        """`size` for this call."""
+        return dims.evaluate(size, self._atom, self._memo)
+
+    def _atom(self, dim: Dim) -> int:
+        if dim.kind == "value":
+            node = dim.args[0]
+            if node in self._values:
+                return int(self._values[node].item())  # type: ignore[index]
+        if dim not in self._known:
+            raise SymgraphError(f"the size {dims.text(dim)} is not known at entry")
+        return self._known[dim]
+
+    def of(self, node: Node) -> tuple[int, ...]:
+        """The shape of `node` for this call."""
+        return tuple(self(s) for s in node.type.dims)
+
+
+def explain(
+    leaves: Sequence[Node],
+    arrays: Sequence[Array],
+    pairs: Sequence[tuple[Node, Size, Size]],
+    what: str,
+) -> None:
+    """Raise what is wrong with the shapes of a call that native code declined.
+
+    Raises:
+        ShapeError: sizes that meet differ, or a size differs from the declared one.
+        UnsupportedError: a size of 1 meets another, which needs the generic version.
+    """
+    declared: dict[Size, tuple[Node, int, int]] = {}
+    for leaf, array in zip(leaves, arrays, strict=True):
+        for axis, (size, extent) in enumerate(
+            zip(leaf.type.dims, array.shape, strict=True)
+        ):
+            _check_declared(leaf, axis, size, extent, declared, what)
+    shapes = Shapes(leaves, arrays)
+    for node, left, right in pairs:
+        a, b = shapes(left), shapes(right)
+        if a != b:
+            _refuse(node, shapes, a, b, what)
+
+
+def _check_declared(
+    leaf: Node,
+    axis: int,
+    size: Size,
+    extent: int,
+    seen: dict[Size, tuple[Node, int, int]],
+    what: str,
+) -> None:
+    """The size of an argument against its type, and against others of the same name."""
+    label = _label(leaf)
+    if isinstance(size, int):
+        if size != extent:
+            raise ShapeError(
+                f"{what}: {label} has size {extent} along axis {axis}; its type "
+                f"{leaf.type} says {size}"
+            )
+        return
+    other, other_axis, known = seen.setdefault(size, (leaf, axis, extent))
+    if known != extent:
+        raise ShapeError(
+            f"{what}: the dimension {dims.text(size)} is {known} in {_label(other)} "
+            f"(axis {other_axis}) and {extent} in {label} (axis {axis})"
+        )
+
+
+def _label(leaf: Node) -> str:
+    kind = "argument" if isinstance(leaf.op, Input) else "shared variable"
+    return f"{kind} {getattr(leaf.op, 'label', None) or leaf.type}"
+
+
+def _refuse(node: Node, shapes: Shapes, a: int, b: int, what: str) -> None:
+    given = ", ".join(f"{i.type.dtype}{list(shapes.of(i))}" for i in node.inputs)
+    line = describe_site(node.site)
+    if 1 in (a, b):
+        raise UnsupportedError(
+            message(
+                f"{what}: {node.op.name}: a size of 1 meets {max(a, b)} at run time; "
+                "broadcasting it needs the generic version of the function, which does "
+                "not exist yet",
+                operands=(given,),
+                line=line,
+                remedy="declare the dimension as 1 (shape=(1, None)), or use "
+                "mode='interpret'",
+            )
+        )
+    raise ShapeError(
+        message(
+            f"{what}: {node.op.name}: sizes {a} and {b} differ",
+            operands=(given,),
+            line=line,
+            remedy="the sizes must be equal in each call",
+        )
+    )

@@ -1,0 +1,221 @@
+"""From a request to native code: rewrite, lower, build, keep on disk, link.
+
+The cache is keyed by the graph as it was written, so a hit skips rewriting as well; the
+rewritten graph and the program are then made only when something asks for them.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .codegen.cache import (
+    Cache,
+    Entry,
+    default_directory,
+    fingerprint,
+    sources_digest,
+)
+from .config import config
+from .graphs import Graph, structure_key
+from .leaf import Constant
+from .lower import Lowered, Request, lower
+from .op import Array
+from .passes import Pipeline
+from .rewrite import Trace
+from .variable import Variable
+
+if TYPE_CHECKING:
+    from .codegen.cpu.host import Host
+    from .codegen.cpu.link import NativeFunction
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What the compiler did with a function, for people.
+
+    Times are in seconds.  `arena` sums the temporaries' slots and `intermediates` what
+    they would take without sharing, both as text over the sizes.
+    """
+
+    nodes_before: int
+    nodes_after: int
+    rules: dict[str, int]
+    kernels: int
+    library_calls: int
+    rewrite_time: float
+    lower_time: float
+    build_time: float
+
+    @property
+    def compile_time(self) -> float:
+        """Seconds from graph to object code."""
+        return self.rewrite_time + self.lower_time + self.build_time
+
+
+@dataclass(frozen=True, slots=True)
+class Compiled:
+    """Object code with what is needed to link it."""
+
+    object: bytes
+    constants: tuple[Array, ...]
+    report: Report
+    from_cache: bool
+
+
+class Compilation:
+    """One request on its way to native code; each stage is made once, when asked for."""
+
+    def __init__(self, request: Request, pipeline: Pipeline, name: str) -> None:
+        self.request = request
+        self.pipeline = pipeline
+        self.name = name
+
+    @functools.cached_property
+    def graph(self) -> Graph:
+        """The graph as it was written."""
+        return graph_of(self.request)
+
+    @functools.cached_property
+    def rewritten(self) -> tuple[Request, Trace]:
+        """The request after all passes, and what the rules did."""
+        result, trace = self.graph.rewrite(self.pipeline)
+        return self.request.with_roots([v.node for v in result.outputs]), trace
+
+    @functools.cached_property
+    def lowered(self) -> Lowered:
+        """The program."""
+        return lower(self.request, self.rewritten[0], self.name)
+
+    @functools.cached_property
+    def key(self) -> str:
+        """What the compiled code depends on, as a digest."""
+        digest = hashlib.blake2b(digest_size=32)
+        digest.update(structure_key(self.graph).encode())
+        position = {leaf: k for k, leaf in enumerate(self.request.shared)}
+        layout = (
+            len(self.request.outputs),
+            [repr(leaf.op.declared) for leaf in self.request.shared],
+            [position[leaf] for leaf, _ in self.request.updates],
+            repr(self.pipeline),
+        )
+        digest.update(repr(layout).encode())
+        digest.update(sources_digest(Path(__file__).parent).encode())
+        digest.update(fingerprint(host()).encode())
+        return digest.hexdigest()
+
+    def compiled(self) -> Compiled:
+        """Object code, from the cache where it holds this request."""
+        cache = disk_cache() if config.cache else None
+        entry = cache.get(self.key) if cache else None
+        if entry is not None:
+            return self._from_entry(entry)
+        made = self._build()
+        if cache is not None:
+            cache.put(self.key, self._entry(made))
+        return made
+
+    def _build(self) -> Compiled:
+        from .codegen.cpu.build import build
+
+        start = time.perf_counter()
+        rewritten, trace = self.rewritten
+        middle = time.perf_counter()
+        lowered = self.lowered
+        end = time.perf_counter()
+        code = build(lowered.program, host())
+        kernels = sum(type(s).__name__ == "Launch" for s in lowered.program.steps)
+        report = Report(
+            nodes_before=len(self.graph),
+            nodes_after=len(graph_of(rewritten)),
+            rules=dict(trace.counts()),
+            kernels=kernels,
+            library_calls=len(lowered.program.steps) - kernels,
+            rewrite_time=middle - start,
+            lower_time=end - middle,
+            build_time=time.perf_counter() - end,
+        )
+        constants = tuple(c.data for c in lowered.constants)
+        return Compiled(code, constants, report, from_cache=False)
+
+    def _entry(self, made: Compiled) -> Entry:
+        """The cache entry: constants that stand in the written graph are not copied."""
+        written = self._written_constants()
+        places: list[dict[str, Any]] = []
+        blobs: dict[str, bytes] = {}
+        for number, constant in enumerate(self.lowered.constants):
+            if constant in written:
+                places.append({"leaf": written.index(constant)})
+                continue
+            blobs[f"c{number}"] = constant.data.tobytes()
+            places.append({"dtype": constant.dtype, "shape": list(constant.shape)})
+        header = {"report": asdict(made.report), "constants": places}
+        return Entry(made.object, header, blobs)
+
+    def _from_entry(self, entry: Entry) -> Compiled:
+        written = self._written_constants()
+        constants: list[Array] = []
+        for number, place in enumerate(entry.header["constants"]):
+            if "leaf" in place:
+                constants.append(written[place["leaf"]].data)
+                continue
+            raw = np.frombuffer(entry.blobs[f"c{number}"], place["dtype"])
+            constants.append(np.array(raw.reshape(place["shape"])))
+        report = Report(**entry.header["report"])
+        return Compiled(entry.object, tuple(constants), report, from_cache=True)
+
+    def _written_constants(self) -> list[Constant]:
+        ops = (node.op for node in self.graph.nodes)
+        return [op for op in ops if isinstance(op, Constant) and not op.small]
+
+
+def graph_of(request: Request) -> Graph:
+    """A request as a graph over its inputs; shared leaves belong to it."""
+    return Graph(
+        [Variable(n) for n in request.inputs], [Variable(n) for n in request.roots]
+    )
+
+
+def link(
+    compiled: Compiled,
+    shared: Sequence[list[Any]],
+    slow: Callable[..., Any],
+    fail: Callable[[int], Any],
+    name: str,
+) -> NativeFunction:
+    """The compiled code as a callable in this process."""
+    from .codegen.cpu import link as linker
+
+    return linker.link(
+        compiled.object,
+        shared=shared,
+        constants=compiled.constants,
+        slow=slow,
+        fail=fail,
+        name=name,
+    )
+
+
+@functools.cache
+def host() -> Host:
+    """The machine that code is made for."""
+    from .codegen.cpu.host import detect
+
+    return detect()
+
+
+def disk_cache() -> Cache:
+    """The cache in the directory that the environment names."""
+    return _cache_at(default_directory())
+
+
+@functools.cache
+def _cache_at(directory: Path) -> Cache:
+    return Cache(directory)

@@ -1,0 +1,83 @@
+"""Process-wide settings: ``sg.config.floatX = "float32"``, ``with sg.config.flags(...)``.
+
+Settings are read when an expression is built or a function compiled, never while one runs,
+except `num_threads`, which takes effect at the next call.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .errors import DTypeError, SymgraphError
+
+_CHOICES: dict[str, tuple[object, ...]] = {
+    "floatX": ("float32", "float64"),
+    "cache": (True, False),
+    "check": (True, False),
+}
+
+
+class Config:
+    """The settings; unknown names and values are refused.
+
+    Attributes:
+        floatX: dtype of variables declared without one.
+        cache: whether compiled functions are kept on disk.
+        check: verify the graph at every pass boundary (``SYMGRAPH_CHECK=1``).
+        num_threads: threads for compiled code; None means one for each core allowed.
+    """
+
+    __slots__ = ("cache", "check", "floatX", "num_threads")
+
+    floatX: str
+    cache: bool
+    check: bool
+    num_threads: int | None
+
+    def __init__(self) -> None:
+        self.floatX = "float64"
+        self.cache = True
+        self.check = os.environ.get("SYMGRAPH_CHECK", "0") not in ("", "0")
+        self.num_threads = None
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in self.__slots__:
+            known = ", ".join(self.__slots__)
+            raise SymgraphError(f"config has no setting {name!r}; there are: {known}")
+        allowed = _CHOICES.get(name)
+        if allowed is not None and value not in allowed:
+            error = DTypeError if name == "floatX" else SymgraphError
+            raise error(f"config.{name} must be one of {allowed}, not {value!r}")
+        if name == "num_threads":
+            _check_threads(value)
+        object.__setattr__(self, name, value)
+        if name == "num_threads" and value is not None:
+            from .codegen.cpu.threads import set_num_threads
+
+            set_num_threads(value)  # type: ignore[arg-type]
+
+    @contextmanager
+    def flags(self, **settings: object) -> Iterator[None]:
+        """Change settings for the length of a ``with`` block."""
+        before = {name: getattr(self, name, None) for name in settings}
+        try:
+            for name, value in settings.items():
+                setattr(self, name, value)
+            yield
+        finally:
+            for name, value in before.items():
+                if name in self.__slots__:
+                    setattr(self, name, value)
+
+
+def _check_threads(value: object) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool)
+    if value is not None and not (whole and value >= 1):  # type: ignore[operator]
+        raise SymgraphError(
+            f"config.num_threads must be a positive int or None, not {value!r}"
+        )
+
+
+config = Config()

@@ -1,0 +1,167 @@
+"""``mode="interpret"``: the graph as it was written, op by op, by each op's `ref`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .dims import Size
+from .errors import (
+    DTypeError,
+    IndexOutOfBoundsError,
+    MissingInputError,
+    ShapeError,
+    SymgraphError,
+    message,
+)
+from .graph import Node, describe_site, toposort
+from .leaf import Constant, Input, Shared
+from .op import Array
+from .types import TensorType
+
+
+def evaluate(outputs: Sequence[Node], given: Mapping[Node, object]) -> list[Any]:
+    """The values of `outputs`, where `given` nodes have the given values.
+
+    Values are computed in topological order and dropped after their last use.  Results
+    share no memory with anything else; those without axes are NumPy scalars.
+
+    Raises:
+        MissingInputError: an input has no value.
+        ShapeError, IndexOutOfBoundsError: from an op, with the line that made it.
+    """
+    known = accept(given)
+    order = _needed(outputs, known)
+    uses: dict[Node, int] = dict.fromkeys(order, 0)
+    for node in order:
+        for source in _sources(node, known):
+            uses[source] += 1
+    for node in outputs:
+        uses[node] += 1
+    values: dict[Node, Array] = {}
+    with np.errstate(all="ignore"):
+        for node in order:
+            sources = _sources(node, known)
+            values[node] = known[node] if node in known else _value(node, values)
+            for source in sources:
+                uses[source] -= 1
+                if not uses[source]:
+                    del values[source]
+    results = [np.array(values[node], order="C") for node in outputs]
+    return [array if array.ndim else array[()] for array in results]
+
+
+def _needed(outputs: Sequence[Node], known: Mapping[Node, Array]) -> list[Node]:
+    """The nodes to visit, inputs first: nothing below a known one."""
+    order = toposort(outputs)
+    needed = set(outputs)
+    for node in reversed(order):
+        if node in needed:
+            needed.update(_sources(node, known))
+    return [node for node in order if node in needed]
+
+
+def _sources(node: Node, known: Mapping[Node, Array]) -> tuple[Node, ...]:
+    return () if node in known else node.inputs
+
+
+def _value(node: Node, values: Mapping[Node, Array]) -> Array:
+    """The value of one node from those of its inputs."""
+    match node.op:
+        case Constant(data=data):
+            return data
+        case Shared(storage=storage):
+            with storage.lock:
+                return np.array(storage.box[0])
+        case Input():
+            raise MissingInputError(
+                message(
+                    f"no value for the input {node.op.label or 'without a name'}",
+                    operands=(node.type,),
+                    line=describe_site(node.site),
+                    remedy="give it among the inputs",
+                )
+            )
+    arrays = [values[i] for i in node.inputs]
+    try:
+        result = np.asarray(node.op.ref(*arrays))
+    except (ValueError, IndexError) as error:
+        raise _told(error, node, arrays) from error
+    assert result.dtype == node.type.dtype, f"{node}: ref gave {result.dtype}"
+    assert result.ndim == node.type.ndim, f"{node}: ref gave {result.shape}"
+    return result
+
+
+def _told(
+    error: ValueError | IndexError, node: Node, arrays: Sequence[Array]
+) -> SymgraphError:
+    """NumPy's complaint about shapes or indices, with the user's line."""
+    kind = IndexOutOfBoundsError if isinstance(error, IndexError) else ShapeError
+    shapes = tuple(f"{a.dtype}{list(a.shape)}" for a in arrays)
+    return kind(
+        message(
+            f"{node.op.name}: {error}", operands=shapes, line=describe_site(node.site)
+        )
+    )
+
+
+def accept(given: Mapping[Node, object]) -> dict[Node, Array]:
+    """Arguments as arrays of their nodes' types, in native byte order.
+
+    Raises:
+        DTypeError: a conversion that could lose something.
+        ShapeError: a shape that does not fit, or two sizes for one named dimension.
+    """
+    sizes: dict[Size, int] = {}
+    known: dict[Node, Array] = {}
+    for node, value in given.items():
+        array = as_array(value, node.type)
+        for axis, (size, extent) in enumerate(
+            zip(node.type.dims, array.shape, strict=True)
+        ):
+            expected = size if isinstance(size, int) else sizes.setdefault(size, extent)
+            if expected != extent:
+                raise ShapeError(
+                    message(
+                        f"axis {axis} of an argument has size {extent}, not {expected}",
+                        operands=(node.type,),
+                        line=describe_site(node.site),
+                        remedy="give an array of the declared shape",
+                    )
+                )
+        known[node] = array
+    return known
+
+
+def as_array(value: object, kind: TensorType) -> Array:
+    """`value` as an array of the dtype and the number of axes of `kind`.
+
+    Python scalars and lists take any dtype that holds them; arrays are only widened.
+
+    Raises:
+        DTypeError: a conversion that could lose something.
+        ShapeError: another number of axes.
+    """
+    array = np.asarray(value)
+    typed = isinstance(value, np.ndarray | np.generic)
+    rule: Any = "safe" if typed else "same_kind"
+    if not np.can_cast(array.dtype, kind.dtype, rule) and array.size:
+        raise DTypeError(
+            message(
+                f"a value of dtype {array.dtype} for {kind} could lose something",
+                remedy=f"convert it first: value.astype({kind.dtype!r})",
+            )
+        )
+    if array.ndim != kind.ndim:
+        raise ShapeError(
+            message(
+                f"an array of {array.ndim} dimensions for {kind}",
+                remedy="reshape it, or declare the variable with as many dimensions",
+            )
+        )
+    made = array.astype(kind.dtype, copy=False)
+    if not typed and array.dtype.kind in "iu" and not np.array_equal(made, array):
+        raise DTypeError(f"{value!r} does not fit {kind.dtype}")
+    return made

@@ -1,0 +1,529 @@
+"""``sg.function``: a graph as a callable."""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .arguments import REQUIRED, Parameter, convert, explain, gather
+from .codegen.program import Program
+from .compiler import Compilation, Report, graph_of, link
+from .errors import (
+    CompileError,
+    DTypeError,
+    IndexOutOfBoundsError,
+    MissingInputError,
+    SymgraphError,
+    UnsupportedError,
+    UnusedInputError,
+    message,
+)
+from .graph import Node, describe_site, rebuild, toposort
+from .graphs import Graph
+from .leaf import Input, Shared
+from .lower import Request
+from .op import Array
+from .passes import DEFAULT, Pipeline
+from .tree import Structure, flatten
+from .variable import Variable, as_tensor
+
+Updates = Mapping[Variable, object] | Iterable[tuple[Variable, object]]
+
+
+@dataclass(frozen=True)
+class Mode:
+    """How a function is carried out: the pipeline that rewrites it, and the target.
+
+    `target` is "cpu", or "interpret" for each op's NumPy reference on the graph as written.
+    """
+
+    pipeline: Pipeline = DEFAULT
+    target: str = "cpu"
+
+    def including(self, *passes: Any) -> Mode:
+        """With passes added at the end of the pipeline."""
+        return Mode(self.pipeline.including(*passes), self.target)
+
+    def excluding(self, *names: str) -> Mode:
+        """Without passes or rules, by name or by what they preserve."""
+        return Mode(self.pipeline.excluding(*names), self.target)
+
+
+@dataclass(frozen=True, eq=False)
+class In:
+    """An input with options.
+
+    Attributes:
+        variable: the input.
+        value: a default, used where the call gives none.
+        mutable, borrow: accepted for compatibility; inputs are never written.
+    """
+
+    variable: Variable
+    value: Any = REQUIRED
+    name: str | None = None
+    mutable: bool = False
+    borrow: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Spec:
+    """All that defines a function: enough to make it again in another process."""
+
+    parameters: tuple[Parameter, ...]
+    shared: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    updates: tuple[tuple[Node, Node], ...]
+    structure: Structure
+    name: str
+    mode: Mode
+
+    @property
+    def request(self) -> Request:
+        """What is to be computed."""
+        inputs = tuple(p.node for p in self.parameters)
+        return Request(inputs, self.shared, self.outputs, self.updates)
+
+
+class Function:
+    """A compiled graph; call it with arrays.
+
+    Results come in the structure of the outputs: arrays, or NumPy scalars for 0-d values.
+    They never share memory with arguments, with each other or with shared variables.
+    A call that fails leaves every shared variable as it was.
+    """
+
+    def __init__(self, spec: Spec) -> None:
+        self._spec = spec
+        self._compilation = Compilation(spec.request, spec.mode.pipeline, spec.name)
+        self._plain = spec.structure.kind == "leaf"
+        self._locks = _locks(spec.shared)
+        self._report: Report | None = None
+        self.from_cache = False
+        if spec.mode.target == "interpret":
+            self._entry: Callable[..., Any] = self._interpret
+        else:
+            self._entry = self._link()
+
+    # -- calling ------------------------------------------------------------------------
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the outputs for arrays given by position or by name."""
+        if self._locks:
+            with contextlib.ExitStack() as held:
+                for lock in self._locks:
+                    held.enter_context(lock)
+                result = self._entry(*args, **kwargs)
+        else:
+            result = self._entry(*args, **kwargs)
+        return result if self._plain else self._nested(result)
+
+    def _nested(self, result: Any) -> Any:
+        """The native result, one object or a list, in the structure of the outputs."""
+        leaves = result if self._spec.structure.count() != 1 else [result]
+        return self._spec.structure.build(iter(leaves))
+
+    def _link(self) -> Callable[..., Any]:
+        compiled = self._compilation.compiled()
+        self._report = compiled.report
+        self.from_cache = compiled.from_cache
+        boxes = [_storage(n).box for n in self._spec.shared]
+        self._native = link(compiled, boxes, self._slow, self._fail, self._spec.name)
+        return self._native.entry
+
+    def _slow(self, *args: Any, **kwargs: Any) -> Any:
+        """Calls that native code declines: convert the arguments, or say what is wrong."""
+        arrays = self._arrays(args, kwargs)
+        if not kwargs and all(a is b for a, b in zip(args, arrays, strict=True)):
+            self._explain(arrays)
+        return self._native.entry(*arrays)
+
+    def _arrays(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Array]:
+        parameters = self._spec.parameters
+        values = gather(parameters, args, kwargs, self.name)
+        return [
+            convert(value, parameter, number, self.name)
+            for number, (value, parameter) in enumerate(zip(values, parameters, strict=True))
+        ]
+
+    def _explain(self, arrays: list[Array]) -> NoReturn:
+        """Raise the error for canonical arguments that native code declined."""
+        leaves = [*(p.node for p in self._spec.parameters), *self._spec.shared]
+        values = arrays + [_storage(n).box[0] for n in self._spec.shared]
+        lowered = self._compilation.lowered
+        explain(leaves, values, lowered.classes.pairs, self.name)
+        self._explain_guards(values)
+        raise CompileError(f"{self.name}: native code declined arguments that are right")
+
+    def _explain_guards(self, values: list[Array]) -> None:
+        from .codegen.interpret import GuardError, check_guards
+
+        lowered = self._compilation.lowered
+        program = lowered.program
+        names = [a.name for a in program.by_role("input", "shared")]
+        arrays = dict(zip(names, values, strict=True))
+        constants = program.by_role("constant")
+        for array, constant in zip(constants, lowered.constants, strict=True):
+            arrays[array.name] = constant.data
+        try:
+            check_guards(program, arrays)
+        except GuardError as error:
+            self._raise(error.code, f" ({error.left} against {error.right})")
+
+    def _fail(self, code: int) -> NoReturn:
+        """Raise the error of a run-time check."""
+        self._raise(code, "")
+        raise CompileError(f"{self.name}: native code failed with unknown status {code}")
+
+    def _raise(self, code: int, detail: str) -> None:
+        failure = self._compilation.lowered.failures.get(code)
+        if failure is None:
+            raise SymgraphError(f"{self.name}: sizes that must be equal differ{detail}")
+        node = failure.node
+        raise IndexOutOfBoundsError(
+            message(
+                f"{self.name}: {failure.reason}{detail}",
+                operands=tuple(i.type for i in node.inputs),
+                line=describe_site(node.site),
+            )
+        )
+
+    def _interpret(self, *args: Any, **kwargs: Any) -> Any:
+        """Each op's NumPy reference on the graph as written."""
+        from .evaluate import evaluate
+
+        spec = self._spec
+        arrays = self._arrays(args, kwargs)
+        given = {p.node: a for p, a in zip(spec.parameters, arrays, strict=True)}
+        values = evaluate(list(spec.request.roots), given)
+        count = len(spec.outputs)
+        owned = [np.array(v) for v in values]
+        for (leaf, _), value in zip(spec.updates, owned[count:], strict=True):
+            _storage(leaf).box[0] = np.require(value, leaf.type.dtype, ["C", "A", "O"])
+        results = [v[()] if v.ndim == 0 else v for v in owned[:count]]
+        return results[0] if count == 1 else results
+
+    # -- looking inside -----------------------------------------------------------------
+
+    @property
+    def name(self) -> str:
+        """The function's name in messages and dumps."""
+        return self._spec.name
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as it was written."""
+        return self._compilation.graph
+
+    @property
+    def optimized(self) -> Graph:
+        """The graph after the pipeline."""
+        return graph_of(self._compilation.rewritten[0])
+
+    @property
+    def trace(self) -> Any:
+        """What the rules did."""
+        return self._compilation.rewritten[1]
+
+    @property
+    def program(self) -> Program:
+        """The kernels, library calls and memory plan."""
+        return self._compilation.lowered.program
+
+    @property
+    def report(self) -> Report:
+        """What the compiler did and how long it took."""
+        if self._report is None:
+            raise UnsupportedError(f"{self.name} is not compiled (mode 'interpret')")
+        return self._report
+
+    def source(self, stage: str = "loops") -> str:
+        """The program's text at a stage: "loops", "llvm" or "asm".
+
+        Raises:
+            UnsupportedError: another stage.
+        """
+        from .codegen.cpu.build import assembly, llvm_text
+        from .codegen.text import print_program
+        from .compiler import host
+
+        match stage:
+            case "loops":
+                return print_program(self.program)
+            case "llvm":
+                return llvm_text(self.program, host())
+            case "asm":
+                return assembly(self.program, host())
+        raise UnsupportedError(f"no source at stage {stage!r}: there are loops, llvm, asm")
+
+    def trim(self) -> None:
+        """Give back the memory kept for temporaries between calls."""
+        if self._spec.mode.target == "cpu":
+            self._native.trim()
+
+    def __repr__(self) -> str:
+        parameters = ", ".join(f"{p.name or '_'}: {p.node.type}" for p in self._spec.parameters)
+        return f"<function {self.name}({parameters})>"
+
+    # -- copying ------------------------------------------------------------------------
+
+    def copy(self) -> Function:
+        """Another function over the same graph and the same shared variables."""
+        return Function(self._spec)
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Function:
+        import pickle
+
+        return pickle.loads(pickle.dumps(self))  # type: ignore[no-any-return]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        spec = self._spec
+        # Shared variables are listed as outputs too: an update may name one that nothing
+        # reads.
+        roots = (*spec.request.roots, *spec.shared)
+        graph = Graph([Variable(p.node) for p in spec.parameters], [Variable(n) for n in roots])
+        position = {leaf: k for k, leaf in enumerate(spec.shared)}
+        parameters = [(p.name, _plain_default(p), p.downcast) for p in spec.parameters]
+        targets = [position[leaf] for leaf, _ in spec.updates]
+        count = len(spec.outputs)
+        state = (graph, count, parameters, targets, spec.structure, spec.name, spec.mode)
+        return _restore, state
+
+
+def _plain_default(parameter: Parameter) -> tuple[Any, ...]:
+    return () if parameter.default is REQUIRED else (parameter.default,)
+
+
+def _restore(
+    graph: Graph,
+    count: int,
+    parameters: list[tuple[str | None, tuple[Any, ...], bool | None]],
+    targets: list[int],
+    structure: Structure,
+    name: str,
+    mode: Mode,
+) -> Function:
+    """A pickled function, compiled again (from the cache, as a rule)."""
+    roots = tuple(v.node for v in graph.outputs)
+    made = tuple(
+        Parameter(leaf.node, label, *(default or (REQUIRED,)), downcast)
+        for leaf, (label, default, downcast) in zip(graph.inputs, parameters, strict=True)
+    )
+    end = count + len(targets)
+    shared = roots[end:]
+    pairs = zip(targets, roots[count:end], strict=True)
+    updates = tuple((shared[target], root) for target, root in pairs)
+    return Function(Spec(made, shared, roots[:count], updates, structure, name, mode))
+
+
+def _storage(node: Node) -> Any:
+    assert isinstance(node.op, Shared)
+    return node.op.storage
+
+
+def _locks(shared: tuple[Node, ...]) -> tuple[Any, ...]:
+    """The locks of the shared variables, in one order for all functions."""
+    ordered = sorted(shared, key=lambda n: n.op.uid)  # type: ignore[attr-defined]
+    return tuple(_storage(n).lock for n in ordered)
+
+
+# -- making one -------------------------------------------------------------------------
+
+
+def function(
+    inputs: Sequence[Variable | In],
+    outputs: Any = None,
+    updates: Updates | None = None,
+    givens: Updates | None = None,
+    name: str | None = None,
+    on_unused_input: str = "raise",
+    allow_input_downcast: bool | None = None,
+    mode: str | Mode | None = None,
+    device: str | None = None,
+) -> Function:
+    """Compile `outputs` as a function of `inputs`.
+
+    Args:
+        inputs: input variables, or :class:`In` for options.
+        outputs: a variable, or lists, tuples and dicts of variables; results come back in
+            the same structure.  None: the function only updates.
+        updates: new values of shared variables, set together when a call has succeeded.
+        givens: variables to replace by others in the graph.
+        name: for messages and dumps.
+        on_unused_input: "raise", "warn" or "ignore".
+        allow_input_downcast: convert arguments even where that can lose information.
+        mode: "fast" (the default), "interpret" or a :class:`Mode`.
+        device: None or "cpu".
+
+    Raises:
+        MissingInputError: an output depends on a variable that is not an input.
+        UnusedInputError: an input plays no part.
+
+    >>> import symgraph as sg
+    >>> x = sg.dvector("x")
+    >>> f = sg.function([x], (x * x).sum())
+    >>> f([1.0, 2.0, 3.0])
+    np.float64(14.0)
+    """
+    if device not in (None, "cpu"):
+        raise UnsupportedError(f"device {device!r} is not supported: there is 'cpu'")
+    parameters = tuple(_parameter(i, allow_input_downcast) for i in inputs)
+    leaves, structure = _flatten_outputs(outputs)
+    pairs = _updates(updates, leaves)
+    roots = [v.node for v in leaves] + [value for _, value in pairs]
+    if givens:
+        roots = list(rebuild(roots, _replacements(givens)))
+    shared = _check_leaves(parameters, roots, pairs, on_unused_input)
+    count = len(leaves)
+    targets = (target for target, _ in pairs)
+    spec = Spec(
+        parameters,
+        shared,
+        tuple(roots[:count]),
+        tuple(zip(targets, roots[count:], strict=True)),
+        structure,
+        name or "function",
+        _mode(mode),
+    )
+    return Function(spec)
+
+
+def _mode(mode: str | Mode | None) -> Mode:
+    if isinstance(mode, Mode):
+        return mode
+    match mode:
+        case None | "fast":
+            return Mode()
+        case "interpret":
+            return Mode(target="interpret")
+    raise UnsupportedError(
+        f"mode {mode!r} is not supported: there are 'fast', 'interpret' and sg.Mode(...)"
+    )
+
+
+def _parameter(given: Variable | In, downcast: bool | None) -> Parameter:
+    option = given if isinstance(given, In) else In(given)
+    variable = option.variable
+    if not isinstance(variable, Variable) or not isinstance(variable.node.op, Input):
+        raise SymgraphError(
+            f"an input of a function must be a declared variable, not {variable!r}\n"
+            "  help: declare it with sg.tensor, sg.vector, ...; to replace an expression, "
+            "use givens"
+        )
+    name = option.name or variable.name or variable.node.op.label
+    return Parameter(variable.node, name, option.value, downcast)
+
+
+def _flatten_outputs(outputs: Any) -> tuple[list[Variable], Structure]:
+    def is_leaf(value: object) -> bool:
+        return isinstance(value, Variable | np.ndarray | np.generic | int | float)
+
+    leaves, structure = flatten(outputs, is_leaf)
+    return [as_tensor(leaf) for leaf in leaves], structure
+
+
+def _pairs(given: Updates) -> list[tuple[Variable, object]]:
+    if isinstance(given, Mapping):
+        return list(given.items())
+    return list(given)
+
+
+def _updates(
+    updates: Updates | None, outputs: Sequence[Variable]
+) -> list[tuple[Node, Node]]:
+    """Shared leaves with their new values, cast where that loses nothing."""
+    result: dict[Node, Node] = {}
+    for target, new in _pairs(updates or ()):
+        if not isinstance(target.node.op, Shared):
+            raise SymgraphError(f"updates: {target} is not a shared variable")
+        if target.node in result:
+            raise SymgraphError(f"updates: {target} has two new values")
+        result[target.node] = _new_value(target, new)
+    return list(result.items())
+
+
+def _new_value(target: Variable, new: object) -> Node:
+    value = as_tensor(new)
+    if value.dtype != target.dtype:
+        if not np.can_cast(value.dtype, target.dtype, "safe"):
+            raise DTypeError(
+                f"updates: {target} cannot take {value}\n"
+                f"  help: cast the new value with sg.cast(value, '{target.dtype}')"
+            )
+        value = value.astype(target.dtype)
+    if value.ndim != target.ndim:
+        raise SymgraphError(
+            f"updates: {target} has {target.ndim} dimensions, its new value {value} "
+            f"has {value.ndim}"
+        )
+    return value.node
+
+
+def _replacements(givens: Updates) -> dict[Node, Node]:
+    result = {}
+    for old, new in _pairs(givens):
+        value = as_tensor(new)
+        if value.dtype != old.dtype or value.ndim != old.ndim:
+            raise DTypeError(
+                f"givens: {old} cannot be replaced by {value}: the types differ"
+            )
+        result[old.node] = value.node
+    return result
+
+
+def _check_leaves(
+    parameters: Sequence[Parameter],
+    roots: Sequence[Node],
+    updates: Sequence[tuple[Node, Node]],
+    on_unused: str,
+) -> tuple[Node, ...]:
+    """Check that inputs and graph fit together; returns the shared leaves."""
+    inputs = [p.node for p in parameters]
+    if len(set(inputs)) != len(inputs):
+        raise SymgraphError("an input is listed twice")
+    nodes = toposort(roots)
+    known = set(inputs)
+    for node in nodes:
+        if isinstance(node.op, Input) and node not in known:
+            label = node.op.label or "an unnamed input"
+            raise MissingInputError(
+                message(
+                    f"the outputs depend on {label}, which is not among the inputs",
+                    operands=(node.type,),
+                    line=describe_site(node.site),
+                    remedy="add it to inputs, or replace it with givens",
+                )
+            )
+    used = set(nodes)
+    for parameter in parameters:
+        if parameter.node not in used:
+            _unused(parameter, on_unused)
+    shared = [n for n in nodes if isinstance(n.op, Shared)]
+    shared += [t for t, _ in updates if t not in used]
+    return tuple(dict.fromkeys(shared))
+
+
+def _unused(parameter: Parameter, policy: str) -> None:
+    text = (
+        f"input {parameter.name or parameter.node.type} plays no part in the outputs\n"
+        "  help: remove it, or pass on_unused_input='ignore'"
+    )
+    match policy:
+        case "raise":
+            raise UnusedInputError(text)
+        case "warn":
+            warnings.warn(text, stacklevel=4)
+        case "ignore":
+            pass
+        case _:
+            raise SymgraphError(
+                f"on_unused_input must be 'raise', 'warn' or 'ignore', not {policy!r}"
+            )
+
+
+__all__ = ["Function", "In", "Mode", "Spec", "function"]

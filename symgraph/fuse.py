@@ -1,0 +1,423 @@
+"""Fusion: which nodes are computed together, in one pass over memory.
+
+Compute nodes are collected into groups, each of which becomes one kernel.  A group has a
+*frame*: the axes of its loop nest.  In a *map* group every member covers the whole frame.
+A group with reductions splits its frame into *row* axes and *inner* axes: each reduction runs
+over the inner axes, for one row at a time, and what follows may use its result at once,
+while the row is in cache (softmax, layernorm, variance).
+
+Groups grow bottom-up.  A node is put together with the groups of its inputs where the frames
+fit and where that makes no cycle: each group has a *stage*, every edge between groups leads
+to a higher stage, and a group's stage may rise only while it stays below those of its users
+(its *limit*).  That check is conservative and takes constant time.
+
+Nodes that cost nothing (views, ranges) belong to no group: every reader inlines them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from functools import cache
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from .codegen import ir
+from .dims import Size
+from .graph import Node, toposort, users
+from .leaf import Leaf
+from .lower.sizes import Classes
+from .lower.trace import data_inputs, reads_through
+from .op import Elemwise, Indexed, Opaque, Reduce
+
+#: A group's formulas are at most this long together; longer chains take several kernels.
+MAX_WEIGHT = 400
+
+#: Scalar formulas up to this long are recomputed by every reader.
+LIGHT_WEIGHT = 12
+
+#: Where an input's dimension goes: the reader's dimension, None (size 1), or neither.
+Alignment = tuple["int | None", ...]
+Axis = int
+
+
+@dataclass(slots=True)
+class Group:
+    """Nodes computed by one kernel.
+
+    `place` gives the frame axis of each dimension of each member (None for size 1), and
+    `domain` those of each reduction's operand.
+    """
+
+    members: list[Node]
+    place: dict[Node, tuple[Axis | None, ...]]
+    domain: dict[Node, tuple[Axis | None, ...]]
+    rows: list[Axis]
+    inner: list[Axis]
+    extents: dict[Axis, Size]
+    stage: int = 0
+    limit: float = math.inf
+    weight: int = 0
+    outputs: list[Node] = field(default_factory=list)
+
+    @property
+    def frame(self) -> list[Axis]:
+        """Row axes, then inner axes."""
+        return [*self.rows, *self.inner]
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A frame while a merge is tried on it."""
+
+    rows: list[Axis]
+    inner: list[Axis]
+    extents: dict[Axis, Size]
+    fresh: Iterator[Axis]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A materialised or grouped node that a node reads, through views."""
+
+    node: Node
+    #: For each of the source's dimensions, the reader's; None for size 1.
+    alignment: Alignment
+    #: Whether each dimension follows one of the reader's or has size 1.
+    aligned: bool
+
+
+class Partition:
+    """The groups and opaque nodes of a graph, and what each node belongs to."""
+
+    def __init__(self, outputs: Sequence[Node], classes: Classes) -> None:
+        inputs_of = cache(data_inputs)
+        self.order = toposort(outputs, inputs_of)
+        self.users = users(self.order, inputs_of)
+        self.classes = classes
+        self.group_of: dict[Node, Group] = {}
+        self._axes = itertools.count()
+        self.required = set(outputs)
+        self._light: dict[Node, int] = {}
+        for node in self.order:
+            if isinstance(node.op, Opaque):
+                free = node.op.inlines
+                self.required.update(
+                    i for i in inputs_of(node) if not (free and _is_free(i))
+                )
+        for node in self.order:
+            self._weigh(node, inputs_of(node))
+            self._place(node)
+        self.groups = self._ordered()
+        for group in self.groups:
+            group.outputs = [n for n in group.members if self._leaves(n, group)]
+
+    # -- reading the graph --------------------------------------------------------------
+
+    def inlined(self, node: Node) -> bool:
+        """Whether readers recompute `node` instead of loading it."""
+        return node in self._light and node not in self.required
+
+    def _weigh(self, node: Node, inputs: tuple[Node, ...]) -> None:
+        """Note that `node` may be inlined: free ops, and short formulas of scalars."""
+        if _is_free(node):
+            weight = 0
+        elif isinstance(node.op, Elemwise) and all(map(self.is_one, node.type.dims)):
+            weight = node.op.weight
+        else:
+            return
+        if all(i in self._light or isinstance(i.op, Leaf) for i in inputs):
+            weight += sum(self._light.get(i, 0) for i in inputs)
+        elif not _is_free(node):
+            return
+        if weight <= LIGHT_WEIGHT:
+            self._light[node] = weight
+
+    def sources(self, node: Node) -> list[Source]:
+        """What `node` reads, with views and other free nodes seen through.
+
+        A reduction's alignments are over its operand's dimensions.
+        """
+        found = []
+        for source, index in reads_through(node, self.inlined, self.is_one):
+            alignment = tuple(
+                _follows(affine, self.is_one(size))
+                for affine, size in zip(index, source.type.dims, strict=True)
+            )
+            aligned = all(a != -1 for a in alignment)
+            found.append(Source(source, alignment, aligned))
+        return found
+
+    def is_one(self, size: Size) -> bool:
+        return self.classes.resolve(size) == 1
+
+    def _domain(self, node: Node) -> tuple[Size, ...]:
+        """The shape of the loops that compute `node`."""
+        shape = node.inputs[0].type.dims if isinstance(node.op, Reduce) else node.type.dims
+        return tuple(self.classes.resolve(s) for s in shape)
+
+    # -- growing groups -----------------------------------------------------------------
+
+    def _place(self, node: Node) -> None:
+        if isinstance(node.op, Leaf) or self.inlined(node):
+            return
+        if isinstance(node.op, Opaque):
+            self._finish(Group([node], {}, {}, [], [], {}), self.sources(node))
+            return
+        sources = self.sources(node)
+        group = self._alone(node)
+        self._merge(group, node, sources)
+        self._finish(group, sources)
+
+    def _alone(self, node: Node) -> Group:
+        """A group of `node` only."""
+        domain = self._domain(node)
+        axes = tuple(None if size == 1 else next(self._axes) for size in domain)
+        extents = {a: s for a, s in zip(axes, domain, strict=True) if a is not None}
+        frame = [a for a in axes if a is not None]
+        weight = node.op.weight if isinstance(node.op, Elemwise) else 1
+        if not isinstance(node.op, Reduce):
+            return Group([node], {node: axes}, {}, frame, [], extents, weight=weight)
+        reduced = {axes[k] for k in node.op.axes}
+        place = _after(node.op, axes)
+        rows = [a for a in frame if a not in reduced]
+        inner = [a for a in frame if a in reduced]
+        domains = {node: axes}
+        return Group([node], {node: place}, domains, rows, inner, extents, weight=weight)
+
+    def _finish(self, group: Group, sources: list[Source]) -> None:
+        """Register `group`, raising its stage above those of its sources."""
+        for member in group.members:
+            self.group_of[member] = group
+        for source in sources:
+            other = self.group_of.get(source.node)
+            if other is not None and other is not group:
+                group.stage = max(group.stage, other.stage + 1)
+        for source in sources:
+            other = self.group_of.get(source.node)
+            if other is not None and other is not group:
+                other.limit = min(other.limit, group.stage)
+
+    def _merge(self, group: Group, node: Node, sources: list[Source]) -> None:
+        """Take into `group` (which holds `node` alone) the groups of its sources."""
+        candidates: dict[int, tuple[Group, list[Source]]] = {}
+        for source in sources:
+            other = self.group_of.get(source.node)
+            if other is not None:
+                candidates.setdefault(id(other), (other, []))[1].append(source)
+        chosen = [c for c in candidates.values() if self._may_join(c[0], c[1], node)]
+        chosen.sort(key=lambda c: (-c[0].stage, -len(c[0].members)))
+        while chosen:
+            fitting, maps = self._fit(group, node, chosen)
+            stage = max(
+                (
+                    other.stage + (0 if any(other is f[0] for f in fitting) else 1)
+                    for other, _ in candidates.values()
+                ),
+                default=0,
+            )
+            tight = [f for f in fitting if stage >= f[0].limit]
+            if not tight:
+                for (other, _), mapping in zip(fitting, maps, strict=True):
+                    self._absorb(group, other, mapping)
+                group.stage = stage
+                return
+            worst = min(tight, key=lambda f: f[0].limit)
+            chosen = [c for c in fitting if c is not worst]
+
+    def _may_join(self, other: Group, sources: list[Source], node: Node) -> bool:
+        """Whether `other` may be computed with `node`, frames and stages aside."""
+        if isinstance(other.members[0].op, Opaque):
+            return False
+        if not all(s.aligned or _row_gather(s, other, node) for s in sources):
+            return False
+        scalar = not other.rows and not other.inner
+        if scalar or (isinstance(node.op, Reduce) and not self._has_rows(node)):
+            # Every chunk of a kernel recomputes a scalar, and one thread runs a full
+            # reduction: in neither should anything be computed that others wait for.
+            return self._private(other, node)
+        return True
+
+    def _has_rows(self, node: Node) -> bool:
+        """Whether a reduction leaves any axis to run in parallel over."""
+        assert isinstance(node.op, Reduce)
+        domain = enumerate(self._domain(node))
+        return any(k not in node.op.axes and size != 1 for k, size in domain)
+
+    def _private(self, group: Group, reader: Node) -> bool:
+        """Whether only `reader` uses the values of `group`."""
+        return not any(
+            member in self.required
+            or any(u not in group.place and u is not reader for u in self.users[member])
+            for member in group.members
+        )
+
+    def _fit(
+        self, group: Group, node: Node, chosen: list[tuple[Group, list[Source]]]
+    ) -> tuple[list[tuple[Group, list[Source]]], list[dict[Axis, Axis]]]:
+        """The groups of `chosen` whose frames fit, each with its axes in `group`'s."""
+        frame = _Frame(
+            list(group.rows), list(group.inner), dict(group.extents), self._axes
+        )
+        domain_axes = self._reader_axes(group, node)
+        weight = group.weight
+        fitting, maps = [], []
+        for candidate in chosen:
+            other, sources = candidate
+            if weight + other.weight > MAX_WEIGHT:
+                continue
+            mapping = _match(frame, other, sources, domain_axes)
+            if mapping is not None:
+                weight += other.weight
+                fitting.append(candidate)
+                maps.append(mapping)
+        return fitting, maps
+
+    def _reader_axes(self, group: Group, node: Node) -> tuple[Axis | None, ...]:
+        """The frame axis of each dimension of the domain of `node`."""
+        if not isinstance(node.op, Reduce):
+            return group.place[node]
+        axes = iter(sorted(group.frame))
+        return tuple(None if size == 1 else next(axes) for size in self._domain(node))
+
+    def _absorb(self, group: Group, other: Group, mapping: dict[Axis, Axis]) -> None:
+        """Move the members of `other` into `group`, renaming its axes."""
+        for member, axes in other.place.items():
+            group.place[member] = tuple(None if a is None else mapping[a] for a in axes)
+            self.group_of[member] = group
+        for member, axes in other.domain.items():
+            group.domain[member] = tuple(None if a is None else mapping[a] for a in axes)
+        group.members = other.members + group.members
+        for axis in other.inner:
+            name = mapping[axis]
+            if name not in group.extents:
+                group.inner.append(name)
+            elif name in group.rows:
+                group.rows.remove(name)
+                group.inner.append(name)
+            group.extents[name] = other.extents[axis]
+        group.weight += other.weight
+        group.limit = min(group.limit, other.limit)
+
+    # -- the result ---------------------------------------------------------------------
+
+    def _ordered(self) -> list[Group]:
+        """The groups, each after those it reads."""
+        position = {node: k for k, node in enumerate(self.order)}
+        groups = list({id(g): g for g in self.group_of.values()}.values())
+        for group in groups:
+            group.members.sort(key=position.__getitem__)
+        return sorted(groups, key=lambda g: (g.stage, position[g.members[-1]]))
+
+    def _leaves(self, node: Node, group: Group) -> bool:
+        """Whether the value of `node` is used outside its group."""
+        if node in self.required:
+            return True
+        stack = list(self.users[node])
+        while stack:
+            user = stack.pop()
+            if self.inlined(user):
+                stack.extend(self.users[user])
+            elif self.group_of[user] is not group:
+                return True
+        return False
+
+
+def _is_free(node: Node) -> bool:
+    return isinstance(node.op, Indexed) and node.op.free
+
+
+def _after(op: Reduce, axes: tuple[Axis | None, ...]) -> tuple[Axis | None, ...]:
+    """The places of a reduction's dimensions, from those of its operand."""
+    if op.keepdims:
+        return tuple(None if k in op.axes else a for k, a in enumerate(axes))
+    return tuple(a for k, a in enumerate(axes) if k not in op.axes)
+
+
+def _follows(affine: ir.Affine, one: bool) -> int | None:
+    """The reader's dimension that an index runs along; None for size 1; else -1."""
+    if one:
+        return None
+    if affine.const == 0 and len(affine.terms) == 1:
+        name, coefficient = affine.terms[0]
+        if coefficient == 1 and name.startswith("d") and name[1:].isdigit():
+            return int(name[1:])
+    return -1
+
+
+def _row_gather(source: Source, other: Group, node: Node) -> bool:
+    """Whether `node` picks single elements out of each row of `other`.
+
+    The picked element is computed from the row's reductions where it is needed.
+    """
+    if not other.inner or isinstance(node.op, Reduce | Elemwise):
+        return False
+    place = other.place[source.node]
+    return all(
+        alignment != -1 or axis in other.inner
+        for alignment, axis in zip(source.alignment, place, strict=True)
+    )
+
+
+def _match(
+    frame: _Frame,
+    other: Group,
+    sources: list[Source],
+    reader: tuple[Axis | None, ...],
+) -> dict[Axis, Axis] | None:
+    """Axes of `other` as axes of `frame`, extended where need be; None if they clash."""
+    mapping: dict[Axis, Axis] = {}
+    for axis, target in _pairs(other, sources, reader):
+        if mapping.setdefault(axis, target) != target:
+            return None
+    if len(set(mapping.values())) != len(mapping):
+        return None
+    free = [a for a in frame.rows + frame.inner if a not in mapping.values()]
+    left = [a for a in other.rows + other.inner if a not in mapping]
+    if not other.inner:
+        if not other.rows:
+            return mapping
+        return mapping if not left and _covers(frame, mapping, free) else None
+    if any(a in other.rows for a in left):
+        return None
+    if not other.rows and (frame.rows or frame.inner):
+        return None  # the result of a full reduction is awaited by parallel work
+    targets = {mapping[a] for a in other.rows}
+    for axis in list(left):
+        equal = [f for f in free if frame.extents[f] == other.extents[axis]]
+        if equal:
+            mapping[axis] = equal[0]
+            free.remove(equal[0])
+            left.remove(axis)
+    if free:
+        return None
+    inner = [mapping[a] for a in other.inner if a in mapping]
+    if frame.inner and (set(frame.inner) != set(inner) or left):
+        return None
+    frame.rows = [a for a in frame.rows if a in targets]
+    frame.inner = inner
+    for axis in left:
+        mapping[axis] = next(frame.fresh)
+        frame.inner.append(mapping[axis])
+        frame.extents[mapping[axis]] = other.extents[axis]
+    return mapping
+
+
+def _covers(frame: _Frame, mapping: dict[Axis, Axis], free: list[Axis]) -> bool:
+    """Whether a map group covers all of `frame`, or just its rows (once a row)."""
+    covered = set(mapping.values())
+    return not free or (bool(frame.inner) and covered == set(frame.rows))
+
+
+def _pairs(
+    other: Group, sources: list[Source], reader: tuple[Axis | None, ...]
+) -> Iterator[tuple[Axis, Axis]]:
+    """Which axis of `other` meets which of the reader's frame."""
+    for source in sources:
+        place = other.place[source.node]
+        for axis, dimension in zip(place, source.alignment, strict=True):
+            if axis is None or dimension is None or dimension == -1:
+                continue
+            target = reader[dimension]
+            if target is not None:
+                yield axis, target

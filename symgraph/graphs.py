@@ -1,0 +1,292 @@
+"""Graphs as objects: inputs and outputs, rewriting, cloning, pickling and keys."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from .dims import Dim
+from .errors import DTypeError, MissingInputError, ShapeError, SymgraphError
+from .graph import Node, intern, rebuild, toposort
+from .leaf import Constant, Input, Shared, Storage
+from .op import Op
+from .passes import DEFAULT, Pass, Pipeline, run
+from .rewrite import Trace
+from .types import TensorType
+from .variable import Variable
+
+#: Changes whenever the meaning of the flat data does.
+FORMAT = 1
+
+
+class Graph:
+    """Outputs as a function of inputs; immutable.
+
+    Shared variables and constants under the outputs belong to the graph.  A graph pickles
+    and deep-copies with fresh inputs and shared variables of its own.
+
+    Raises
+    ------
+    MissingInputError
+        An output depends on an input that is not among `inputs`.
+    """
+
+    __slots__ = ("_nodes", "inputs", "outputs")
+
+    inputs: tuple[Variable, ...]
+    outputs: tuple[Variable, ...]
+
+    def __init__(
+        self, inputs: Sequence[Variable], outputs: Variable | Sequence[Variable]
+    ) -> None:
+        single = isinstance(outputs, Variable)
+        put = object.__setattr__
+        put(self, "inputs", tuple(inputs))
+        put(self, "outputs", (outputs,) if single else tuple(outputs))
+        put(self, "_nodes", tuple(toposort(v.node for v in self.outputs)))
+        self._check()
+
+    def _check(self) -> None:
+        given: set[Node] = set()
+        for variable in self.inputs:
+            if not isinstance(variable.node.op, Input):
+                raise SymgraphError(
+                    f"a graph's input is an expression: {variable}\n"
+                    "  help: replace it by an input first (clone_replace)"
+                )
+            if variable.node in given:
+                raise SymgraphError(f"input given twice: {variable}")
+            given.add(variable.node)
+        for node in self._nodes:
+            if isinstance(node.op, Input) and node not in given:
+                raise MissingInputError(
+                    f"the outputs depend on {Variable(node)}, which is not an input"
+                )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"graphs are immutable: cannot set {name!r}")
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """Every node under the outputs, inputs before users."""
+        nodes: tuple[Node, ...] = self._nodes
+        return nodes
+
+    def __len__(self) -> int:
+        return len(self._nodes)
+
+    def __repr__(self) -> str:
+        inputs = ", ".join(str(v.type) for v in self.inputs)
+        outputs = ", ".join(str(v.type) for v in self.outputs)
+        return f"<Graph ({inputs}) -> ({outputs}), {len(self)} nodes>"
+
+    def rewrite(
+        self, passes: Sequence[Pass] | Pipeline = DEFAULT, trace: bool = True
+    ) -> tuple[Graph, Trace]:
+        """The graph taken through `passes`, and what the rules did (if `trace`)."""
+        record = Trace()
+        outputs = run([v.node for v in self.outputs], passes, record)
+        names = [v.name for v in self.outputs]
+        made = [Variable(n, name) for n, name in zip(outputs, names, strict=True)]
+        return Graph(self.inputs, made), record if trace else Trace()
+
+    def __copy__(self) -> Graph:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Graph:
+        return unflatten(flatten(self))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return unflatten, (flatten(self),)
+
+
+# -- flat data --------------------------------------------------------------------------
+
+
+def flatten(graph: Graph) -> dict[str, Any]:
+    """`graph` as lists of plain data: leaves, ops, and numbers of inputs.
+
+    Each distinct op is stored once; a node is the number of its op (or leaf) and those of
+    its inputs.
+    """
+    number: dict[Node, int] = {}
+    ops: dict[Op, int] = {}
+    nodes: list[tuple[int, ...]] = []
+    leaves: list[dict[str, Any]] = []
+    for node in (*(v.node for v in graph.inputs), *graph.nodes):
+        if node in number:
+            continue
+        number[node] = len(number)
+        if isinstance(node.op, Input | Shared | Constant):
+            nodes.append((-1 - len(leaves),))
+            leaves.append(_flat_leaf(node.op))
+        else:
+            op = ops.setdefault(node.op, len(ops))
+            nodes.append((op, *(number[i] for i in node.inputs)))
+    return {
+        "format": FORMAT,
+        "leaves": leaves,
+        "ops": list(ops),
+        "nodes": nodes,
+        "inputs": [(number[v.node], v.name) for v in graph.inputs],
+        "outputs": [(number[v.node], v.name) for v in graph.outputs],
+    }
+
+
+def unflatten(data: Mapping[str, Any]) -> Graph:
+    """The graph of :func:`flatten`'s data, with fresh inputs and shared variables.
+
+    Raises
+    ------
+    SymgraphError
+        The data were written in another format.
+    """
+    if data["format"] != FORMAT:
+        raise SymgraphError(f"a graph in format {data['format']}, not {FORMAT}: save it anew")
+    leaves = [_leaf(d) for d in data["leaves"]]
+    ops: list[Op] = data["ops"]
+    made: list[Node] = []
+    for op, *inputs in data["nodes"]:
+        made.append(
+            intern(leaves[-1 - op] if op < 0 else ops[op], tuple(made[k] for k in inputs))
+        )
+    return Graph(
+        [Variable(made[k], name) for k, name in data["inputs"]],
+        [Variable(made[k], name) for k, name in data["outputs"]],
+    )
+
+
+def _flat_leaf(op: Op) -> dict[str, Any]:
+    match op:
+        case Input():
+            return {"kind": "input", "type": flat_type(op.declared), "label": op.label}
+        case Shared():
+            with op.storage.lock:
+                value = op.storage.box[0].copy()
+            flat = {"type": flat_type(op.declared), "label": op.label}
+            return {"kind": "shared", "value": value, **flat}
+        case Constant():
+            return {"kind": "constant", "value": op.data}
+    raise SymgraphError(f"{op} is not a leaf")
+
+
+def _leaf(data: dict[str, Any]) -> Op:
+    from .leaf import constant_op
+
+    match data["kind"]:
+        case "input":
+            return Input(TensorType(*data["type"]), data["label"])
+        case "shared":
+            declared = TensorType(*data["type"])
+            return Shared(declared, Storage(data["value"].copy()), data["label"])
+        case _:
+            return constant_op(data["value"])
+
+
+def flat_type(declared: TensorType) -> tuple[str, tuple[int | str | None, ...]]:
+    """A declared type as plain data: dimensions are ints, names or None."""
+    return declared.dtype, tuple(_flat_size(s) for s in declared.shape)
+
+
+def _flat_size(size: int | Dim | None) -> int | str | None:
+    if not isinstance(size, Dim):
+        return size
+    if size.kind != "named":
+        raise SymgraphError(f"a declared dimension is a number, a name or None, not {size}")
+    return str(size.args[0])
+
+
+# -- functions of graphs ----------------------------------------------------------------
+
+
+def structure_key(graph: Graph) -> str:
+    """A digest of what compiled code depends on, the same in every process.
+
+    Ops and their parameters, the wiring, declared types, and the values of constants of one
+    element.  Of larger constants only dtype and shape count, and of shared variables their
+    declared type: they are arguments of the code.  Names and lines do not count.
+    """
+    digest = hashlib.blake2b(digest_size=32)
+    number: dict[Node, int] = {}
+    texts: dict[Op, str] = {}
+    lines: list[str] = [f"format {FORMAT}"]
+    for node in (*(v.node for v in graph.inputs), *graph.nodes):
+        if node in number:
+            continue
+        number[node] = len(number)
+        op = node.op
+        if not node.inputs and isinstance(op, Input | Shared | Constant):
+            lines.append(_leaf_key(op))
+            continue
+        text = texts.get(op)
+        if text is None:
+            text = texts[op] = f"{type(op).__module__}.{type(op).__qualname__} {op!r}"
+        lines.append(f"{text} {[number[i] for i in node.inputs]}")
+    lines.append(f"inputs {[number[v.node] for v in graph.inputs]}")
+    lines.append(f"outputs {[number[v.node] for v in graph.outputs]}")
+    digest.update("\n".join(lines).encode())
+    return digest.hexdigest()
+
+
+def _leaf_key(op: Input | Shared | Constant) -> str:
+    if not isinstance(op, Constant):
+        return f"{type(op).__name__} {flat_type(op.declared)!r}"
+    value = op.key.hex() if op.small else ""
+    return f"Constant {op.dtype} {op.shape} {value}"
+
+
+def clone_replace(
+    outputs: Variable | Sequence[Variable], replace: Mapping[Variable, Variable]
+) -> Any:
+    """`outputs` with variables replaced, in the structure that was given.
+
+    What stands in for a variable is left as it is: replacements do not see each other.
+
+    Raises
+    ------
+    DTypeError, ShapeError
+        A replacement has another dtype, number of dimensions or known dimension.
+    """
+    mapping: dict[Node, Node] = {}
+    for old, new in replace.items():
+        _check_replacement(old, new)
+        mapping[old.node] = new.node
+    single = isinstance(outputs, Variable)
+    given = (outputs,) if single else tuple(outputs)
+    made = rebuild([v.node for v in given], mapping)
+    result = [Variable(n, v.name) for n, v in zip(made, given, strict=True)]
+    return result[0] if single else result
+
+
+def _check_replacement(old: Variable, new: Variable) -> None:
+    if old.dtype != new.dtype:
+        raise DTypeError(
+            f"clone_replace: {new} cannot stand for {old}: the dtypes differ\n"
+            f"  help: cast it, .astype({old.dtype!r})"
+        )
+    mine, theirs = old.type.dims, new.type.dims
+    fits = len(mine) == len(theirs) and not any(
+        isinstance(a, int) and isinstance(b, int) and a != b
+        for a, b in zip(mine, theirs, strict=False)
+    )
+    if not fits:
+        raise ShapeError(f"clone_replace: {new} cannot stand for {old}: the shapes differ")
+
+
+def ancestors(outputs: Variable | Iterable[Variable]) -> list[Variable]:
+    """Everything that `outputs` depend on, themselves included, inputs before users."""
+    given = [outputs] if isinstance(outputs, Variable) else list(outputs)
+    names = {v.node: v.name for v in given}
+    return [Variable(n, names.get(n)) for n in toposort(v.node for v in given)]
+
+
+__all__ = [
+    "Graph",
+    "ancestors",
+    "clone_replace",
+    "flat_type",
+    "flatten",
+    "structure_key",
+    "unflatten",
+]

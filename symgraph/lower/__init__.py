@@ -1,0 +1,6 @@
+"""From a rewritten graph to a Program of loop kernels and library calls."""
+
+from .at import At
+from .program import Emitter, Failure, Lowered, Request, lower
+
+__all__ = ["At", "Emitter", "Failure", "Lowered", "Request", "lower"]

@@ -1,0 +1,311 @@
+"""A rewritten graph as a Program: arrays, sizes, guards, kernels and library calls."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from .. import dims
+from ..codegen import ir
+from ..codegen.program import Array, Gemm, Program, Role, Step
+from ..dims import Dim, Size
+from ..errors import UnsupportedError, message
+from ..fuse import Group, Partition
+from ..graph import Node, describe_site, intern, rebuild, toposort
+from ..leaf import Constant, Leaf
+from ..memory import plan
+from ..op import Expanded, Index, Indexed, Opaque, Reduce
+from ..ops.elementwise import Copy
+from ..variable import Variable
+from .kernel import KernelBuilder, lower_group
+from .sizes import Classes, SizeTable
+
+#: The error code of a guard on sizes that must be equal; others are numbered from 2.
+SIZES_DIFFER = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What a non-zero status means."""
+
+    reason: str
+    node: Node
+
+
+@dataclass(frozen=True, slots=True)
+class Lowered:
+    """A program with what the graph knows about it.
+
+    `constants` are the values of the constant arrays, in order; `failures` explains error
+    codes; `classes` the dimensions taken to be equal; `nodes` what each array holds.
+    """
+
+    program: Program
+    constants: tuple[Constant, ...]
+    failures: dict[int, Failure]
+    classes: Classes
+    nodes: dict[str, Node]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is to be computed: leaves in order, outputs, and new values of shared leaves."""
+
+    inputs: tuple[Node, ...]
+    shared: tuple[Node, ...]
+    outputs: tuple[Node, ...]
+    updates: tuple[tuple[Node, Node], ...] = ()
+
+    @property
+    def roots(self) -> tuple[Node, ...]:
+        """Everything to compute."""
+        return (*self.outputs, *(value for _, value in self.updates))
+
+    def with_roots(self, roots: Sequence[Node]) -> Request:
+        """The same request for rewritten roots."""
+        count = len(self.outputs)
+        targets = (leaf for leaf, _ in self.updates)
+        updates = tuple(zip(targets, roots[count:], strict=True))
+        return Request(self.inputs, self.shared, tuple(roots[:count]), updates)
+
+
+def lower(written: Request, rewritten: Request, name: str) -> Lowered:
+    """The program of a request; `written` is the graph before any rewriting.
+
+    Raises:
+        UnsupportedError: an op has no lowering, or a size depends on computed data.
+    """
+    classes = Classes()
+    classes.unify(toposort(written.roots))
+    classes.unify(toposort(rewritten.roots))
+    roots = _distinct(_plain(rewritten.roots))
+    return Emitter(rewritten.with_roots(roots), classes, name).run()
+
+
+def _plain(roots: Sequence[Node]) -> tuple[Node, ...]:
+    """`roots` with opaque ops replaced where they cannot handle their operands."""
+
+    def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
+        made = intern(node.op, inputs, node.site)
+        if not isinstance(made.op, Opaque):
+            return made
+        other = made.op.plain(*(Variable(i) for i in inputs))
+        return made if other is None else other.node
+
+    return rebuild(roots, replace)
+
+
+def _distinct(roots: Sequence[Node]) -> list[Node]:
+    """`roots` with copies where a root is a leaf, an alias, or there already."""
+    seen: set[Node] = set()
+    result = []
+    for root in roots:
+        node = root
+        while node in seen or isinstance(node.op, Leaf) or _aliases(node):
+            node = intern(Copy(), (node,), root.site)
+        seen.add(node)
+        result.append(node)
+    return result
+
+
+def _aliases(node: Node) -> bool:
+    return isinstance(node.op, Opaque) and node.op.aliases
+
+
+@dataclass(slots=True)
+class Emitter:
+    """The state of one lowering, and what an Opaque op's `steps` emits into."""
+
+    request: Request
+    classes: Classes
+    name: str
+    sizes: SizeTable = field(init=False)
+    partition: Partition = field(init=False)
+    arrays: dict[str, Array] = field(default_factory=dict)
+    steps: list[Step] = field(default_factory=list)
+    constants: list[Constant] = field(default_factory=list)
+    failures: dict[int, Failure] = field(default_factory=dict)
+    nodes: dict[str, Node] = field(default_factory=dict)
+    _array_of: dict[Node, str] = field(default_factory=dict)
+    _codes: dict[tuple[str, Node], int] = field(default_factory=dict)
+    _roles: dict[Node, tuple[Role, str | None]] = field(default_factory=dict)
+
+    def run(self) -> Lowered:
+        self.sizes = SizeTable(self.classes)
+        self._declare_arguments()
+        self._declare_results()
+        self.partition = Partition(self.request.roots, self.classes)
+        for group in self.partition.groups:
+            self._lower_unit(group)
+        self._guard()
+        program = Program(
+            self.name,
+            tuple(self.arrays.values()),
+            tuple(self.sizes.host),
+            tuple(self.sizes.guards),
+            tuple(self.steps),
+            tuple(self.array(n) for n in self.request.outputs),
+        )
+        return Lowered(
+            plan(program), tuple(self.constants), self.failures, self.classes, self.nodes
+        )
+
+    # -- arrays -------------------------------------------------------------------------
+
+    def _declare_arguments(self) -> None:
+        for prefix, role, leaves in (
+            ("x", "input", self.request.inputs),
+            ("w", "shared", self.request.shared),
+        ):
+            for number, node in enumerate(leaves):
+                name = f"{prefix}{number}"
+                shape = tuple(self.sizes.bind(s) for s in node.type.dims)
+                self._declare(node, Array(name, node.type.dtype, shape, role))  # type: ignore[arg-type]
+                if not shape:
+                    self.sizes.array_of[node] = name
+
+    def _declare(self, node: Node, array: Array) -> None:
+        self.arrays[array.name] = array
+        self._array_of[node] = array.name
+        self.nodes[array.name] = node
+
+    def _declare_results(self) -> None:
+        for number, node in enumerate(self.request.outputs):
+            self._roles[node] = ("output", None)
+            self._new(node, f"y{number}")
+        for number, (leaf, value) in enumerate(self.request.updates):
+            self._roles[value] = ("update", self._array_of[leaf])
+            self._new(value, f"u{number}")
+
+    def _new(self, node: Node, name: str) -> None:
+        """Declare the array that `node` is computed into."""
+        role, target = self._roles.get(node, ("temp", None))
+        shape = self.extents(node)
+        self._declare(node, Array(name, node.type.dtype, shape, role, None, target))
+
+    def array(self, node: Node) -> str:
+        """The array that holds `node`; constants are declared when first read."""
+        if node not in self._array_of:
+            if isinstance(node.op, Constant):
+                name = f"c{len(self.constants)}"
+                self.constants.append(node.op)
+                shape = node.op.shape
+                self._declare(node, Array(name, node.type.dtype, shape, "constant"))
+            elif isinstance(node.op, Leaf):
+                raise UnsupportedError(f"{node} is not among the function's inputs")
+            else:
+                self._new(node, f"t{len(self.arrays)}")
+        return self._array_of[node]
+
+    def alias(self, node: Node, source: Node) -> None:
+        """Declare that `node` is the array of `source` in another shape."""
+        name = f"v{len(self.arrays)}"
+        shape = self.extents(node)
+        base = self.arrays[self.array(source)]
+        target = base.target if base.role == "view" else base.name
+        array = Array(name, node.type.dtype, shape, "view", None, target)
+        self._declare(node, array)
+
+    def extents(self, node: Node) -> tuple[ir.Extent, ...]:
+        """The shape of `node` as numbers and sizes."""
+        return tuple(self.extent(s) for s in node.type.dims)
+
+    def extent(self, size: Size) -> ir.Extent:
+        """A dimension as a number or the name of a size."""
+        return self.sizes.extent(size)
+
+    # -- errors -------------------------------------------------------------------------
+
+    def failure(self, reason: str, node: Node) -> int:
+        """The error code that stands for `reason` at `node`."""
+        key = (reason, node)
+        if key not in self._codes:
+            self._codes[key] = SIZES_DIFFER + 1 + len(self._codes)
+            self.failures[self._codes[key]] = Failure(reason, node)
+        return self._codes[key]
+
+    def require(self, left: Size, relation: str, right: Size, reason: str, node: Node) -> None:
+        """Refuse the call at entry unless the sizes stand in `relation` (eq, le, lt)."""
+        resolved = self.classes.resolve(left), self.classes.resolve(right)
+        if relation == "lt" and all(isinstance(s, int) for s in resolved):
+            if resolved[0] < resolved[1]:  # type: ignore[operator]
+                return
+        self.sizes.require(left, relation, right, self.failure(reason, node))
+
+    def _guard(self) -> None:
+        """Guards on sizes that no argument's shape settles."""
+        self.sizes.equal_sizes(SIZES_DIFFER)
+        for name, node in list(self.nodes.items()):
+            if isinstance(node.op, Leaf):
+                continue
+            for size in node.type.dims:
+                resolved = self.classes.resolve(size)
+                if isinstance(resolved, Dim) and not dims.surely_nonnegative(resolved):
+                    self.require(0, "le", size, f"{name}: a size is negative", node)
+
+    # -- steps --------------------------------------------------------------------------
+
+    def _lower_unit(self, group: Group) -> None:
+        node = group.members[-1]
+        if isinstance(node.op, Opaque):
+            node.op.steps(node, self)
+            return
+        for member in group.members:
+            if isinstance(member.op, Expanded) or not isinstance(
+                member.op, Indexed | Reduce
+            ):
+                raise UnsupportedError(
+                    message(
+                        f"{member.op.name}: no lowering to native code",
+                        operands=member.inputs,
+                        line=describe_site(member.site),
+                        remedy="use mode='interpret'",
+                    )
+                )
+            if isinstance(member.op, Reduce) and member.op.nonempty:
+                self._nonempty(member)
+        for output in group.outputs:
+            self.array(output)
+        kernel_name = f"k{len(self.steps)}_{node.op.name}"
+        self.steps.append(lower_group(self, kernel_name, group))
+
+    def _nonempty(self, node: Node) -> None:
+        assert isinstance(node.op, Reduce)
+        for axis in node.op.axes:
+            reason = f"{node.op.name}: zero-size array along axis {axis} has no identity"
+            self.require(0, "lt", node.inputs[0].type.dims[axis], reason, node)
+
+    def gemm(self, step: Gemm) -> None:
+        """Append a matrix product."""
+        self.steps.append(step)
+
+    def loop(
+        self,
+        node: Node,
+        domain: Sequence[Size],
+        body: Callable[[KernelBuilder, Index], None],
+        *,
+        parallel: bool = True,
+    ) -> None:
+        """Append a kernel that runs `body` at each index of `domain`.
+
+        It writes into the array of `node`.  With `parallel` false, the indices are
+        visited in order, by one thread.
+        """
+        sizes = [self.classes.resolve(s) for s in domain]
+        axes = [k for k, s in enumerate(sizes) if s != 1]
+        group = Group([], {}, {}, list(axes), [], {k: sizes[k] for k in axes})
+        kernel = KernelBuilder(self, f"k{len(self.steps)}_{node.op.name}", group)
+        places = [k if k in axes else None for k in range(len(sizes))]
+        body(kernel, kernel.index(places))
+        vector = axes[-1] if axes and parallel else None
+        self.steps.append(kernel.finish(axes, vector, parallel=parallel))
+
+    def assign(self, node: Node, source: Node) -> None:
+        """Append a kernel that copies `source` into the array of `node`."""
+        self.array(node)
+
+        def body(kernel: KernelBuilder, index: Index) -> None:
+            kernel.store(node, index, kernel.value(source, index))
+
+        self.loop(node, source.type.dims, body)

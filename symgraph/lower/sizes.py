@@ -1,0 +1,251 @@
+"""Run-time sizes: which dimensions are one, how each is computed, what must hold.
+
+The fast version of a function is valid while all dimensions that meet are equal.  The
+pairs that meet are read off the graph *as the user wrote it*, so that no rewrite can mask a
+shape error, and off the rewritten graph; classes of equal dimensions then share one name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from .. import dims
+from ..codegen import ir
+from ..codegen.program import Guard, ReadScalar
+from ..dims import Dim, Size
+from ..errors import UnsupportedError, message
+from ..graph import Node, describe_site
+
+#: The order in which a class of equal dimensions chooses its representative.
+_PREFERENCE = {"named": 0, "input": 1, "value": 2}
+
+
+def meetings(nodes: Iterable[Node]) -> Iterator[tuple[Node, Size, Size]]:
+    """Pairs of dimensions that must be equal, with the node where they meet."""
+    for node in nodes:
+        for left, right in node.op.agree(*node.inputs):
+            if left is not right and left != right:
+                yield node, left, right
+
+
+class Classes:
+    """Classes of dimensions taken to be equal."""
+
+    def __init__(self) -> None:
+        self._parent: dict[Dim, Size] = {}
+        self._resolved: dict[Dim, Size] = {}
+        self.pairs: list[tuple[Node, Size, Size]] = []
+
+    def unify(self, nodes: Iterable[Node]) -> None:
+        """Take all dimensions that meet in `nodes` to be equal."""
+        for node, left, right in meetings(nodes):
+            self.pairs.append((node, left, right))
+            self._union(left, right)
+        self._resolved.clear()
+
+    def _find(self, size: Size) -> Size:
+        while isinstance(size, Dim) and size in self._parent:
+            size = self._parent[size]
+        return size
+
+    def _union(self, left: Size, right: Size) -> None:
+        a, b = self._find(left), self._find(right)
+        if a is b or (isinstance(a, int) and isinstance(b, int)):
+            return
+        keep, drop = (a, b) if _rank(a) <= _rank(b) else (b, a)
+        assert isinstance(drop, Dim)
+        self._parent[drop] = keep
+
+    def resolve(self, size: Size) -> Size:
+        """The representative of `size`'s class, with its parts resolved in turn."""
+        if isinstance(size, int):
+            return size
+        stack: list[Size] = [size]
+        while stack:
+            top = stack[-1]
+            root = self._find(top)
+            if isinstance(top, int) or top in self._resolved:
+                stack.pop()
+            elif root is not top:
+                if isinstance(root, int) or root in self._resolved:
+                    self._resolved[top] = root if isinstance(root, int) else self._resolved[root]
+                    stack.pop()
+                else:
+                    stack.append(root)
+            else:
+                missing = [d for d in dims.operands(top) if d not in self._resolved]
+                if missing:
+                    stack.extend(missing)
+                else:
+                    self._resolved[top] = self._rebuilt(top)
+                    stack.pop()
+        return self._resolved[size]
+
+    def _rebuilt(self, dim: Dim) -> Size:
+        """`dim` over resolved parts; where dimensions meet, the one they are equal to."""
+
+        def part(size: object) -> Size:
+            return self._resolved[size] if isinstance(size, Dim) else size  # type: ignore[return-value]
+
+        match dim.kind:
+            case "linear":
+                const, terms = dim.args
+                total: Size = const  # type: ignore[assignment]
+                for d, coef in terms:  # type: ignore[attr-defined]
+                    total = dims.add(total, dims.scale(part(d), coef))
+                return total
+            case "bcast":
+                return part(dim.args[0])
+            case "mul":
+                return dims.mul(part(dim.args[0]), part(dim.args[1]))
+            case "floordiv":
+                return dims.floordiv(part(dim.args[0]), part(dim.args[1]))
+            case "max":
+                return dims.maximum(part(dim.args[0]), part(dim.args[1]))
+            case "min":
+                return dims.minimum(part(dim.args[0]), part(dim.args[1]))
+        return dim
+
+
+def _rank(size: Size) -> tuple[int, int]:
+    if isinstance(size, int):
+        return (-1, 0)
+    return (_PREFERENCE.get(size.kind, 3), size.serial)
+
+
+class SizeTable:
+    """Names sizes and lists the host statements that compute them.
+
+    `bound` maps each dimension that an argument brings along to its name.
+    """
+
+    def __init__(self, classes: Classes) -> None:
+        self.classes = classes
+        self.host: list[ir.Let | ReadScalar] = []
+        self.guards: list[Guard] = []
+        self.array_of: dict[Node, str] = {}
+        self._names: dict[Dim, str] = {}
+        self._count = 0
+
+    def bind(self, size: Size) -> ir.Extent:
+        """The extent of an argument's dimension, which the entry binds or checks."""
+        resolved = self.classes.resolve(size)
+        if isinstance(resolved, int):
+            return resolved
+        if resolved not in self._names and resolved.kind in ("input", "named"):
+            self._names[resolved] = self._fresh("n")
+        return self._names.get(resolved) or self.extent(resolved)
+
+    def _fresh(self, prefix: str) -> str:
+        self._count += 1
+        return f"{prefix}{self._count - 1}"
+
+    def extent(self, size: Size) -> ir.Extent:
+        """`size` as a number or the name of a size, computed on the host if need be."""
+        resolved = self.classes.resolve(size)
+        if isinstance(resolved, int):
+            return resolved
+        stack = [resolved]
+        while stack:
+            dim = stack[-1]
+            if dim in self._names:
+                stack.pop()
+                continue
+            missing = [d for d in dims.operands(dim) if d not in self._names]
+            if missing:
+                stack.extend(missing)
+            else:
+                self._names[dim] = self._compute(dim)
+                stack.pop()
+        return self._names[resolved]
+
+    def _compute(self, dim: Dim) -> str:
+        """Append the statements that compute `dim` from its named parts."""
+        match dim.kind:
+            case "linear":
+                const, terms = dim.args
+                total: ir.Atom = ir.Const(const, "int64")  # type: ignore[arg-type]
+                for d, coef in terms:  # type: ignore[attr-defined]
+                    factor = ir.Const(coef, "int64")
+                    scaled = self._let("mul", self._names[d], factor)
+                    total = self._let("add", total, scaled)
+                return str(total)
+            case "value":
+                return self._host_value(dim.args[0])  # type: ignore[arg-type]
+            case "mul" | "floordiv" | "max" | "min" as kind:
+                a, b = (
+                    self._names[x] if isinstance(x, Dim) else ir.Const(x, "int64")  # type: ignore[arg-type]
+                    for x in dim.args
+                )
+                return self._let(kind, a, b)
+        raise UnsupportedError(
+            f"the size {dims.text(dim)} depends on an input that is not among the "
+            "function's inputs"
+        )
+
+    def _let(self, op: str, *args: ir.Atom) -> str:
+        name = self._fresh("s")
+        self.host.append(ir.Let(name, op, args, "int64"))
+        return name
+
+    def _host_value(self, node: Node) -> str:
+        """An integer scalar argument, read before anything runs."""
+        if node in self.array_of:
+            name = self._fresh("s")
+            self.host.append(ReadScalar(name, self.array_of[node]))
+            return name
+        raise UnsupportedError(
+            message(
+                "a size that depends on computed data cannot be compiled: it must follow "
+                "from the inputs' shapes, from integer scalar inputs and from constants",
+                operands=(node,),
+                line=describe_site(node.site),
+                remedy="pass the size as an integer input, or use mode='interpret'",
+            )
+        )
+
+    def require(self, left: Size, relation: str, right: Size, code: int) -> None:
+        """Add a guard, unless it holds whatever the inputs."""
+        a, b = self.classes.resolve(left), self.classes.resolve(right)
+        if relation == "eq" and a is b:
+            return
+        if relation == "le" and dims.surely_nonnegative(dims.sub(b, a)):
+            return
+        self.guards.append(
+            Guard(self.extent(left), relation, self.extent(right), code)  # type: ignore[arg-type]
+        )
+
+    def equal_sizes(self, code: int) -> None:
+        """Guard each pair that meets and is not one by construction.
+
+        Arguments' dimensions share a name and are checked by the entry itself.
+        """
+        for _, left, right in self.classes.pairs:
+            for side in (left, right):
+                root = self.classes.resolve(side)
+                own = self._own(side)
+                if own is not root:
+                    self.guards.append(
+                        Guard(self.extent_of(own), "eq", self.extent(root), code)
+                    )
+
+    def _own(self, side: Size) -> Size:
+        """`side` by its own formula, where its value is not bound by an argument."""
+        if isinstance(side, int) or side.kind in ("input", "named"):
+            return self.classes.resolve(side)
+        for part in dims.operands(side):
+            self.classes.resolve(part)
+        if side.kind == "bcast":
+            return self.classes.resolve(side)
+        return self.classes._rebuilt(side)
+
+    def extent_of(self, size: Size) -> ir.Extent:
+        """The extent of a size taken by its own formula, not by its class."""
+        if isinstance(size, int):
+            return size
+        if size in self._names:
+            return self._names[size]
+        for part in dims.operands(size):
+            self.extent(part)
+        self._names[size] = self._compute(size)
+        return self._names[size]

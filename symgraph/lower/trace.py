@@ -1,0 +1,66 @@
+"""What a node reads and at which index, found by running its `element` on placeholders."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from ..codegen import ir
+from ..dims import Size
+from ..graph import Node
+from ..op import Elemwise, Index, Indexed, Opaque, Reduce
+from .at import At, Context
+
+
+def data_inputs(node: Node) -> tuple[Node, ...]:
+    """The inputs of `node` whose elements are read; sizes are not among them."""
+    if isinstance(node.op, Elemwise | Reduce) or not node.inputs:
+        return node.inputs
+    if isinstance(node.op, Opaque):
+        return node.op.data(*node.inputs)
+    context = Context(ir.Builder(), lambda _: "size", lambda _: False, lambda *_: None)
+    reads = _reads(node, _identity(node), context)
+    return tuple(source for source, _ in reversed(reads))
+
+
+def reads_through(
+    node: Node, inlined: Callable[[Node], bool], is_one: Callable[[Size], bool]
+) -> Iterator[tuple[Node, Index]]:
+    """Each node that `node` reads once `inlined` nodes are seen through, with its index.
+
+    Indices are over axes ``d0, d1, ...``, one for each dimension of `node` (of a
+    reduction's or opaque op's operand).  Sizes and data are other names.
+    """
+    context = Context(ir.Builder(), lambda _: "size", is_one, lambda *_: None)
+    if isinstance(node.op, Indexed):
+        stack = _reads(node, _identity(node), context)
+    else:
+        stack = [(i, _identity(i)) for i in data_inputs(node)]
+    while stack:
+        source, index = stack.pop()
+        if inlined(source):
+            stack.extend(_reads(source, index, context))
+        else:
+            yield source, index
+
+
+def _identity(node: Node) -> Index:
+    return tuple(ir.axis(f"d{k}") for k in range(node.type.ndim))
+
+
+def _reads(node: Node, index: Index, context: Context) -> list[tuple[Node, Index]]:
+    """The direct reads of one element of `node`, last first."""
+    assert isinstance(node.op, Indexed) and not isinstance(node.op, Reduce)
+    at = At(node, index, context)
+    normal = At(node, at.normal(node.type.dims, index), context)
+    element = node.op.element(normal)
+    found: list[tuple[Node, Index]] = []
+    try:
+        request = next(element)
+        while True:
+            source = node.inputs[request.input]
+            found.append((source, request.index))
+            name = context.builder.fresh()
+            request = element.send(ir.Value(context.builder, name, source.type.dtype))
+    except StopIteration:
+        found.reverse()
+        return found

@@ -1,0 +1,250 @@
+"""What an op owes: its type, its meaning, its derivative and its lowering, side by side.
+
+An op is a frozen dataclass whose fields are its parameters.  Adding one touches one file:
+
+``infer``    the result's type, from the input nodes
+``ref``      the meaning, in NumPy; every test compares with it
+``vjp``      the gradient, graph to graph
+``dim``      the result as a dimension, for integer scalars used as shapes
+lowering     one of the protocols below, by base class
+
+Lowering protocols:
+
+* :class:`Indexed`: the result is a scalar expression over index variables (*index lambda*).
+  `element` is a generator that yields :class:`Read` requests and returns the value, so that
+  producers of any depth are inlined without recursion.  :class:`Elemwise` is the common case,
+  with a `scalar` formula; views, gathers and ranges are the others.
+* :class:`Reduce`: combines elements along axes.
+* :class:`Expanded`: rewritten into other ops before lowering (`expand`).
+* :class:`Opaque`: stands alone; `steps` emits kernels or library calls over materialised
+  arrays.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Generator, Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import dims
+from .codegen import ir
+from .dims import Size
+from .errors import ShapeError
+from .types import TensorType, tensor
+
+if TYPE_CHECKING:
+    from .graph import Node
+    from .lower import At, Emitter
+    from .variable import Variable
+
+Array: TypeAlias = NDArray[Any]
+Index: TypeAlias = tuple[ir.Affine, ...]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A request by `element` for input number `input` at `index`.
+
+    Where `guard` is false nothing is read and the value is 0 or derived from zeros.
+    """
+
+    input: int
+    index: Index
+    guard: ir.Value | None = None
+
+
+Element: TypeAlias = Generator[Read, ir.Value, ir.Value]
+
+
+@dataclass_transform(frozen_default=True)
+def op(cls: type[T]) -> type[T]:
+    """Class decorator: makes an op a frozen dataclass."""
+    return dataclass(frozen=True)(cls)
+
+
+class Op:
+    """Base of all ops; see the module's docstring."""
+
+    #: The gradient; None says that there is none, and asking for one raises.
+    #: Called as ``vjp(g, y, *xs)`` with the cotangent of the result, the result and the
+    #: inputs; returns a cotangent (or None: no dependence) for each input.
+    vjp: ClassVar[Callable[..., tuple[Variable | None, ...]] | None] = None
+    #: Called as ``dim(*sizes)`` where all inputs are integer scalars used as shapes.
+    dim: ClassVar[Callable[..., Size | None] | None] = None
+
+    @property
+    def name(self) -> str:
+        """The op's name in dumps and messages: the class name in snake case."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
+
+    def infer(self, *inputs: Node) -> TensorType:
+        """The result's type; raises ShapeError or DTypeError where there is none."""
+        raise NotImplementedError
+
+    def ref(self, *arrays: Array) -> Array:
+        """The op's meaning, in NumPy."""
+        raise NotImplementedError
+
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+        """Pairs of dimensions that must be equal at run time.
+
+        Where NumPy would also take a size of 1 (broadcasting), the pair says what the
+        fast version of a function relies on.
+        """
+        return ()
+
+
+class Indexed(Op):
+    """An op whose result is a scalar expression over index variables."""
+
+    #: Whether the result costs nothing to recompute, so that every reader inlines it:
+    #: index maps, ranges and constants.
+    free: ClassVar[bool] = False
+
+    def element(self, at: At) -> Element:
+        """Yield reads, return the value of the result at ``at.index``."""
+        raise NotImplementedError
+
+
+class Elemwise(Indexed):
+    """One scalar formula applied to broadcast elements; inputs share one dtype."""
+
+    #: How operands are brought to one dtype: as they are promoted, to a float type, to bool.
+    operands: ClassVar[str] = "common"
+    #: The result's dtype where it is not that of the operands.
+    result: ClassVar[str | None] = None
+    #: Whether operands may be swapped (used in matching and canonical order).
+    commutative: ClassVar[bool] = False
+
+    def infer(self, *inputs: Node) -> TensorType:
+        shape = broadcast(*(i.type.dims for i in inputs))
+        return tensor(self.result or inputs[-1].type.dtype, shape)
+
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+        return meeting(*(i.type.dims for i in inputs))
+
+    #: The formula's length in primitives, roughly; long formulas are not computed twice.
+    weight: ClassVar[int] = 1
+
+    def scalar(self, *values: ir.Value) -> ir.Value:
+        """The formula over loop IR values."""
+        raise NotImplementedError
+
+    def element(self, at: At) -> Element:
+        values = []
+        for number in range(len(at.node.inputs)):
+            values.append((yield Read(number, at.aligned(number))))
+        return self.scalar(*values)
+
+
+class Reduce(Op):
+    """Combines the elements along `axes` (sorted, not negative)."""
+
+    axes: tuple[int, ...]
+    keepdims: bool
+    combine: ClassVar[ir.Combine]
+    #: Whether reducing nothing is an error (there is no identity).
+    nonempty: ClassVar[bool] = False
+
+    def infer(self, *inputs: Node) -> TensorType:
+        (x,) = inputs
+        return tensor(x.type.dtype, self.reduced(x.type.dims))
+
+    def combine_for(self, dtype: str) -> ir.Combine:
+        """The combiner for operands of `dtype` (bool has logical ones)."""
+        if dtype != "bool":
+            return self.combine
+        return {"sum": "or", "max": "or", "prod": "and", "min": "and"}.get(  # type: ignore[return-value]
+            self.combine, self.combine
+        )
+
+    def reduced(self, shape: tuple[Size, ...]) -> tuple[Size, ...]:
+        """`shape` after the reduction."""
+        if self.keepdims:
+            return tuple(1 if k in self.axes else d for k, d in enumerate(shape))
+        return tuple(d for k, d in enumerate(shape) if k not in self.axes)
+
+
+class Expanded(Op):
+    """An op with a name worth matching, made of other ops when it comes to lowering."""
+
+    def expand(self, *inputs: Variable) -> Variable:
+        """The same value in other ops."""
+        raise NotImplementedError
+
+
+class Opaque(Op):
+    """An op that reads whole arrays and writes whole arrays."""
+
+    #: Whether the result is the first input's memory in another shape.
+    aliases: ClassVar[bool] = False
+    #: Whether `steps` reads operands element by element, so that views need no array.
+    inlines: ClassVar[bool] = False
+
+    def data(self, *inputs: Node) -> tuple[Node, ...]:
+        """The inputs that are read as arrays; the others are sizes, seen in the type."""
+        return inputs
+
+    def plain(self, *inputs: Variable) -> Variable | None:
+        """The same value in other ops, where `steps` cannot handle these operands."""
+        return None
+
+    def steps(self, node: Node, emit: Emitter) -> None:
+        """Append the kernels and library calls that compute `node`."""
+        raise NotImplementedError
+
+
+def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:
+    """The shape of arrays of `shapes` combined elementwise.
+
+    Raises:
+        ShapeError: two known dimensions differ and neither is 1.
+    """
+    first = shapes[0]
+    if all(s == first for s in shapes):
+        return first
+    ndim = max(len(s) for s in shapes)
+    result: list[Size] = [1] * ndim
+    for shape in shapes:
+        offset = ndim - len(shape)
+        for k, size in enumerate(shape):
+            met = dims.bcast(result[offset + k], size)
+            if met is None:
+                raise ShapeError(
+                    f"cannot broadcast: axis {k - len(shape)} has size "
+                    f"{dims.text(result[offset + k])} in one operand and "
+                    f"{dims.text(size)} in another",
+                    "sizes must be equal, or one of them 1; reshape, transpose or slice "
+                    "an operand",
+                )
+            result[offset + k] = met
+    return tuple(result)
+
+
+def meeting(*shapes: tuple[Size, ...]) -> Iterator[tuple[Size, Size]]:
+    """Pairs of dimensions, none known to be 1, that meet when `shapes` are broadcast."""
+    first = shapes[0]
+    if all(s is first for s in shapes):
+        return
+    ndim = max(len(s) for s in shapes)
+    for axis in range(1, ndim + 1):
+        sizes = [s[-axis] for s in shapes if len(s) >= axis and s[-axis] != 1]
+        for size in sizes[1:]:
+            yield sizes[0], size
+
+
+def all_ops() -> Iterator[type[Op]]:
+    """Every concrete op class (a leaf of the class tree with its own dataclass fields)."""
+    stack: list[type[Op]] = [Op]
+    while stack:
+        cls = stack.pop()
+        stack.extend(cls.__subclasses__())
+        if "__dataclass_fields__" in cls.__dict__:
+            yield cls
+
+

@@ -1,0 +1,167 @@
+"""Broadcasting and summing, each the other's gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from ..codegen import ir
+from ..dims import Dim, Size
+from ..errors import ShapeError
+from ..graph import Node
+from ..op import Array, Element, Expanded, Read, Reduce, meeting, op
+from ..types import FLOATS, TensorType, tensor
+from ..variable import Variable, apply, as_tensor
+from .cast import cast
+from .common import Axis, Grads, many_axes
+from .sizes import shape_from, shape_variables
+from .view import View, expand_dims
+
+if TYPE_CHECKING:
+    from ..lower import At
+
+
+@op
+class BroadcastTo(View):
+    """x repeated to a shape: inputs x and the int64 sizes."""
+
+    def infer(self, *inputs: Node) -> TensorType:
+        x, *sizes = inputs
+        shape = list(shape_from(sizes))
+        offset = len(shape) - x.type.ndim
+        if offset < 0:
+            raise ShapeError(
+                f"{x.type.ndim} dimensions cannot be broadcast to {len(shape)}",
+                "the new shape has at least as many dimensions",
+            )
+        for axis, size in enumerate(x.type.dims):
+            target = shape[offset + axis]
+            if isinstance(size, int) and size != 1:
+                if isinstance(target, int) and target != size:
+                    raise ShapeError(
+                        f"axis {axis} of size {size} cannot be broadcast to {target}",
+                        "sizes must be equal, or that of the operand 1",
+                    )
+                shape[offset + axis] = size
+        return tensor(x.type.dtype, tuple(shape))
+
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+        x, *sizes = inputs
+        shape = shape_from(sizes)
+        pairs = zip(x.type.dims, shape[len(shape) - x.type.ndim :], strict=True)
+        return ((size, target) for size, target in pairs if size != 1)
+
+    def ref(self, x: Array, *sizes: Array) -> Array:  # type: ignore[override]
+        return np.broadcast_to(x, tuple(int(s) for s in sizes))
+
+    def vjp(self, g: Variable, y: Variable, x: Variable, *sizes: Variable) -> Grads:
+        return (sum_to(g, x), *(None for _ in sizes))
+
+    def element(self, at: At) -> Element:
+        return (yield Read(0, at.aligned(0)))
+
+
+def broadcast_to(x: object, shape: Any) -> Variable:
+    """`x` repeated along new axes and axes of size 1 until it has `shape`.
+
+    Raises:
+        ShapeError: an axis is known to have another size than 1 and than the new one.
+    """
+    value = as_tensor(x)
+    sizes = shape_variables(shape, "broadcast_to")
+    made = apply(BroadcastTo(), value, *sizes)
+    return value if made.type.dims == value.type.dims else made
+
+
+@op
+class Sum(Reduce):
+    """The sum of the elements along axes."""
+
+    axes: tuple[int, ...]
+    keepdims: bool = False
+
+    combine: ClassVar[ir.Combine] = "sum"
+
+    def ref(self, x: Array) -> Array:  # type: ignore[override]
+        return np.sum(x, axis=self.axes, keepdims=self.keepdims, dtype=x.dtype)
+
+    def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
+        return (broadcast_to(kept(self, g), x.shape),)
+
+
+def kept(reduction: Reduce, value: Variable) -> Variable:
+    """A result of `reduction` with its axes as size 1, to meet the operand again."""
+    return value if reduction.keepdims else expand_dims(value, reduction.axes)
+
+
+def sum(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
+    """The sum over `axis` (None: all); bool and short integers sum as 64 bits."""
+    value = widened(as_tensor(x))
+    axes = tuple(sorted(many_axes(axis, value.ndim, "sum")))
+    return apply(Sum(axes, keepdims), value) if axes else value
+
+
+def widened(x: Variable) -> Variable:
+    """`x` in the dtype in which NumPy sums and multiplies it."""
+    if x.dtype in FLOATS:
+        return x
+    return cast(x, "uint64" if x.dtype.startswith("u") else "int64")
+
+
+@op
+class SumTo(Expanded):
+    """g summed to the shape of `like`, from which broadcasting made g's shape.
+
+    Which axes were broadcast is seen at run time; the fast version of a function sums
+    those that are known to have been and relies on the others being equal.
+    """
+
+    def infer(self, *inputs: Node) -> TensorType:
+        g, like = inputs
+        return tensor(g.type.dtype, like.type.dims)
+
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+        return meeting(*(i.type.dims for i in inputs))
+
+    def ref(self, g: Array, like: Array) -> Array:  # type: ignore[override]
+        offset = g.ndim - like.ndim
+        once = tuple(
+            offset + k
+            for k, size in enumerate(like.shape)
+            if size == 1 and g.shape[offset + k] != 1
+        )
+        new = tuple(range(offset))
+        summed = np.sum(g, axis=new + once, keepdims=True, dtype=g.dtype)
+        return np.reshape(summed, summed.shape[offset:])
+
+    def vjp(self, g: Variable, y: Variable, x: Variable, like: Variable) -> Grads:
+        return broadcast_to(g, x.shape), None
+
+    def expand(self, *inputs: Variable) -> Variable:
+        g, like = inputs
+        return _summed(g, like.type.dims)
+
+
+def sum_to(g: Variable, like: Variable) -> Variable:
+    """`g` summed over the axes along which broadcasting repeated `like`.
+
+    Where all sizes are known to agree nothing is built, or a plain sum.
+    """
+    mine, theirs = g.type.dims, like.type.dims
+    if mine == theirs:
+        return g
+    met = zip(theirs, mine[len(mine) - len(theirs) :], strict=True)
+    if any(isinstance(size, Dim) and size is not other for size, other in met):
+        return apply(SumTo(), g, like)
+    return _summed(g, theirs)
+
+
+def _summed(g: Variable, shape: tuple[Size, ...]) -> Variable:
+    """`g` summed over leading axes that `shape` lacks and where it is known to be 1."""
+    offset = g.ndim - len(shape)
+    if offset:
+        g = sum(g, tuple(range(offset)))
+    once = tuple(k for k, size in enumerate(shape) if size == 1 and g.type.dims[k] != 1)
+    return sum(g, once, keepdims=True) if once else g

@@ -1,0 +1,49 @@
+"""Conversion between dtypes."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..codegen import ir
+from ..dims import Size
+from ..graph import Node
+from ..op import Array, Elemwise, op
+from ..types import TensorType, check_dtype, is_float, tensor
+from ..variable import Variable, apply, as_tensor
+
+
+@op
+class Cast(Elemwise):
+    """Convert to another dtype, as ``ndarray.astype``."""
+
+    to: str
+
+    def infer(self, *inputs: Node) -> TensorType:
+        return tensor(self.to, inputs[0].type.dims)
+
+    def ref(self, x: Array) -> Array:  # type: ignore[override]
+        with np.errstate(invalid="ignore", over="ignore"):
+            return np.asarray(x).astype(self.to)
+
+    def vjp(self, g: Variable, y: Variable, x: Variable) -> tuple[Variable | None, ...]:
+        return (cast(g, x.dtype) if is_float(x.dtype) and is_float(self.to) else None,)
+
+    def dim(self, size: Size) -> Size | None:
+        return size if self.to == "int64" else None
+
+    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+        return x.cast(self.to)
+
+
+def cast(x: object, dtype: object) -> Variable:
+    """Convert `x` to `dtype`; `x` itself where it has that dtype.
+
+    A float that is NaN or out of an integer type's range gives that type's smallest
+    value (signed types), as NumPy on x86-64 does.
+    """
+    value = as_tensor(x)
+    to = check_dtype(dtype)
+    return value if value.dtype == to else apply(Cast(to), value)
+
+
+__all__ = ["Cast", "cast"]

@@ -1,0 +1,171 @@
+"""Reading at integer arrays, and adding there, which is its gradient."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+
+from .. import dims
+from ..codegen import ir
+from ..dims import Size
+from ..graph import Node
+from ..op import Array, Element, Index, Indexed, Opaque, Read, broadcast, meeting, op
+from ..types import TensorType, tensor
+from ..variable import Variable, apply
+from .common import Grads
+from .create import counts_from_zero, zeros_like
+from .slices import check_bounds, checked, out_of_bounds
+
+if TYPE_CHECKING:
+    from ..lower import At, Emitter
+    from ..lower.kernel import KernelBuilder
+
+
+@op
+class Gather(Indexed):
+    """``x[..., i, j, ...]``: inputs x and an int64 array for each of `axes`.
+
+    The arrays are broadcast together; their axes stand at position `place` among the
+    axes of x that are left.
+    """
+
+    axes: tuple[int, ...]
+    place: int
+
+    def infer(self, *inputs: Node) -> TensorType:
+        x, *indices = inputs
+        for axis, index in zip(self.axes, indices, strict=True):
+            check_bounds(index, x.type.dims[axis], axis)
+        return tensor(x.type.dtype, _gathered(self.axes, self.place, x, indices))
+
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+        return meeting(*(i.type.dims for i in inputs[1:]))
+
+    def ref(self, x: Array, *indices: Array) -> Array:  # type: ignore[override]
+        first = np.moveaxis(x, self.axes, range(len(self.axes)))
+        return _placed(first[indices], self.place, indices)
+
+    def vjp(self, g: Variable, y: Variable, x: Variable, *indices: Variable) -> Grads:
+        made = Scatter(self.axes, self.place)
+        return apply(made, zeros_like(x), g, *indices), *(None for _ in indices)
+
+    def element(self, at: At) -> Element:
+        _, *indices = at.node.inputs
+        ndim = len(broadcast(*(i.type.dims for i in indices)))
+        block = at.index[self.place : self.place + ndim]
+        rest = at.index[: self.place] + at.index[self.place + ndim :]
+        index = list(rest)
+        guard: ir.Value | None = None
+        places = yield from self._places(at, block)
+        for axis, (place, ok) in sorted(places.items()):
+            index.insert(axis, place)
+            guard = ok if guard is None or ok is None else guard & ok
+        return (yield Read(0, tuple(index), guard))
+
+    def _places(
+        self, at: At, block: Index
+    ) -> Generator[Read, ir.Value, dict[int, tuple[ir.Affine, ir.Value | None]]]:
+        """The position on each indexed axis, and whether it is within bounds."""
+        x, *indices = at.node.inputs
+        places: dict[int, tuple[ir.Affine, ir.Value | None]] = {}
+        for number, (axis, source) in enumerate(zip(self.axes, indices, strict=True)):
+            shape = source.type.dims
+            own = block[len(block) - len(shape) :]
+            where = tuple(
+                ir.Affine() if size == 1 else place
+                for size, place in zip(shape, own, strict=True)
+            )
+            if counts_from_zero(source) and shape[0] is x.type.dims[axis]:
+                places[axis] = where[0], None
+            else:
+                value = yield Read(number + 1, where)
+                places[axis] = checked(at, value, x.type.dims[axis], axis)
+        return places
+
+
+@op
+class Scatter(Opaque):
+    """`base` with `value` added where :class:`Gather` would read.
+
+    Inputs are base, value and the indices.  Where an index repeats, all its values are
+    added, as ``numpy.add.at`` does.
+    """
+
+    axes: tuple[int, ...]
+    place: int
+
+    inlines: ClassVar[bool] = True
+
+    def infer(self, *inputs: Node) -> TensorType:
+        base, _, *indices = inputs
+        for axis, index in zip(self.axes, indices, strict=True):
+            check_bounds(index, base.type.dims[axis], axis)
+        return base.type
+
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+        base, value, *indices = inputs
+        shape = _gathered(self.axes, self.place, base, indices)
+        yield from meeting(*(i.type.dims for i in indices))
+        yield from zip(value.type.dims, shape, strict=True)
+
+    def steps(self, node: Node, emit: Emitter) -> None:
+        base, value, *indices = node.inputs
+        emit.assign(node, base)
+        for axis in self.axes:
+            # Even an index that is found wrong is written through, to position 0.
+            count = dims.product(broadcast(*(i.type.dims for i in indices)))
+            some = dims.minimum(count, 1)
+            emit.require(some, "le", base.type.dims[axis], out_of_bounds(axis), node)
+
+        def add(kernel: KernelBuilder, index: Index) -> None:
+            target = self._target(kernel.at(node, ()), kernel, index)
+            kernel.store(node, target, kernel.value(value, index), accumulate=True)
+
+        emit.loop(node, value.type.dims, add, parallel=False)
+
+    def _target(self, at: At, kernel: KernelBuilder, index: Index) -> Index:
+        """Where the value at `index` is added; position 0 where that is out of bounds."""
+        base, _, *indices = at.node.inputs
+        ndim = len(broadcast(*(i.type.dims for i in indices)))
+        block = index[self.place : self.place + ndim]
+        target = list(index[: self.place] + index[self.place + ndim :])
+        for axis, source in sorted(
+            zip(self.axes, indices, strict=True), key=lambda pair: pair[0]
+        ):
+            own = block[len(block) - source.type.ndim :]
+            found = kernel.value(source, at.normal(source.type.dims, own))
+            place, ok = checked(at, found, base.type.dims[axis], axis)
+            if ok is not None:
+                place = at.position(ir.select(ok, at.value(place), 0))
+            target.insert(axis, place)
+        return tuple(target)
+
+    def ref(self, base: Array, value: Array, *indices: Array) -> Array:  # type: ignore[override]
+        result = np.array(base)
+        count = len(np.broadcast_shapes(*(i.shape for i in indices)))
+        source = np.moveaxis(value, range(self.place, self.place + count), range(count))
+        np.add.at(
+            np.moveaxis(result, self.axes, range(len(self.axes))), indices, source
+        )
+        return result
+
+    def vjp(self, g: Variable, y: Variable, *inputs: Variable) -> Grads:
+        _, _, *indices = inputs
+        read = apply(Gather(self.axes, self.place), g, *indices)
+        return g, read, *(None for _ in indices)
+
+
+def _gathered(
+    axes: tuple[int, ...], place: int, x: Node, indices: Iterable[Node]
+) -> tuple[Size, ...]:
+    """The shape of what is read."""
+    rest = tuple(d for k, d in enumerate(x.type.dims) if k not in axes)
+    return rest[:place] + broadcast(*(i.type.dims for i in indices)) + rest[place:]
+
+
+def _placed(read: Array, place: int, indices: tuple[Array, ...]) -> Array:
+    """`read`, whose leading axes are those of the indices, with them at `place`."""
+    count = len(np.broadcast_shapes(*(i.shape for i in indices)))
+    return np.moveaxis(read, range(count), range(place, place + count))

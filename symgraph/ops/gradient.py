@@ -1,0 +1,27 @@
+"""Ops that are there for differentiation."""
+
+from __future__ import annotations
+
+from ..codegen import ir
+from ..op import Array, Elemwise, op
+from ..variable import Variable, apply, as_tensor
+from .common import Grads
+
+
+@op
+class StopGradient(Elemwise):
+    """x itself, through which no gradient passes."""
+
+    def ref(self, x: Array) -> Array:  # type: ignore[override]
+        return x
+
+    def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
+        return (None,)
+
+    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+        return x
+
+
+def stop_gradient(x: object) -> Variable:
+    """`x`, taken as a constant by differentiation."""
+    return apply(StopGradient(), as_tensor(x))

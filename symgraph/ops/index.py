@@ -1,0 +1,145 @@
+"""Indexing with NumPy's keys: basic ones, integer arrays, and mixtures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+from ..errors import DTypeError, ShapeError, UnsupportedError
+from ..types import INTEGERS
+from ..variable import Variable, apply, as_tensor
+from .cast import cast
+from .common import one_axis, refuse
+from .gather import Gather
+from .slices import Pick, slice_axis
+from .view import expand_dims, reshape
+
+#: A part of a key: a slice, None (a new axis), or an int64 scalar or array.
+Part: TypeAlias = slice | Variable | None
+
+
+def getitem(x: object, key: object) -> Variable:
+    """``x[key]``: ints, slices, ``...``, None, and integer arrays, broadcast together.
+
+    Ints and the ends of slices may be symbolic integer scalars.  Negative ones count
+    from the end.
+
+    Raises:
+        IndexOutOfBoundsError: known to lie outside (else it is raised when it runs).
+        ShapeError: more indices than axes.
+        UnsupportedError: a boolean mask.
+    """
+    value = as_tensor(x)
+    parts, separated = _parts(value, key if isinstance(key, tuple) else (key,))
+    if any(isinstance(p, Variable) and p.ndim for p in parts):
+        return _gathered(value, parts, separated)
+    axis = 0
+    for part in parts:
+        match part:
+            case None:
+                value = expand_dims(value, axis)
+            case slice():
+                value = slice_axis(value, axis, part.start, part.stop, part.step or 1)
+            case Variable():
+                value = apply(Pick(axis), value, part)
+                continue
+        axis += 1
+    return value
+
+
+def _gathered(x: Variable, parts: Sequence[Part], separated: bool) -> Variable:
+    """Apply slices and new axes first, then all ints and arrays at once."""
+    axes: list[int] = []
+    indices: list[Variable] = []
+    for axis, part in enumerate(parts):
+        match part:
+            case None:
+                x = expand_dims(x, axis)
+            case slice():
+                x = slice_axis(x, axis, part.start, part.stop, part.step or 1)
+            case Variable():
+                axes.append(axis)
+                indices.append(part)
+    place = 0 if separated else axes[0]
+    return apply(Gather(tuple(axes), place), x, *indices)
+
+
+def _parts(x: Variable, key: tuple[Any, ...]) -> tuple[list[Part], bool]:
+    """The key in one part an axis, and whether its arrays stand apart."""
+    parts: list[Part] = []
+    places: list[int] = []  # of ints and arrays, in the key as it was written
+    rest: int | None = None
+    for place, item in enumerate(key):
+        if item is Ellipsis:
+            if rest is not None:
+                refuse(ShapeError, "x[...]: two ellipses", x, remedy="use one")
+            rest = len(parts)
+        elif item is None:
+            parts.append(None)
+        elif isinstance(item, slice):
+            parts.append(_slice(item, x))
+        else:
+            parts.append(_index(item, x))
+            places.append(place)
+    missing = x.ndim - sum(part is not None for part in parts)
+    if missing < 0:
+        refuse(
+            ShapeError,
+            f"x[...]: {x.ndim - missing} indices for {x.ndim} dimensions",
+            x,
+            remedy="give at most one index an axis",
+        )
+    where = len(parts) if rest is None else rest
+    parts[where:where] = [slice(None)] * missing
+    return parts, bool(places) and places[-1] - places[0] >= len(places)
+
+
+def _slice(item: slice, x: Variable) -> slice:
+    """The slice, its step a number."""
+    if isinstance(item.step, Variable):
+        refuse(
+            UnsupportedError,
+            "x[::step]: the step is symbolic",
+            x,
+            remedy="give a number",
+        )
+    if item.step == 0:
+        refuse(ShapeError, "x[::step]: the step is 0", x, remedy="give another step")
+    return item
+
+
+def _index(item: Any, x: Variable) -> Variable:
+    """An int or array index as int64."""
+    if not isinstance(item, Variable):
+        empty = isinstance(item, list) and not item
+        item = as_tensor(item, "int64" if empty else None)
+    if item.dtype == "bool":
+        refuse(
+            UnsupportedError,
+            "x[mask]: the size of the result would depend on run-time values",
+            x,
+            item,
+            remedy="use sg.where(mask, x, other), or an integer array",
+        )
+    if item.dtype not in INTEGERS:
+        refuse(
+            DTypeError,
+            "x[...]: an index is not of an integer type",
+            x,
+            item,
+            remedy="cast it to int64",
+        )
+    return cast(item, "int64")
+
+
+def take(x: object, indices: object, axis: int | None = None) -> Variable:
+    """``x[..., indices, ...]`` with `indices` on `axis`; without one, on x flattened.
+
+    Raises:
+        IndexOutOfBoundsError: known to lie outside (else it is raised when it runs).
+    """
+    value = as_tensor(x)
+    if axis is None:
+        value, axis = reshape(value, (-1,)), 0
+    place = one_axis(axis, value.ndim, "take")
+    return getitem(value, (*(slice(None) for _ in range(place)), indices))

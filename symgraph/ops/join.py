@@ -1,0 +1,117 @@
+"""Arrays end to end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from .. import dims
+from ..dims import Dim, Size
+from ..errors import ShapeError
+from ..graph import Node
+from ..op import Array, Index, Opaque, op
+from ..types import TensorType, tensor
+from ..variable import Variable, apply, promote
+from .common import Grads, one_axis, refuse
+from .slices import slice_axis
+from .view import expand_dims, reshape
+
+if TYPE_CHECKING:
+    from ..lower import Emitter
+    from ..lower.kernel import KernelBuilder
+
+
+@op
+class Concatenate(Opaque):
+    """Operands one after another along an axis; their other axes agree."""
+
+    axis: int
+
+    inlines: ClassVar[bool] = True
+
+    def infer(self, *inputs: Node) -> TensorType:
+        shape = list(inputs[0].type.dims)
+        for x in inputs[1:]:
+            for axis, size in enumerate(x.type.dims):
+                if axis == self.axis:
+                    shape[axis] = dims.add(shape[axis], size)
+                elif isinstance(shape[axis], Dim):
+                    shape[axis] = size if isinstance(size, int) else shape[axis]
+                elif isinstance(size, int) and size != shape[axis]:
+                    raise ShapeError(
+                        f"axis {axis} has size {shape[axis]} in one operand and {size} "
+                        "in another",
+                        f"only axis {self.axis} may differ",
+                    )
+        return tensor(inputs[0].type.dtype, tuple(shape))
+
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+        for first, second in pairwise(inputs):
+            pairs = zip(first.type.dims, second.type.dims, strict=True)
+            yield from (p for axis, p in enumerate(pairs) if axis != self.axis)
+
+    def steps(self, node: Node, emit: Emitter) -> None:
+        start: Size = 0
+        for part in node.inputs:
+            self._put(node, part, start, emit)
+            start = dims.add(start, part.type.dims[self.axis])
+
+    def _put(self, node: Node, part: Node, start: Size, emit: Emitter) -> None:
+        """Copy `part` to its place."""
+
+        def copy(kernel: KernelBuilder, index: Index) -> None:
+            target = list(index)
+            target[self.axis] = target[self.axis] + kernel.at(node, ()).extent(start)
+            kernel.store(node, tuple(target), kernel.value(part, index))
+
+        emit.loop(node, part.type.dims, copy)
+
+    def ref(self, *arrays: Array) -> Array:
+        return np.concatenate(arrays, axis=self.axis)
+
+    def vjp(self, g: Variable, y: Variable, *xs: Variable) -> Grads:
+        grads, start = [], 0
+        for x in xs:
+            stop = start + x.shape[self.axis]
+            grads.append(slice_axis(g, self.axis, start, stop))
+            start = stop
+        return tuple(grads)
+
+
+def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Variable:
+    """`arrays` one after another along `axis`; flattened first if it is None.
+
+    Raises:
+        ShapeError: other sizes are known to differ, or there is nothing to join.
+    """
+    values = _operands(arrays, "concatenate")
+    if axis is None:
+        values, axis = tuple(reshape(v, (-1,)) for v in values), 0
+    if any(v.ndim == 0 or v.ndim != values[0].ndim for v in values):
+        refuse(
+            ShapeError,
+            "concatenate: operands need one number of dimensions, and not 0",
+            *values,
+            remedy="use stack, or expand_dims",
+        )
+    axis = one_axis(axis, values[0].ndim, "concatenate")
+    return apply(Concatenate(axis), *values) if len(values) > 1 else values[0]
+
+
+def stack(arrays: Sequence[Any], axis: int = 0) -> Variable:
+    """`arrays` of one shape along a new axis at position `axis` of the result.
+
+    Raises:
+        ShapeError: sizes are known to differ, or there is nothing to join.
+    """
+    values = _operands(arrays, "stack")
+    return concatenate([expand_dims(v, axis) for v in values], axis)
+
+
+def _operands(arrays: Sequence[Any], what: str) -> tuple[Variable, ...]:
+    if len(arrays) == 0:
+        refuse(ShapeError, f"{what}: no arrays given", remedy="give at least one")
+    return promote(*arrays)

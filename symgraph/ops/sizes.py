@@ -1,0 +1,162 @@
+"""Sizes as values, and values as sizes."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from .. import dims
+from ..dims import Size
+from ..errors import DTypeError, ShapeError
+from ..graph import Node
+from ..leaf import Constant
+from ..op import Array, Element, Indexed, op
+from ..types import INTEGERS, SIGNED, TensorType, tensor
+from ..variable import Variable, apply, as_tensor, constant
+from .cast import Cast, cast
+from .common import Grads, one_axis, refuse
+
+if TYPE_CHECKING:
+    from ..lower import At
+
+
+@op
+class Shape(Indexed):
+    """The size of one axis, an int64 scalar; takes x's type and never its elements."""
+
+    axis: int
+
+    free: ClassVar[bool] = True
+
+    def infer(self, *inputs: Node) -> TensorType:
+        return tensor("int64", ())
+
+    def ref(self, x: Array) -> Array:  # type: ignore[override]
+        return np.asarray(np.shape(x)[self.axis], dtype="int64")
+
+    def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
+        return (None,)
+
+    def element(self, at: At) -> Element:
+        return at.value(at.extent(at.node.inputs[0].type.dims[self.axis]))
+        yield  # a generator that reads nothing
+
+
+def shape_of(x: object, axis: int) -> Variable:
+    """The size of `axis` of `x`, an int64 scalar."""
+    value = as_tensor(x)
+    axis = one_axis(axis, value.ndim, "shape_of")
+    size = value.type.dims[axis]
+    if isinstance(size, int):
+        return constant(size, "int64")
+    return apply(Shape(axis), value)
+
+
+def dim_of(value: Node | Variable) -> Size:
+    """An integer scalar as a dimension.
+
+    Constants and sizes of axes are known, int64 arithmetic on them is done in the
+    algebra of dimensions, and anything else is a dimension of its own: the value of
+    that node.
+    """
+    root = value.node if isinstance(value, Variable) else value
+    known: dict[Node, Size] = {}
+    stack = [root]
+    while stack:
+        node = stack[-1]
+        missing = [i for i in _parts(node) if i not in known]
+        stack.extend(missing)
+        if not missing:
+            stack.pop()
+            known[node] = _dimension(node, known)
+    return known[root]
+
+
+def _parts(node: Node) -> tuple[Node, ...]:
+    """The inputs from whose dimensions that of `node` follows."""
+    if node.op.dim is None or node.type.dtype != "int64":
+        return ()
+    kinds = SIGNED if isinstance(node.op, Cast) else ("int64",)
+    exact = all(i.type.dtype in kinds and i.type.ndim == 0 for i in node.inputs)
+    return node.inputs if exact else ()
+
+
+def _dimension(node: Node, known: dict[Node, Size]) -> Size:
+    match node.op:
+        case Constant(data=data):
+            return int(data)
+        case Shape(axis=axis):
+            return node.inputs[0].type.dims[axis]
+    parts = _parts(node)
+    if parts and node.op.dim is not None:
+        size = node.op.dim(*(known[i] for i in parts))
+        if size is not None:
+            return size
+    return dims.of_value(node)
+
+
+def size_variable(size: object, what: str) -> Variable:
+    """An int or an integer scalar as an int64 scalar.
+
+    Raises:
+        DTypeError: not an integer.
+        ShapeError: not a scalar.
+    """
+    if not isinstance(size, Variable):
+        if isinstance(size, np.ndarray) and size.ndim == 0:
+            size = size[()]
+        try:
+            return constant(operator.index(size), "int64")  # type: ignore[arg-type]
+        except TypeError:
+            refuse(
+                DTypeError,
+                f"{what}: {size!r} is not an integer",
+                remedy="give an int or a symbolic integer scalar",
+            )
+    if size.dtype not in INTEGERS:
+        refuse(
+            DTypeError, f"{what}: not an integer", size, remedy="cast it to int64 first"
+        )
+    if size.ndim:
+        refuse(
+            ShapeError,
+            f"{what}: not a scalar",
+            size,
+            remedy="index it, or take its sum",
+        )
+    return cast(size, "int64")
+
+
+def shape_variables(shape: object, what: str) -> tuple[Variable, ...]:
+    """A shape (an int, a scalar, or a sequence of them) as int64 scalars."""
+    if isinstance(shape, np.ndarray):
+        shape = shape.tolist()
+    given = shape if isinstance(shape, Sequence) else (shape,)
+    return tuple(size_variable(s, what) for s in given)
+
+
+def shape_from(sizes: Iterable[Node]) -> tuple[Size, ...]:
+    """The shape that int64 scalars describe.
+
+    Raises:
+        ShapeError: one of them is known to be negative.
+    """
+    shape = tuple(dim_of(s) for s in sizes)
+    for axis, size in enumerate(shape):
+        if isinstance(size, int) and size < 0:
+            raise ShapeError(
+                f"axis {axis} would have the negative size {size}",
+                "sizes are 0 or more",
+            )
+    return shape
+
+
+def total(sizes: Iterable[Any]) -> Any:
+    """The product of ints and integer scalars; an int where all are known."""
+    product: Any = 1
+    for size in sizes:
+        product = product * size
+    return product

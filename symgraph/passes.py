@@ -1,0 +1,204 @@
+"""Passes and the default pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, Protocol
+
+from .config import config
+from .errors import SymgraphError
+from .graph import Node
+from .rewrite import PRESERVES, RuleSet, Trace, rewrite
+
+Outputs = tuple[Node, ...]
+
+
+class Pass(Protocol):
+    """A step of compilation, from graph to graph."""
+
+    @property
+    def name(self) -> str:
+        """What the pass is called in traces, dumps and pipelines."""
+
+    def __call__(self, outputs: Outputs, trace: Trace) -> Outputs:
+        """The outputs of the new graph; what was done is added to `trace`."""
+
+
+@dataclass(frozen=True)
+class RulePass:
+    """Applies rules until none fits.
+
+    `without` names rules to leave out, or classes of rules by what they preserve.
+    """
+
+    without: tuple[str, ...] = ()
+
+    name: ClassVar[str]
+
+    def all_rules(self) -> RuleSet:
+        """The rules before any are left out."""
+        raise NotImplementedError
+
+    def rules(self) -> RuleSet:
+        """The rules that are applied."""
+        rules = self.all_rules()
+        names = {r.name for r in rules} | set(PRESERVES)
+        return rules.excluding(*(n for n in self.without if n in names))
+
+    def __call__(self, outputs: Outputs, trace: Trace) -> Outputs:
+        return rewrite(outputs, self.rules(), trace, self.name)
+
+
+class Canonicalize(RulePass):
+    """One spelling for what can be written in several ways."""
+
+    name = "canonicalize"
+
+    def all_rules(self) -> RuleSet:
+        from .rules.canonical import canonical
+
+        return canonical
+
+
+class Stabilize(RulePass):
+    """The same value, better conditioned."""
+
+    name = "stabilize"
+
+    def all_rules(self) -> RuleSet:
+        from .rules.canonical import canonical
+        from .rules.softmax import softmax_rules
+        from .rules.stabilize import stabilize
+
+        return softmax_rules + stabilize + canonical
+
+
+class Simplify(RulePass):
+    """Known values computed, shapes taken from types, views and layouts merged."""
+
+    name = "simplify"
+
+    def all_rules(self) -> RuleSet:
+        from .rules.canonical import canonical
+        from .rules.fold import fold
+        from .rules.structure import structure
+
+        return fold + structure + canonical
+
+
+class Expand(RulePass):
+    """Named formulas (softmax, ...) written out, in the form that loops are made from."""
+
+    name = "expand"
+
+    def all_rules(self) -> RuleSet:
+        from .rules.canonical import canonical
+        from .rules.expand import expand
+        from .rules.fold import fold
+        from .rules.structure import structure
+
+        return expand + fold + structure + canonical
+
+
+@dataclass(frozen=True)
+class Apply:
+    """A pass that applies rules of the user's."""
+
+    name: str
+    rules: RuleSet
+
+    def __call__(self, outputs: Outputs, trace: Trace) -> Outputs:
+        return rewrite(outputs, self.rules, trace, self.name)
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Passes in order."""
+
+    passes: tuple[Pass, ...]
+
+    def __iter__(self) -> Iterator[Pass]:
+        return iter(self.passes)
+
+    def __len__(self) -> int:
+        return len(self.passes)
+
+    def including(self, *passes: Pass, before: str | None = None) -> Pipeline:
+        """With `passes` added, at the end or in front of the pass called `before`."""
+        if before is None:
+            return Pipeline((*self.passes, *passes))
+        names = [p.name for p in self.passes]
+        if before not in names:
+            raise SymgraphError(f"no pass {before!r}; there are: {', '.join(names)}")
+        place = names.index(before)
+        return Pipeline((*self.passes[:place], *passes, *self.passes[place:]))
+
+    def excluding(self, *names: str) -> Pipeline:
+        """Without the passes or rules with these names, or rules that preserve only this.
+
+        >>> [p.name for p in DEFAULT.excluding("stabilize")]
+        ['canonicalize', 'simplify', 'expand']
+        """
+        kept = tuple(p for p in self.passes if p.name not in names)
+        for name in names:
+            if not self._has(name):
+                raise SymgraphError(f"the pipeline has no pass or rule {name!r}")
+        return Pipeline(
+            tuple(
+                replace(p, without=(*p.without, *names)) if isinstance(p, RulePass) else p
+                for p in kept
+            )
+        )
+
+    def _has(self, name: str) -> bool:
+        if name in PRESERVES or any(p.name == name for p in self.passes):
+            return True
+        found = (p.all_rules() for p in self.passes if isinstance(p, RulePass))
+        return any(r.name == name for rules in found for r in rules)
+
+
+DEFAULT = Pipeline(
+    (
+        # First, so that the patterns of later passes need one spelling each.
+        Canonicalize(),
+        # Before anything is folded, which would freeze log(1 + 1e-20) as 0, and before
+        # named formulas are written out, which hides them from the patterns.
+        Stabilize(),
+        # On the graph as it will be computed: dead shapes and layouts are gone by now.
+        Simplify(),
+        # Last: the patterns match names.
+        Expand(),
+    )
+)
+
+
+def run(
+    outputs: Sequence[Node],
+    passes: Sequence[Pass] | Pipeline = DEFAULT,
+    trace: Trace | None = None,
+    watch: Callable[[str, Outputs], None] | None = None,
+) -> Outputs:
+    """`outputs` taken through `passes`; `watch(name, outputs)` sees what each leaves.
+
+    With ``config.check`` every pass is verified: the types of the graph, and its value on
+    small random inputs.
+
+    Raises
+    ------
+    CompileError
+        A rule or pass is wrong; the message names it.
+    """
+    trace = Trace() if trace is None else trace
+    current = tuple(outputs)
+    for step in passes:
+        start = len(trace)
+        after = step(current, trace)
+        if config.check:
+            from .check import check_pass
+
+            check_pass(step.name, current, after, trace.records[start:])
+        current = after
+        if watch is not None:
+            watch(step.name, current)
+    return current

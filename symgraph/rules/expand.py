@@ -1,0 +1,18 @@
+"""Ops that have a name worth matching, replaced by what they are made of."""
+
+from __future__ import annotations
+
+from ..graph import Node
+from ..op import Expanded
+from ..rewrite import RuleSet
+from ..variable import Variable
+
+expand = RuleSet("expand")
+
+
+@expand.rule(Expanded, preserves="special_values")
+def expanded(node: Node) -> Variable:
+    """softmax(x), argmax(x), ... -> their formulas"""
+    op = node.op
+    assert isinstance(op, Expanded)
+    return op.expand(*(Variable(i) for i in node.inputs))

@@ -1,0 +1,113 @@
+"""Types: a dtype and a shape, and NumPy 2's rules for mixing dtypes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import dims
+from .codegen.ir import DTYPES, FLOATS, SIGNED, UNSIGNED
+from .dims import Dim, Size
+from .errors import DTypeError, ShapeError
+
+INTEGERS = (*SIGNED, *UNSIGNED)
+
+#: The letters of typed shorthands such as ``dscalar`` and ``fmatrix``.
+LETTERS = {
+    "b": "int8", "w": "int16", "i": "int32", "l": "int64",
+    "f": "float32", "d": "float64",
+}  # fmt: skip
+
+
+def check_dtype(dtype: object) -> str:
+    """The canonical name of `dtype`; raises DTypeError for what is not supported."""
+    try:
+        name = np.dtype(dtype).name  # type: ignore[call-overload]
+    except TypeError:
+        name = str(dtype)
+    if name not in DTYPES:
+        known = ", ".join(DTYPES)
+        raise DTypeError(f"dtype {name!r} is not supported; symgraph has: {known}")
+    return str(name)
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """Elements of `dtype` in a box of `shape`.
+
+    A dimension is an int, a name (equal wherever it occurs in a graph), or None
+    (unknown).  Inside a graph, unknown dimensions are :class:`~symgraph.dims.Dim`.
+
+    >>> TensorType("float32", ("batch", 10))
+    float32[batch, 10]
+    """
+
+    dtype: str
+    shape: tuple[int | Dim | None, ...]
+
+    def __init__(self, dtype: object, shape: Iterable[int | str | Dim | None]) -> None:
+        object.__setattr__(self, "dtype", check_dtype(dtype))
+        object.__setattr__(self, "shape", tuple(_dimension(s) for s in shape))
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.shape)
+
+    @property
+    def dims(self) -> tuple[Size, ...]:
+        """The shape of a value in a graph, where no dimension is None."""
+        return self.shape  # type: ignore[return-value]
+
+    def __repr__(self) -> str:
+        if not self.shape:
+            return self.dtype
+        shape = ", ".join("?" if s is None else dims.text(s) for s in self.shape)
+        return f"{self.dtype}[{shape}]"
+
+
+def tensor(dtype: str, shape: tuple[Size, ...]) -> TensorType:
+    """A TensorType from parts known to be right, without checks (the hot path)."""
+    made = object.__new__(TensorType)
+    object.__setattr__(made, "dtype", dtype)
+    object.__setattr__(made, "shape", shape)
+    return made
+
+
+def _dimension(size: int | str | Dim | None) -> int | Dim | None:
+    if size is None or isinstance(size, Dim):
+        return size
+    if isinstance(size, str):
+        return dims.named(size)
+    if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
+        raise ShapeError(f"a dimension is an int, a name or None, not {size!r}")
+    if size < 0:
+        raise ShapeError(f"a dimension cannot be negative: {size}")
+    return int(size)
+
+
+def result_dtype(*operands: object) -> str:
+    """NumPy 2's promotion of dtypes and Python scalars (which are weak).
+
+    >>> result_dtype("float32", 1.5), result_dtype("int32", 1.5)
+    ('float32', 'float64')
+    """
+    named = [np.dtype(o) if isinstance(o, str) else o for o in operands]
+    return check_dtype(np.result_type(*named))  # type: ignore[arg-type]
+
+
+def float_dtype(dtype: str) -> str:
+    """The float type in which a function such as exp of `dtype` is computed.
+
+    NumPy's choice, but float32 where NumPy would take float16, which is not supported.
+    """
+    if dtype in FLOATS:
+        return dtype
+    return "float32" if np.dtype(dtype).itemsize <= 2 else "float64"
+
+
+def is_float(dtype: str) -> bool:
+    """Whether gradients can flow through values of `dtype`."""
+    return dtype in FLOATS

@@ -1,0 +1,423 @@
+"""Variables: light handles on nodes, with NumPy's operators and methods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import ModuleType
+from typing import Any, NoReturn
+
+import numpy as np
+
+from .errors import DTypeError, SymgraphError, message
+from .graph import Node, Site, describe_site, here, intern
+from .leaf import Constant, constant_op
+from .op import Op
+from .types import TensorType, result_dtype
+
+
+class Variable:
+    """A symbolic array: an expression, a name for it and the line it was written on.
+
+    Operators and methods build new expressions and follow NumPy.  ``==`` is elementwise;
+    variables hash by identity of the expression, so they work as dictionary keys only
+    through :meth:`same` or their `node`.
+    """
+
+    __slots__ = ("name", "node", "site")
+
+    __array_ufunc__ = None  # NumPy arrays on the left leave the operation to us
+    __array_priority__ = 1000
+
+    def __init__(self, node: Node, name: str | None = None) -> None:
+        self.node = node
+        self.name = name
+        self.site = node.site
+
+    # -- what it is ---------------------------------------------------------------------
+
+    @property
+    def type(self) -> TensorType:
+        """dtype and shape."""
+        return self.node.type
+
+    @property
+    def dtype(self) -> str:
+        """The elements' dtype, by name."""
+        return self.node.type.dtype
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+        return len(self.node.type.shape)
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """Ints where known, else symbolic int64 scalars; never None."""
+        return tuple(
+            size if isinstance(size, int) else _ops().shape_of(self, axis)
+            for axis, size in enumerate(self.node.type.dims)
+        )
+
+    @property
+    def size(self) -> Any:
+        """The number of elements: an int or a symbolic int64 scalar."""
+        total: Any = 1
+        for extent in self.shape:
+            total = total * extent
+        return total
+
+    @property
+    def op(self) -> Op:
+        """The op that makes this value."""
+        return self.node.op
+
+    @property
+    def inputs(self) -> tuple[Variable, ...]:
+        """What the op is applied to."""
+        return tuple(Variable(n) for n in self.node.inputs)
+
+    @property
+    def T(self) -> Variable:  # noqa: N802
+        """The axes in reverse order."""
+        return _ops().transpose(self)
+
+    @property
+    def mT(self) -> Variable:  # noqa: N802
+        """The last two axes exchanged."""
+        return _ops().matrix_transpose(self)
+
+    def same(self, other: Variable) -> bool:
+        """Whether both are the same expression (``==`` is elementwise)."""
+        return self.node is other.node
+
+    def __repr__(self) -> str:
+        label = self.name or getattr(self.node.op, "label", None) or self.node.op.name
+        return f"<{label}: {self.type}>"
+
+    def __hash__(self) -> int:
+        return hash(self.node)
+
+    def __copy__(self) -> Variable:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Variable:
+        return self
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            "a variable belongs to a graph: pickle a Graph or a compiled function"
+        )
+
+    def __array_namespace__(self, api_version: str | None = None) -> ModuleType:
+        """The Array API namespace: symgraph itself."""
+        import symgraph
+
+        return symgraph
+
+    def eval(self, givens: dict[Variable, object] | None = None) -> Any:
+        """The value, with `givens` mapping inputs to arrays; compiles nothing.
+
+        Raises:
+            MissingInputError: an input has no value.
+        """
+        from .evaluate import evaluate
+
+        given = {v.node: value for v, value in (givens or {}).items()}
+        return evaluate([self.node], given)[0]
+
+    # -- what it is not -----------------------------------------------------------------
+
+    def _refuse(self, what: str, remedy: str) -> NoReturn:
+        raise SymgraphError(
+            message(
+                f"{what}: this variable is symbolic and has no value yet",
+                operands=(self,),
+                line=describe_site(here()),
+                remedy=remedy,
+            )
+        )
+
+    def __bool__(self) -> bool:
+        self._refuse("bool() of a variable (`if x > 0`?)", "use sg.where(condition, a, b)")
+
+    def __float__(self) -> float:
+        self._refuse("float() of a variable", "compile it with sg.function, or x.eval({...})")
+
+    def __int__(self) -> int:
+        self._refuse("int() of a variable", "compile it with sg.function, or x.eval({...})")
+
+    def __index__(self) -> int:
+        self._refuse(
+            "a variable used where Python needs an int",
+            "give the dimension a static size, or use a symgraph function",
+        )
+
+    def __array__(self, *args: object, **kwargs: object) -> NoReturn:
+        self._refuse(
+            "np.asarray() of a variable", "use symgraph's functions, or x.eval({...})"
+        )
+
+    def __len__(self) -> int:
+        size = self.node.type.dims[0] if self.ndim else None
+        if isinstance(size, int):
+            return size
+        self._refuse("len() of a variable", "x.shape[0] is the symbolic length")
+
+    def __iter__(self) -> Iterator[Variable]:
+        size = self.node.type.dims[0] if self.ndim else None
+        if not isinstance(size, int):
+            self._refuse(
+                "iterating over a variable", "the first dimension must be known to iterate"
+            )
+        return (self[k] for k in range(size))
+
+    def __contains__(self, item: object) -> bool:
+        self._refuse("`in` on a variable", "use sg.any(x == item)")
+
+    def __setitem__(self, key: object, value: object) -> None:
+        self._refuse("assignment to x[...]", "expressions are immutable: y = x[i].set(v)")
+
+    # -- operators ----------------------------------------------------------------------
+
+    def __getitem__(self, key: object) -> Variable:
+        return _ops().getitem(self, key)
+
+    def __neg__(self) -> Variable:
+        return _ops().negative(self)
+
+    def __pos__(self) -> Variable:
+        return self
+
+    def __abs__(self) -> Variable:
+        return _ops().abs(self)
+
+    def __invert__(self) -> Variable:
+        return _ops().invert(self)
+
+    def __add__(self, other: object) -> Variable:
+        return _ops().add(self, other)
+
+    def __radd__(self, other: object) -> Variable:
+        return _ops().add(other, self)
+
+    def __sub__(self, other: object) -> Variable:
+        return _ops().subtract(self, other)
+
+    def __rsub__(self, other: object) -> Variable:
+        return _ops().subtract(other, self)
+
+    def __mul__(self, other: object) -> Variable:
+        return _ops().multiply(self, other)
+
+    def __rmul__(self, other: object) -> Variable:
+        return _ops().multiply(other, self)
+
+    def __truediv__(self, other: object) -> Variable:
+        return _ops().divide(self, other)
+
+    def __rtruediv__(self, other: object) -> Variable:
+        return _ops().divide(other, self)
+
+    def __floordiv__(self, other: object) -> Variable:
+        return _ops().floor_divide(self, other)
+
+    def __rfloordiv__(self, other: object) -> Variable:
+        return _ops().floor_divide(other, self)
+
+    def __mod__(self, other: object) -> Variable:
+        return _ops().remainder(self, other)
+
+    def __rmod__(self, other: object) -> Variable:
+        return _ops().remainder(other, self)
+
+    def __pow__(self, other: object) -> Variable:
+        return _ops().power(self, other)
+
+    def __rpow__(self, other: object) -> Variable:
+        return _ops().power(other, self)
+
+    def __matmul__(self, other: object) -> Variable:
+        return _ops().matmul(self, other)
+
+    def __rmatmul__(self, other: object) -> Variable:
+        return _ops().matmul(other, self)
+
+    def __and__(self, other: object) -> Variable:
+        return _ops().bitwise_and(self, other)
+
+    def __rand__(self, other: object) -> Variable:
+        return _ops().bitwise_and(other, self)
+
+    def __or__(self, other: object) -> Variable:
+        return _ops().bitwise_or(self, other)
+
+    def __ror__(self, other: object) -> Variable:
+        return _ops().bitwise_or(other, self)
+
+    def __xor__(self, other: object) -> Variable:
+        return _ops().bitwise_xor(self, other)
+
+    def __rxor__(self, other: object) -> Variable:
+        return _ops().bitwise_xor(other, self)
+
+    def __eq__(self, other: object) -> Variable:  # type: ignore[override]
+        return _ops().equal(self, other)
+
+    def __ne__(self, other: object) -> Variable:  # type: ignore[override]
+        return _ops().not_equal(self, other)
+
+    def __lt__(self, other: object) -> Variable:
+        return _ops().less(self, other)
+
+    def __le__(self, other: object) -> Variable:
+        return _ops().less_equal(self, other)
+
+    def __gt__(self, other: object) -> Variable:
+        return _ops().greater(self, other)
+
+    def __ge__(self, other: object) -> Variable:
+        return _ops().greater_equal(self, other)
+
+    # -- methods ------------------------------------------------------------------------
+
+    def astype(self, dtype: object) -> Variable:
+        """Converted to `dtype`; see :func:`symgraph.cast`."""
+        return _ops().cast(self, dtype)
+
+    def sum(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.sum`."""
+        return _ops().sum(self, axis, keepdims=keepdims)
+
+    def max(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.max`."""
+        return _ops().max(self, axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.min`."""
+        return _ops().min(self, axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.mean`."""
+        return _ops().mean(self, axis, keepdims=keepdims)
+
+    def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.argmax`."""
+        return _ops().argmax(self, axis, keepdims=keepdims)
+
+    def dot(self, other: object) -> Variable:
+        """See :func:`symgraph.dot`."""
+        return _ops().dot(self, other)
+
+    def reshape(self, *shape: Any) -> Variable:
+        """See :func:`symgraph.reshape`."""
+        given = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+        return _ops().reshape(self, given)
+
+    def transpose(self, *axes: Any) -> Variable:
+        """See :func:`symgraph.transpose`."""
+        given = axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
+        return _ops().transpose(self, given or None)
+
+    def flatten(self) -> Variable:
+        """One axis, in C order."""
+        return _ops().reshape(self, (-1,))
+
+
+def _ops() -> Any:
+    """The ops, found at call time: operators and ops need each other."""
+    from . import ops
+
+    return ops
+
+
+def constant(value: object, dtype: str | None = None, name: str | None = None) -> Variable:
+    """A constant with the value and (unless given) the dtype of `value`.
+
+    >>> constant(2.5)
+    <constant: float64>
+    """
+    return Variable(intern(constant_op(value, dtype), ()), name)
+
+
+def as_tensor(value: object, dtype: str | None = None) -> Variable:
+    """`value` as a variable: variables are returned as they are, data become constants.
+
+    Raises:
+        DTypeError: `value` is not numeric.
+    """
+    if isinstance(value, Variable):
+        return value
+    if isinstance(value, list | tuple) and _holds_variable(value):
+        raise DTypeError(
+            message(
+                "a list that holds variables is not an array",
+                line=describe_site(here()),
+                remedy="use sg.stack or sg.concatenate",
+            )
+        )
+    return constant(value, dtype)
+
+
+def _holds_variable(value: list[object] | tuple[object, ...]) -> bool:
+    """Whether a variable is anywhere in nested lists."""
+    stack: list[object] = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, Variable):
+            return True
+        if isinstance(item, list | tuple):
+            stack.extend(item)
+    return False
+
+
+def apply(op: Op, *inputs: Variable) -> Variable:
+    """`op` applied to variables; errors of type inference are told with the user's line."""
+    try:
+        return Variable(intern(op, tuple(v.node for v in inputs), here()))
+    except SymgraphError as error:
+        reason, *remedy = error.args
+        raise type(error)(
+            message(
+                f"{op.name}: {reason}",
+                operands=tuple(inputs),
+                line=describe_site(here()),
+                remedy=remedy[0] if remedy else None,
+            )
+        ) from None
+
+
+def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
+    """Operands brought to one dtype by NumPy 2's rules; Python scalars are weak.
+
+    `to` is "common", "float" (as exp does) or "bool".
+    """
+    from .ops.cast import cast
+    from .types import float_dtype
+
+    known = [v.dtype if isinstance(v, Variable) else v for v in values]
+    if to == "bool":
+        dtype = "bool"
+    else:
+        dtype = result_dtype(*(_promotable(k) for k in known))
+        dtype = float_dtype(dtype) if to == "float" else dtype
+    return tuple(
+        cast(v, dtype) if isinstance(v, Variable) else constant(_exact(v, dtype), dtype)
+        for v in values
+    )
+
+
+def _promotable(value: object) -> object:
+    """What NumPy's result_type takes for an operand: a dtype or a Python scalar."""
+    if isinstance(value, str | bool | int | float):
+        return value
+    return np.asarray(value).dtype
+
+
+def _exact(value: object, dtype: str) -> object:
+    """Data of `dtype`; a Python scalar must fit it, as in NumPy 2."""
+    if isinstance(value, bool | int | float):
+        return np.asarray(value).astype(dtype) if dtype == "bool" else value
+    return np.asarray(value).astype(dtype)
+
+
+__all__ = ["Constant", "Site", "Variable", "apply", "as_tensor", "constant", "promote"]

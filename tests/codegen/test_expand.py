@@ -1,0 +1,362 @@
+"""The expansions against mpmath, extended precision and NumPy's special values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import mpmath
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from symgraph.codegen.errors import CompileError
+from symgraph.codegen.expand import (
+    EXPANSIONS,
+    PARAMETERS,
+    ULP,
+    expand_kernel,
+    formula,
+)
+from symgraph.codegen.ir import (
+    COMPARISONS,
+    FLOATS,
+    PRIMITIVES,
+    TRANSCENDENTALS,
+    Atom,
+    Buffer,
+    Carry,
+    Const,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Statement,
+    Store,
+    axis,
+    walk,
+)
+
+from .scalar_jit import ScalarLoop, compile_lets
+
+Array = NDArray[Any]
+CASES = [(op, dtype) for op in TRANSCENDENTALS for dtype in FLOATS]
+
+
+def sigmoid(x: Array) -> Array:
+    """The logistic function in the precision of `x`, without overflow."""
+    e = np.exp(-np.abs(x))
+    return np.where(x < 0, e, 1) / (1 + e)
+
+
+#: The meaning of each op, for any precision that NumPy has.
+REFERENCE: dict[str, Callable[..., Array]] = {
+    "exp": np.exp, "log": np.log, "log1p": np.log1p, "expm1": np.expm1,
+    "tanh": np.tanh, "sigmoid": sigmoid, "pow": np.power, "sin": np.sin, "cos": np.cos,
+}  # fmt: skip
+
+#: The same in mpmath.
+EXACT: dict[str, Callable[..., mpmath.mpf]] = {
+    "exp": mpmath.exp, "log": mpmath.log, "log1p": mpmath.log1p,
+    "expm1": mpmath.expm1, "tanh": mpmath.tanh, "pow": mpmath.power,
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)), "sin": mpmath.sin, "cos": mpmath.cos,
+}  # fmt: skip
+
+#: Intervals where a function is neither constant nor out of range, sampled uniformly.
+INTERVALS: dict[str, list[tuple[float, float]]] = {
+    "exp": [(-104, 89), (-750, 712), (-1, 1), (-746, -708), (-104, -87)],
+    "expm1": [(-40, 89), (-40, 712), (-1, 1), (0.34, 0.37), (35, 40), (-40, -34)],
+    "tanh": [(-20, 20), (-1, 1), (-0.3, 0.3)],
+    "sigmoid": [(-104, 40), (-750, 40), (-2, 2), (-746, -708), (-104, -87)],
+    "log": [(0, 4), (0.5, 2), (0.69, 0.72), (1.39, 1.43), (0.99, 1.01)],
+    "log1p": [(-1, 4), (-0.5, 0.5), (-0.31, -0.28), (0.38, 0.44), (-1e-3, 1e-3)],
+    "sin": [(-10, 10), (-1e3, 1e3), (-1e9, 1e9)],
+    "cos": [(-10, 10), (-1e3, 1e3), (-1e9, 1e9)],
+}
+
+
+@cache
+def compiled(op: str, dtype: str, contract: bool = True) -> ScalarLoop:
+    """The formula of `op` as a loop over arrays."""
+    parameters = PARAMETERS[: TRANSCENDENTALS[op]]
+    return compile_lets(formula(op, dtype), parameters, contract)
+
+
+def neighbours(values: list[float], dtype: str, steps: int = 4) -> Array:
+    """Each value, its negative, and the floats up to `steps` beside each."""
+    lists: list[Array] = [np.array(values + [-v for v in values]).astype(dtype)]
+    for direction in (np.inf, -np.inf):
+        current = lists[0]
+        for _ in range(steps):
+            with np.errstate(over="ignore"):
+                current = np.nextafter(current, np.array(direction, dtype))
+            lists.append(current)
+    values = np.concatenate(lists)
+    return values[np.isfinite(values)]
+
+
+def thresholds(dtype: str) -> Array:
+    """Floats beside every place where a formula changes its mind."""
+    info = np.finfo(dtype)
+    values = [0.0, float(info.tiny), float(info.smallest_subnormal), float(info.max)]
+    values += [2.0**k for k in range(-60, 61, 3)]
+    values += [1.0, 1.5, 0.5**0.5, 2**0.5, 0.5**0.5 - 1, 2**0.5 - 1, 17.3, 18.7, 19.06]
+    values += [np.log(2) * (k + 0.5) for k in range(-3, 4)]
+    values += [np.log(2) * (k + 0.5) for k in (22, 23, 24, 25, 51, 52, 53, 54, 55)]
+    values += [np.pi / 2 * k for k in (1, 2, 3, 4, 5, 1000, 10**6)]
+    values += [np.log(float(info.max)), -np.log(float(info.tiny))]
+    values += [-np.log(float(info.smallest_subnormal)) + np.log(2)]
+    return neighbours(values, dtype)
+
+
+def bit_patterns(dtype: str, count: int, rng: np.random.Generator) -> Array:
+    """Finite floats with uniformly distributed bits: every exponent, both signs."""
+    width = np.dtype(dtype).itemsize
+    bits = rng.integers(0, 256, (count, width), dtype=np.uint8).view(dtype).ravel()
+    return bits[np.isfinite(bits)]
+
+
+def powers(dtype: str, count: int, rng: np.random.Generator) -> tuple[Array, Array]:
+    """Bases near 1 and far off, and exponents, with powers all over `dtype`."""
+    info = np.finfo(dtype)
+    low, high = np.log(float(info.smallest_subnormal)), np.log(float(info.max))
+    log_x = np.concatenate(
+        [rng.uniform(low, high, count), rng.uniform(-0.4, 0.4, 2 * count)]
+    )
+    x = np.exp(log_x).astype(dtype)
+    x = x[(x > 0) & (x != 1)]
+    with np.errstate(all="ignore"):
+        y = rng.uniform(low - 2, high + 1, x.size) / np.log(x.astype("float64"))
+        y = y.astype(dtype)
+    keep = np.isfinite(y)
+    return x[keep], y[keep]
+
+
+def samples(op: str, dtype: str, count: int, seed: int) -> tuple[Array, ...]:
+    """Arguments for `op`: about `count` of each of several kinds."""
+    rng = np.random.default_rng(seed)
+    if op == "pow":
+        return powers(dtype, count, rng)
+    parts = [thresholds(dtype), bit_patterns(dtype, count, rng)]
+    parts += [rng.uniform(a, b, count).astype(dtype) for a, b in INTERVALS[op]]
+    tiny = np.exp(rng.uniform(-60, 3, count)) * rng.choice([-1, 1], count)
+    # The floats nearest to a multiple of pi / 2 (Muller, Elementary Functions, 11.3.2).
+    nearest = [16367173 * 2.0**72, 6381956970095103 * 2.0**797]
+    with np.errstate(over="ignore"):
+        x = np.concatenate([*parts, tiny.astype(dtype), np.array(nearest, dtype)])
+    return (x[in_domain(op, x)],)
+
+
+def in_domain(op: str, x: Array) -> NDArray[np.bool_]:
+    """Where `op` is real and finite (special values have their own test)."""
+    match op:
+        case "log":
+            return (x > 0) & np.isfinite(x)
+        case "log1p":
+            return (x > -1) & np.isfinite(x)
+        case _:
+            return np.isfinite(x)
+
+
+def ulps(got: Array, exact: Array, dtype: str) -> Array:
+    """The error of `got` in ulps of `exact`, which has a wider type.
+
+    Infinity counts as the power of two after the largest float, where rounding puts it.
+    """
+    info = np.finfo(dtype)
+    limit = np.ldexp(exact.dtype.type(1), info.maxexp)
+    wide = np.clip(got.astype(exact.dtype), -limit, limit)
+    exact = np.clip(exact, -limit, limit)
+    exponent = np.clip(np.frexp(exact)[1] - 1, info.minexp, info.maxexp - 1)
+    unit = np.ldexp(np.ones_like(exact), exponent - info.nmant)
+    return np.abs(wide - exact) / unit
+
+
+def test_every_transcendental_has_an_expansion_and_a_bound() -> None:
+    assert set(EXPANSIONS) == set(ULP) == set(TRANSCENDENTALS)
+    assert all(0.5 < ULP[op][dtype] <= 1.5 for op, dtype in CASES)
+
+
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_formula_is_made_of_typed_primitives(op: str, dtype: str) -> None:
+    dtypes = dict.fromkeys(PARAMETERS[: TRANSCENDENTALS[op]], dtype)
+    for let in formula(op, dtype):
+        assert PRIMITIVES[let.op] == len(let.args)
+        given = [a.dtype if isinstance(a, Const) else dtypes[a] for a in let.args]
+        if let.op == "select":
+            assert given == ["bool", let.dtype, let.dtype]
+        elif let.op in COMPARISONS:
+            assert given[0] == given[1] and let.dtype == "bool"
+        elif let.op == "bitcast":
+            assert np.dtype(given[0]).itemsize == np.dtype(let.dtype).itemsize
+        elif let.op == "cast":  # float to integer would be slow
+            assert given[0] in FLOATS and let.dtype in FLOATS
+        else:
+            assert set(given) == {let.dtype}
+        assert let.name not in dtypes
+        dtypes[let.name] = let.dtype
+    assert let.dtype == dtype
+
+
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_formula_uses_all_that_it_computes(op: str, dtype: str) -> None:
+    *steps, _ = formula(op, dtype)
+    used = {a for let in formula(op, dtype) for a in let.args}
+    assert {let.name for let in steps} <= used
+
+
+def test_formula_of_integers_is_refused() -> None:
+    with pytest.raises(CompileError, match="exp of int32"):
+        formula("exp", "int32")
+
+
+@pytest.mark.parametrize("contract", [False, True])
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_error_on_dense_samples(op: str, dtype: str, contract: bool) -> None:
+    wide = np.dtype("float64" if dtype == "float32" else "longdouble")
+    if np.finfo(wide).nmant < np.finfo(dtype).nmant + 11:
+        pytest.skip("this platform's long double is no wider than float64")
+    args = samples(op, dtype, 150_000, seed=1)
+    got = compiled(op, dtype, contract)(*args)
+    with np.errstate(all="ignore"):
+        exact = REFERENCE[op](*(a.astype(wide) for a in args))
+    assert not np.isnan(got).any()
+    error = ulps(got, exact, dtype)
+    worst = int(np.argmax(error))
+    assert error[worst] <= ULP[op][dtype], [a[worst] for a in args]
+
+
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_error_against_mpmath(op: str, dtype: str) -> None:
+    args = samples(op, dtype, 300, seed=2)
+    got = compiled(op, dtype)(*args)
+    info = np.finfo(dtype)
+    for value, *point in zip(got.tolist(), *(a.tolist() for a in args), strict=True):
+        if op in ("exp", "expm1", "sigmoid", "tanh"):
+            point = [min(max(point[0], -800.0), 800.0)]  # constant or infinite beyond
+        with mpmath.workprec(140):
+            exact = EXACT[op](*(mpmath.mpf(p) for p in point))
+            limit = mpmath.mpf(2) ** info.maxexp
+            exact = max(min(exact, limit), -limit)
+            exponent = mpmath.frexp(exact)[1] - 1 if exact else info.minexp
+            exponent = min(max(exponent, info.minexp), info.maxexp - 1)
+            wide = max(min(mpmath.mpf(value), limit), -limit)
+            error = mpmath.ldexp(abs(wide - exact), info.nmant - exponent)
+        assert error <= ULP[op][dtype], (point, value, error)
+
+
+def special_arguments(op: str, dtype: str) -> tuple[Array, ...]:
+    """Zeros, infinities, NaN, integers, halves and the ends of the range, combined."""
+    info = np.finfo(dtype)
+    whole = [1.0, 2.0, 3.0, 4.0, 2.0**23 - 1, 2.0**24, 2.0**53 - 1, 2.0**53]
+    rest = [0.0, 0.5, 1.5, 1e-30, 1e30, float(info.max), float(info.tiny), np.inf]
+    rest += [float(info.smallest_subnormal), np.nan, 1 - 4 * info.eps, 1 + 4 * info.eps]
+    values = np.array([s * v for v in (*whole, *rest) for s in (1, -1)], dtype)
+    if TRANSCENDENTALS[op] == 1:
+        return (values,)
+    x, y = np.meshgrid(values, values)
+    return x.ravel(), y.ravel()
+
+
+@pytest.mark.parametrize("contract", [False, True])
+@pytest.mark.parametrize(("op", "dtype"), CASES)
+def test_special_values_are_numpys(op: str, dtype: str, contract: bool) -> None:
+    args = special_arguments(op, dtype)
+    with np.errstate(all="ignore"):
+        expected = REFERENCE[op](*args)
+    got = compiled(op, dtype, contract)(*args)
+    assert expected.dtype == got.dtype
+    nan = np.isnan(expected)
+    np.testing.assert_array_equal(np.isnan(got), nan)
+    np.testing.assert_array_equal(np.signbit(got[~nan]), np.signbit(expected[~nan]))
+    special = ~nan & (np.isinf(expected) | (expected == 0) | (np.abs(expected) == 1))
+    np.testing.assert_array_equal(got[special], expected[special])
+    np.testing.assert_allclose(got, expected, rtol=4 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("payload", [1, 0x1234])
+@pytest.mark.parametrize("op", TRANSCENDENTALS)
+def test_any_nan_gives_nan(op: str, payload: int, dtype: str) -> None:
+    integer = {"float32": np.int32, "float64": np.int64}[dtype]
+    nan = np.array([np.nan, -np.nan], dtype)
+    x = (nan.view(integer) | integer(payload)).view(dtype)
+    others = [np.full_like(x, 3.0)] * (TRANSCENDENTALS[op] - 1)
+    assert np.isnan(compiled(op, dtype)(x, *others)).all()
+    assert np.isnan(compiled(op, dtype)(*others, x)).all()
+
+
+def row_kernel(body: tuple[Statement, ...]) -> Kernel:
+    """A kernel of two nested loops around `body`, with a carry, over x[n, 8]."""
+    x = Buffer("x", "float32", ("n", 8), "in")
+    out = Buffer("out", "float32", ("n",), "out")
+    inner = Loop("j", 8, "vector", body, (Carry("total", "sum", "e", "float32"),))
+    store = Store("out", (axis("i"),), "total")
+    outer = Loop("i", "n", "parallel", (inner, store))
+    return Kernel("rows", (x, out), ("n",), (outer,), split="i")
+
+
+LOAD = Load("a", "x", (axis("i"), axis("j")), "float32")
+
+
+def test_expand_kernel_keeps_names_and_everything_else() -> None:
+    square = Let("b", "mul", ("a", "a"), "float32")
+    kernel = row_kernel((LOAD, square, Let("e", "exp", ("b",), "float32")))
+    result = expand_kernel(kernel)
+    outer = result.body[0]
+    assert isinstance(outer, Loop) and outer.body[1] is kernel.body[0].body[1]  # type: ignore[union-attr]
+    inner = outer.body[0]
+    assert isinstance(inner, Loop) and inner.carries == (
+        Carry("total", "sum", "e", "float32"),
+    )
+    assert inner.body[:2] == (LOAD, square)
+    steps = inner.body[2:]
+    assert len(steps) == len(formula("exp", "float32"))
+    assert isinstance(steps[-1], Let) and steps[-1].name == "e"
+    assert all(isinstance(s, Let) and s.op in PRIMITIVES for s in steps)
+    assert all(isinstance(s, Let) and s.name.startswith("e_") for s in steps[:-1])
+    assert (result.buffers, result.sizes, result.split) == (
+        kernel.buffers, kernel.sizes, kernel.split,
+    )  # fmt: skip
+
+
+def test_expand_kernel_leaves_other_kernels_alone() -> None:
+    kernel = row_kernel((LOAD, Let("e", "neg", ("a",), "float32")))
+    assert expand_kernel(kernel) == kernel
+
+
+def test_expanded_names_do_not_collide() -> None:
+    taken = tuple(Let(f"e_v{i}", "neg", ("a",), "float32") for i in range(1, 6))
+    kernel = row_kernel((LOAD, *taken, Let("e", "tanh", ("e_v3",), "float32")))
+    names = [
+        s.name for s, _ in walk(expand_kernel(kernel).body) if isinstance(s, Let | Load)
+    ]
+    assert len(names) == len(set(names))
+    assert names.count("e_v3") == 1
+
+
+def expanded_lets(body: tuple[Statement, ...]) -> tuple[Let, ...]:
+    """What `body` computes once it is expanded."""
+    kernel = expand_kernel(row_kernel(body))
+    return tuple(s for s, _ in walk(kernel.body) if isinstance(s, Let))
+
+
+def test_two_calls_of_one_function_expand_apart() -> None:
+    body = (
+        LOAD,
+        Let("b", "exp", ("a",), "float32"),
+        Let("e", "exp", ("b",), "float32"),
+    )
+    lets = expanded_lets(body)
+    x = np.array([-1.5, 0.0, 1.0], "float32")
+    got = compile_lets(lets, ("a",), contract=False)(x)
+    np.testing.assert_allclose(got, np.exp(np.exp(x)), rtol=1e-6)
+
+
+def test_a_literal_may_be_an_argument() -> None:
+    args: tuple[Atom, ...] = ("a", Const(2.0, "float32"))
+    body = (LOAD, Let("e", "pow", args, "float32"))
+    lets = expanded_lets(body)
+    got = compile_lets(lets, ("a",), contract=False)(np.float32([3.0, -0.5]))
+    np.testing.assert_array_equal(got, np.float32([9.0, 0.25]))

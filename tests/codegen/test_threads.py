@@ -1,0 +1,275 @@
+"""Threads: the same bits for any number of them, forks, signals, concurrent calls."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from symgraph.codegen.cpu import threads
+from symgraph.codegen.cpu.runtime import Slot, runtime
+from symgraph.codegen.ir import Buffer, Carry, Kernel, Load, Loop, Store, axis
+from symgraph.codegen.program import Array, Launch, Program
+
+from .native import binary, chain, make
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def thread_count() -> Iterator[None]:
+    """Put the number of threads back."""
+    before = threads.get_num_threads()
+    yield
+    threads.set_num_threads(before)
+
+
+def row_sums() -> Program:
+    """``o[i] = sum(a[i, :])``: the order of additions matters to the last bits."""
+    body = (
+        Loop("j", "m", "vector",
+             (Load("x", "a", (axis("i"), axis("j")), "float64"),),
+             (Carry("s", "sum", "x", "float64"),)),
+        Store("o", (axis("i"),), "s"),
+    )  # fmt: skip
+    buffers = (
+        Buffer("a", "float64", ("n", "m"), "in"),
+        Buffer("o", "float64", ("n",), "out"),
+    )
+    loop = Loop("i", "n", "parallel", body)
+    kernel = Kernel("row_sums", buffers, ("n", "m"), (loop,), "i")
+    arrays = (
+        Array("a", "float64", ("n", "m"), "input"),
+        Array("o", "float64", ("n",), "output"),
+    )
+    launch = Launch(kernel, ("a", "o"), ("n", "m"))
+    return Program("row_sums", arrays, (), (), (launch,), ("o",))
+
+
+@pytest.mark.parametrize("shape", [(1, 100_000), (7, 1000), (3000, 700), (100_000, 3)])
+def test_results_are_bitwise_the_same(shape: tuple[int, int], thread_count: None):
+    f = make(row_sums()).entry
+    a = np.random.default_rng(0).standard_normal(shape)
+    bits = set()
+    for count in (1, 2, 3, 8):
+        threads.set_num_threads(count)
+        assert threads.get_num_threads() == count
+        result = f(a)
+        np.testing.assert_allclose(result, a.sum(1), atol=1e-9)
+        bits.add(result.tobytes())
+    assert len(bits) == 1
+
+
+def test_every_element_is_computed_once(thread_count: None):
+    f = make(binary("add")).entry
+    for count in (1, 2):
+        threads.set_num_threads(count)
+        for n in (0, 1, 255, 256, 257, 49_999, 1_000_003):
+            a = np.arange(n, dtype=np.float64)
+            np.testing.assert_array_equal(f(a, a), a + a)
+
+
+@pytest.mark.parametrize("count", [0, -1, threads.MOST_THREADS + 1])
+def test_nonsense_numbers_of_threads_are_refused(count: int):
+    with pytest.raises(ValueError, match="number of threads"):
+        threads.set_num_threads(count)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("3", 3), ("5,2", 5), (" 4 ", 4), ("99999999", 4096)]
+)
+def test_the_environment_sets_the_number(
+    text: str, expected: int, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert threads.default_threads() == expected
+
+
+@pytest.mark.parametrize("text", ["", "0", "-2", "many"])
+def test_nonsense_in_the_environment_is_ignored(
+    text: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OMP_NUM_THREADS", text)
+    assert threads.default_threads() >= 1
+
+
+def test_two_python_threads_use_the_pool_at_once(thread_count: None):
+    threads.set_num_threads(2)
+    f = make(chain(4)).entry
+    wrong: list[float] = []
+
+    def work(value: float) -> None:
+        a, b = np.full(300_000, value), np.ones(300_000)
+        for _ in range(30):
+            if not (f(a, b) == value + 4).all():
+                wrong.append(value)
+
+    workers = [threading.Thread(target=work, args=(float(k),)) for k in range(3)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert wrong == []
+
+
+def test_the_gil_is_released():
+    f = make(chain(60)).entry
+    a = np.ones(1_000_000)
+    progress = [0, 0]
+    stop = threading.Event()
+
+    def count() -> None:
+        while not stop.is_set():
+            progress[0] += 1
+            time.sleep(0.0005)
+
+    counter = threading.Thread(target=count)
+    counter.start()
+    try:
+        begun, at_start = time.perf_counter(), progress[0]
+        f(a, a)
+        took, ticks = time.perf_counter() - begun, progress[0] - at_start
+    finally:
+        stop.set()
+        counter.join()
+    # While the GIL is held another thread gets nothing done at all.
+    assert took < 0.004 or ticks >= 2
+
+
+def run_script(text: str) -> subprocess.CompletedProcess[str]:
+    head = """
+    import os, signal, sys, threading, time, warnings
+    import numpy as np
+    from tests.codegen.native import binary, chain, make
+    from symgraph.codegen.cpu import threads
+    """
+    return subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(head) + textwrap.dedent(text)],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        timeout=120,
+    )
+
+
+def test_ctrl_c_ends_a_long_call_between_steps():
+    script = """
+    f = make(chain(3000)).entry
+    a = np.ones(2_000_000)
+    f(a[:1], a[:1])
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    begun = time.perf_counter()
+    try:
+        f(a, a)
+    except KeyboardInterrupt:
+        print("interrupted after", time.perf_counter() - begun)
+    assert (f(a[:5], a[:5]) == 3001).all()
+    """
+    done = run_script(script)
+    assert done.returncode == 0, done.stderr
+    seconds = float(done.stdout.split()[-1])
+    assert 0.2 < seconds < 1.5
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_is_serial_and_warns_once():
+    script = """
+    threads.set_num_threads(2)
+    f = make(binary("add")).entry
+    big, small = np.ones(1_000_000), np.ones(10)
+    assert (f(big, big) == 2).all()
+    warnings.simplefilter("always")
+    child = os.fork()
+    if child == 0:
+        with warnings.catch_warnings(record=True) as caught:
+            f(small, small)
+            assert not caught
+            for _ in range(3):
+                assert (f(big, big) == 2).all()
+            assert len(caught) == 1 and "forked" in str(caught[0].message), caught
+        threads.set_num_threads(4)
+        assert threads.get_num_threads() == 1
+        grandchild = os.fork()
+        if grandchild == 0:
+            assert (f(big, big) == 2).all()
+            os._exit(7)
+        status = os.waitpid(grandchild, 0)[1]
+        os._exit(5 if os.waitstatus_to_exitcode(status) == 7 else 1)
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == 5, status
+    assert (f(big, big) == 2).all() and threads.get_num_threads() == 2
+    """
+    done = run_script(script)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_warning_in_a_child_may_be_an_error():
+    script = """
+    threads.set_num_threads(2)
+    f = make(binary("add")).entry
+    big = np.ones(1_000_000)
+    f(big, big)
+    warnings.simplefilter("error")
+    child = os.fork()
+    if child == 0:
+        try:
+            f(big, big)
+        except RuntimeWarning:
+            os._exit(0 if (f(big, big) == 2).all() else 1)
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    """
+    done = run_script(script)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_child_forked_before_the_pool_started_has_its_own():
+    script = """
+    child = os.fork()
+    if child == 0:
+        threads.set_num_threads(2)
+        big = np.ones(1_000_000)
+        f = make(binary("add")).entry
+        ok = (f(big, big) == 2).all() and threads.get_num_threads() == 2
+        os._exit(0 if ok else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    """
+    done = run_script(script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_without_the_layer_functions_run_on_one_thread_after_a_warning():
+    script = """
+    threads.pool().wanted = 4
+    def absent():
+        raise threads.UnsupportedHostError("no OpenMP here")
+    threads._load_layer = absent
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        f = make(binary("add")).entry
+        threads.set_num_threads(4)
+    assert len(caught) == 1 and "no OpenMP here" in str(caught[0].message)
+    assert threads.get_num_threads() == 1
+    big = np.ones(1_000_000)
+    assert (f(big, big) == 2).all()
+    """
+    done = run_script(script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_table_counts_the_threads(thread_count: None):
+    make(binary("add"))
+    threads.set_num_threads(3)
+    assert runtime().words[Slot.THREADS] == 3
+    assert signal.getsignal(signal.SIGINT) is not None
