@@ -9,7 +9,7 @@ from typing import Any
 from .dims import Dim
 from .errors import DTypeError, MissingInputError, ShapeError, SymgraphError
 from .graph import Node, intern, rebuild, toposort
-from .leaf import Constant, Input, Shared, Storage
+from .leaf import Constant, Input, Shared, Storage, constant_op
 from .op import Op
 from .passes import DEFAULT, Pass, Pipeline, run
 from .rewrite import Trace
@@ -23,7 +23,8 @@ FORMAT = 1
 class Graph:
     """Outputs as a function of inputs; immutable.
 
-    Shared variables and constants under the outputs belong to the graph.  A graph pickles
+    Inputs are declared variables or shared ones; shared variables that are not listed
+    belong to the graph all the same.  Nodes may be given for variables.  A graph pickles
     and deep-copies with fresh inputs and shared variables of its own.
 
     Raises
@@ -38,19 +39,21 @@ class Graph:
     outputs: tuple[Variable, ...]
 
     def __init__(
-        self, inputs: Sequence[Variable], outputs: Variable | Sequence[Variable]
+        self,
+        inputs: Iterable[Variable | Node],
+        outputs: Variable | Iterable[Variable | Node],
     ) -> None:
-        single = isinstance(outputs, Variable)
+        given = (outputs,) if isinstance(outputs, Variable) else outputs
         put = object.__setattr__
-        put(self, "inputs", tuple(inputs))
-        put(self, "outputs", (outputs,) if single else tuple(outputs))
+        put(self, "inputs", tuple(_variable(v) for v in inputs))
+        put(self, "outputs", tuple(_variable(v) for v in given))
         put(self, "_nodes", tuple(toposort(v.node for v in self.outputs)))
         self._check()
 
     def _check(self) -> None:
         given: set[Node] = set()
         for variable in self.inputs:
-            if not isinstance(variable.node.op, Input):
+            if not isinstance(variable.node.op, Input | Shared):
                 raise SymgraphError(
                     f"a graph's input is an expression: {variable}\n"
                     "  help: replace it by an input first (clone_replace)"
@@ -73,6 +76,11 @@ class Graph:
         nodes: tuple[Node, ...] = self._nodes
         return nodes
 
+    @property
+    def output_nodes(self) -> tuple[Node, ...]:
+        """The outputs' nodes."""
+        return tuple(v.node for v in self.outputs)
+
     def __len__(self) -> int:
         return len(self._nodes)
 
@@ -86,7 +94,7 @@ class Graph:
     ) -> tuple[Graph, Trace]:
         """The graph taken through `passes`, and what the rules did (if `trace`)."""
         record = Trace()
-        outputs = run([v.node for v in self.outputs], passes, record)
+        outputs = run(self.output_nodes, passes, record)
         names = [v.name for v in self.outputs]
         made = [Variable(n, name) for n, name in zip(outputs, names, strict=True)]
         return Graph(self.inputs, made), record if trace else Trace()
@@ -99,6 +107,10 @@ class Graph:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return unflatten, (flatten(self),)
+
+
+def _variable(given: Variable | Node) -> Variable:
+    return given if isinstance(given, Variable) else Variable(given)
 
 
 # -- flat data --------------------------------------------------------------------------
@@ -172,8 +184,6 @@ def _flat_leaf(op: Op) -> dict[str, Any]:
 
 
 def _leaf(data: dict[str, Any]) -> Op:
-    from .leaf import constant_op
-
     match data["kind"]:
         case "input":
             return Input(TensorType(*data["type"]), data["label"])

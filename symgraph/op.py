@@ -50,7 +50,7 @@ T = TypeVar("T")
 class Read:
     """A request by `element` for input number `input` at `index`.
 
-    Where `guard` is false nothing is read and the value is 0 or derived from zeros.
+    Where `guard` is false no memory is read and the value is 0.
     """
 
     input: int

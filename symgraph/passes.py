@@ -108,6 +108,10 @@ class Apply:
     name: str
     rules: RuleSet
 
+    def __repr__(self) -> str:
+        """Like other passes, equal for what rewrites equally: it is part of cache keys."""
+        return f"Apply({self.name!r}, {[r.digest() for r in self.rules]})"
+
     def __call__(self, outputs: Outputs, trace: Trace) -> Outputs:
         return rewrite(outputs, self.rules, trace, self.name)
 

@@ -7,11 +7,12 @@ rule returns is walked in turn.  The cost is linear in the nodes that are met.
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import FunctionType
+from types import CodeType, FunctionType
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -186,6 +187,14 @@ def _parameters(function: Callable[..., object]) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
+def _code_text(code: CodeType) -> str:
+    """A function's code without its place, nested functions included."""
+    parts: list[object] = [code.co_code.hex(), code.co_names]
+    for const in code.co_consts:
+        parts.append(_code_text(const) if isinstance(const, CodeType) else repr(const))
+    return repr(parts)
+
+
 # -- rules ------------------------------------------------------------------------------
 
 
@@ -244,6 +253,14 @@ class Rule:
         result = self.function(**{name: arguments[name] for name in self._wanted})
         after = result.node if isinstance(result, Variable) else result
         return None if after is node else after
+
+    def digest(self) -> str:
+        """What the rule does, as a digest of its code: cached results depend on it."""
+        parts = [self.name, self.preserves]
+        for function in (self.function, self._source):
+            code = getattr(function, "__code__", None)
+            parts.append(repr(function) if code is None else _code_text(code))
+        return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
     def _pattern(self) -> tuple[type[Op], tuple[_Variant, ...]]:
         if self._compiled is None:

@@ -1,3 +1,4 @@
+# mypy: disable-error-code="no-any-return"
 """Variables: light handles on nodes, with NumPy's operators and methods."""
 
 from __future__ import annotations

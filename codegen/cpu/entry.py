@@ -92,6 +92,9 @@ def _check(program: Program) -> None:
                 raise CompileError(
                     f"update {array.name} differs in type from its target"
                 )
+    targets = [array.target for array in program.by_role("update")]
+    if len(targets) > len(set(targets)):
+        raise CompileError("two updates have one shared array as target")
     for name in program.results:
         if name not in names or names[name].role != "output":
             raise CompileError(f"result {name!r} is no output array")

@@ -97,7 +97,7 @@ class _Driver:
     sizes: dict[str, str] = field(default_factory=dict)
     pointers: dict[str, str] = field(default_factory=dict)
     bad: list[str] = field(default_factory=list)
-    bytes: dict[tuple[tuple[Extent, ...], int], str] = field(default_factory=dict)
+    sized: dict[tuple[tuple[Extent, ...], int], str] = field(default_factory=dict)
 
 
 def driver(program: Program, prepared: dict[int, Prepared]) -> str:
@@ -117,7 +117,7 @@ def driver(program: Program, prepared: dict[int, Prepared]) -> str:
     plans = _plans(d)
     scratch = _arena(d, plans)
     for view in program.by_role("view"):
-        d.pointers[view.name] = d.pointers[str(view.target)]
+        d.pointers[view.name] = _pointer(d, _viewed(program, view).name)
     _steps(d, plans, scratch)
     # Most of its time goes into the calls: optimising it costs more than it can save.
     head = (
@@ -241,9 +241,9 @@ def _slot_sizes(d: _Driver) -> dict[int, str]:
         if array.slot is None:
             raise CompileError(f"temporary {array.name} has no slot in the arena")
         key = (array.shape, np.dtype(array.dtype).itemsize)
-        if key not in d.bytes:
-            d.bytes[key] = _bytes(d, array.shape, array.dtype, d.sizes)
-        mine, held = d.bytes[key], slots.get(array.slot)
+        if key not in d.sized:
+            d.sized[key] = _bytes(d, array.shape, array.dtype, d.sizes)
+        mine, held = d.sized[key], slots.get(array.slot)
         if held is None or held == mine:
             slots[array.slot] = mine
         else:
@@ -393,6 +393,21 @@ def _fill_launch(
     return _fill(d, prepared.symbol, plan)
 
 
+def _viewed(program: Program, view: Array) -> Array:
+    """The array whose memory `view` shows in another shape."""
+    target = next((a for a in program.arrays if a.name == view.target), None)
+    if target is None or target.role == "view" or target.dtype != view.dtype:
+        raise CompileError(f"view {view.name} has no array of its dtype as target")
+    return target
+
+
+def _check_writable(d: _Driver, writer: str, array: Array) -> None:
+    """Arguments, shared storage and constants are never written to."""
+    root = _viewed(d.program, array) if array.role == "view" else array
+    if root.role in ("input", "shared", "constant"):
+        raise CompileError(f"{writer}: {root.role} {root.name} is written to")
+
+
 def _check_arrays(d: _Driver, launch: Launch) -> None:
     """Compare with the kernel as it was given: preparation may merge dimensions."""
     name, buffers = launch.kernel.name, launch.kernel.buffers
@@ -406,8 +421,8 @@ def _check_arrays(d: _Driver, launch: Launch) -> None:
                 f"{len(buffer.shape)} dimensions, array {given} {array.dtype} of "
                 f"{len(array.shape)}"
             )
-        if buffer.mode != "in" and array.role in ("input", "shared", "constant"):
-            raise CompileError(f"{name}: {array.role} {given} is written to")
+        if buffer.mode != "in":
+            _check_writable(d, name, array)
 
 
 def _fill_gemm(d: _Driver, gemm: Gemm) -> _Plan:
@@ -441,6 +456,5 @@ def _gemm_dtype(d: _Driver, gemm: Gemm) -> str:
     dtypes = {array.dtype for array in arrays}
     if len(dtypes) != 1 or not dtypes <= set(product.ELEMENT):
         raise CompileError(f"a product of {', '.join(a.dtype for a in arrays)} arrays")
-    if arrays[0].role in ("input", "shared", "constant"):
-        raise CompileError(f"a product is written to {arrays[0].role} {gemm.out}")
+    _check_writable(d, "a product", arrays[0])
     return dtypes.pop()

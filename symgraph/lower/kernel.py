@@ -55,12 +55,16 @@ class Scope:
 
 @dataclass(slots=True)
 class _Pending:
-    """An element being computed: its generator waits for a read."""
+    """An element being computed: its generator waits for a read.
+
+    Where `owed` is false, the read it waits for gives 0.
+    """
 
     key: tuple[Node, Index, ir.Atom | None]
     element: Element
     scope: Scope
     guard: ir.Value | None
+    owed: ir.Value | None = None
 
 
 class KernelBuilder:
@@ -128,6 +132,9 @@ class KernelBuilder:
         while pending:
             top = pending[-1]
             self.builder.statements = top.scope.statements
+            if found is not None and top.owed is not None:
+                zero = ir.const(0, found.dtype)
+                found = ir.select(top.owed, found, zero)
             try:
                 request = top.element.send(found)  # type: ignore[arg-type]
             except StopIteration as stop:
@@ -138,12 +145,23 @@ class KernelBuilder:
                 continue
             source = top.key[0].inputs[request.input]
             held = _both(top.guard, request.guard)
+            top.owed = None if self._in_array(source) else request.guard
             found = self._known(source, request.index, held, top.scope)
             if found is None:
                 pending.append(self._open(source, request.index, held, top.scope))
         self.builder.statements = scope.statements
         assert found is not None
         return found
+
+    def _spans_row(self, key: tuple[Node, Index, ir.Atom | None]) -> bool:
+        """Whether an element of a kept value is the one of this row and inner index."""
+        return key[2] is None and key[1] == self.index(self.group.place[key[0]])
+
+    def _in_array(self, node: Node) -> bool:
+        """Whether `node` is read from memory, where a guard gives 0."""
+        if isinstance(node.op, Constant) and node.op.small:
+            return False
+        return node not in self.group.place and not self.env.partition.inlined(node)
 
     def _key(
         self, node: Node, index: Index, guard: ir.Value | None
@@ -177,10 +195,10 @@ class KernelBuilder:
         if isinstance(node.op, Constant) and node.op.small:
             number = node.op.data.reshape(()).item()
             return ir.Value(self.builder, ir.const(number, node.type.dtype).atom, node.type.dtype)
-        if node in self.kept and self.loop is not None:
+        if node in self.kept and self.loop is not None and self._spans_row(key):
             buffer = self.kept[node]
             where = tuple(ir.axis(self.axis_name[a]) for a in self.group.inner)
-        elif node in self.group.place or self.env.partition.inlined(node):
+        elif not self._in_array(node):
             return None
         else:
             buffer, where = self.buffer(node), key[1]

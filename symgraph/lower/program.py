@@ -16,6 +16,7 @@ from ..leaf import Constant, Leaf
 from ..memory import plan
 from ..op import Expanded, Index, Indexed, Opaque, Reduce
 from ..ops.elementwise import Copy
+from ..ops.view import squeeze
 from ..variable import Variable
 from .kernel import KernelBuilder, lower_group
 from .sizes import Classes, SizeTable
@@ -78,19 +79,29 @@ def lower(written: Request, rewritten: Request, name: str) -> Lowered:
     classes = Classes()
     classes.unify(toposort(written.roots))
     classes.unify(toposort(rewritten.roots))
-    roots = _distinct(_plain(rewritten.roots))
+    roots = _distinct(_prepared(rewritten.roots, classes))
     return Emitter(rewritten.with_roots(roots), classes, name).run()
 
 
-def _plain(roots: Sequence[Node]) -> tuple[Node, ...]:
-    """`roots` with opaque ops replaced where they cannot handle their operands."""
+def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
+    """`roots` in the form that lowering takes.
+
+    Opaque ops that cannot handle their operands are replaced, and reductions over axes
+    that all have size 1 are views.
+    """
 
     def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
         made = intern(node.op, inputs, node.site)
-        if not isinstance(made.op, Opaque):
-            return made
-        other = made.op.plain(*(Variable(i) for i in inputs))
-        return made if other is None else other.node
+        if isinstance(made.op, Opaque):
+            other = made.op.plain(*(Variable(i) for i in inputs))
+            return made if other is None else other.node
+        if isinstance(made.op, Reduce):
+            shape = inputs[0].type.dims
+            if all(classes.resolve(shape[axis]) == 1 for axis in made.op.axes):
+                kept = Variable(inputs[0])
+                view = kept if made.op.keepdims else squeeze(kept, made.op.axes)
+                return view.node
+        return made
 
     return rebuild(roots, replace)
 

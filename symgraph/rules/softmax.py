@@ -26,7 +26,7 @@ from ..ops.softmax import (
 )
 from ..ops.transcendental import Exp, Log, Sigmoid, exp, log
 from ..ops.view import ExpandDims, Reshape, Squeeze, Transpose
-from ..rewrite import RuleSet, has_value, like
+from ..rewrite import RuleSet, Uses, has_value, like
 from ..variable import Variable
 
 softmax_rules = RuleSet("softmax")
@@ -146,9 +146,9 @@ def log_of_moved_softmax(node: Node) -> Node | None:
 
 
 @softmax_rules.rule(lambda x: exp(like(LogSoftmax, x, name="y")), preserves="rounding")
-def exp_of_log_softmax(x: Variable, y: Node) -> Variable:
-    """exp(log_softmax(x, axis)) -> softmax(x, axis)"""
-    return softmax(x, y.op.axis)  # type: ignore[attr-defined]
+def exp_of_log_softmax(x: Variable, y: Node, uses: Uses) -> Variable | None:
+    """exp(log_softmax(x, axis)) -> softmax(x, axis), where nothing else reads the former"""
+    return None if uses(y) > 1 else softmax(x, y.op.axis)  # type: ignore[attr-defined]
 
 
 # -- gradients --------------------------------------------------------------------------

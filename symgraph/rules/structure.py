@@ -12,8 +12,10 @@ from ..ops.contract import Contract
 from ..ops.create import Full
 from ..ops.sizes import Shape, dim_of
 from ..ops.slices import Slice, SliceEmbed
+from ..ops.softmax import LogSoftmax, Softmax
+from ..ops.transcendental import exp
 from ..ops.view import Reshape, Transpose, transpose
-from ..rewrite import RuleSet, Uses, like
+from ..rewrite import RuleSet, Seen, Uses, like
 from ..variable import Variable, constant
 
 structure = RuleSet("structure")
@@ -148,6 +150,16 @@ def useless_slice_embed(node: Node) -> Node | None:
     """zeros with x at 0:n -> x, where n is the whole size"""
     step: int = node.op.step  # type: ignore[attr-defined]
     return _if_same_type(node.inputs[0], node) if step == 1 else None
+
+
+# -- shared work ------------------------------------------------------------------------
+
+
+@structure.rule(Softmax, preserves="rounding")
+def softmax_beside_log(node: Node, seen: Seen) -> Variable | None:
+    """softmax(x) -> exp(log_softmax(x)), where log_softmax(x) is in the graph"""
+    log = seen(LogSoftmax(node.op.axis), node.inputs)  # type: ignore[attr-defined]
+    return None if log is None else exp(Variable(log))
 
 
 # -- sizes ------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ import pytest
 
 from symgraph.codegen.cpu import threads
 from symgraph.codegen.cpu.runtime import Slot, runtime
-from symgraph.codegen.ir import Buffer, Carry, Kernel, Load, Loop, Store, axis
+from symgraph.codegen.ir import Buffer, Carry, Kernel, Let, Load, Loop, Store, axis
 from symgraph.codegen.program import Array, Launch, Program
 
 from .native import binary, chain, make
@@ -53,6 +54,47 @@ def row_sums() -> Program:
     )
     launch = Launch(kernel, ("a", "o"), ("n", "m"))
     return Program("row_sums", arrays, (), (), (launch,), ("o",))
+
+
+def scratch_sums() -> Program:
+    """``o[i] = sum(a[i, :] * i)``, with the products kept in scratch memory."""
+    first = (
+        Load("x", "a", (axis("i"), axis("j")), "float64"),
+        Let("f", "cast", ("i",), "float64"),
+        Let("y", "mul", ("x", "f"), "float64"),
+        Store("kept", (axis("j"),), "y"),
+    )
+    second = (Load("z", "kept", (axis("k"),), "float64"),)
+    body = (
+        Loop("j", "m", "vector", first),
+        Loop("k", "m", "vector", second, (Carry("s", "sum", "z", "float64"),)),
+        Store("o", (axis("i"),), "s"),
+    )
+    program = row_sums()
+    (launch,) = program.steps
+    assert isinstance(launch, Launch)
+    kernel = replace(
+        launch.kernel,
+        name="scratch_sums",
+        body=(Loop("i", "n", "parallel", body),),
+        scratch=(Buffer("kept", "float64", ("m",), "inout"),),
+    )
+    return replace(program, steps=(replace(launch, kernel=kernel),))
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (1, 7), (4000, 901)])
+def test_chunks_have_scratch_memory_of_their_own(
+    shape: tuple[int, int], thread_count: None
+):
+    f = make(scratch_sums())
+    a = np.random.default_rng(0).standard_normal(shape)
+    expected = (a * np.arange(shape[0])[:, None]).sum(1)
+    for count in (1, 2, 5):
+        threads.set_num_threads(count)
+        np.testing.assert_allclose(f.entry(a), expected, atol=1e-6)
+    # A line for each row or fewer, all of the row's length.
+    assert f.arena_bytes % 64 == 0
+    assert shape[1] * 8 <= f.arena_bytes or 0 in shape
 
 
 @pytest.mark.parametrize("shape", [(1, 100_000), (7, 1000), (3000, 700), (100_000, 3)])

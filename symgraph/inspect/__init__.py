@@ -1,0 +1,1 @@
+"""Looking at graphs: as text, as a picture, as data."""
