@@ -215,7 +215,7 @@ def _math(
     if name == "negative":
         body = ["-", (inputs[0], depth - 1, 3)]
         return ["(", *body, ")"] if binding > 1 else body
-    body = [op_text(node.op), "("]
+    body = [name, "("]
     for number, source in enumerate(inputs):
         body += [", "] * bool(number) + [(source, depth - 1, 0)]
     return [*body, ")"]

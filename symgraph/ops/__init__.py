@@ -64,7 +64,7 @@ from .elementwise import (
     subtract,
     where,
 )
-from .gather import Gather, Scatter
+from .gather import Gather, RowScatter, Scatter
 from .gradient import StopGradient, stop_gradient
 from .index import getitem, take
 from .join import Concatenate, concatenate, stack

@@ -16,9 +16,10 @@ from ..graph import Node
 from ..op import Array, Opaque, op
 from ..types import FLOATS, TensorType, tensor
 from ..variable import Variable, apply, promote
-from .broadcasting import sum
+from .broadcasting import Sum
 from .common import Grads, many_axes, refuse
 from .elementwise import multiply
+from .reduce import Any
 from .view import expand_dims, reshape, squeeze, transpose
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ class Contract(Opaque):
             terms = multiply(
                 _spread(a, self.left, every), _spread(b, self.right, every)
             )
-            return sum(terms, tuple(range(len(self.out), len(every))))
+            axes = tuple(range(len(self.out), len(every)))
+            return apply(Any(axes) if a.dtype == "bool" else Sum(axes), terms)
         lefts = ((*batch, *rows, *inner), (*batch, *inner, *rows))
         rights = ((*batch, *inner, *columns), (*batch, *columns, *inner))
         outs = ((*batch, *rows, *columns), (*batch, *columns, *rows))

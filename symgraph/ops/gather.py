@@ -11,11 +11,13 @@ from .. import dims
 from ..codegen import ir
 from ..dims import Size
 from ..graph import Node
+from ..leaf import Constant
 from ..op import Array, Element, Index, Indexed, Opaque, Read, broadcast, meeting, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
 from .common import Grads
-from .create import counts_from_zero, zeros_like
+from .create import Full, arange, counts_from_zero, zeros_like
+from .sizes import dim_of, shape_from, shape_of
 from .slices import check_bounds, checked, out_of_bounds
 
 if TYPE_CHECKING:
@@ -110,6 +112,19 @@ class Scatter(Opaque):
         yield from meeting(*(i.type.dims for i in indices))
         yield from zip(value.type.dims, shape, strict=True)
 
+    def plain(self, *inputs: Variable) -> Variable | None:
+        """One value in each row of zeros takes a comparison instead of a scatter."""
+        base, value, *indices = inputs
+        if base.ndim != 2 or self.axes != (0, 1) or not _is_zeros(base.node):
+            return None
+        for row, counting in enumerate(indices):
+            other = indices[1 - row]
+            every = counts_from_zero(counting.node) and other.ndim == counting.ndim
+            if every and counting.type.dims[0] is base.type.dims[row]:
+                made = apply(RowScatter(1 - row), value, other, shape_of(base, 1 - row))
+                return made
+        return None
+
     def steps(self, node: Node, emit: Emitter) -> None:
         base, value, *indices = node.inputs
         emit.assign(node, base)
@@ -155,6 +170,50 @@ class Scatter(Opaque):
         _, _, *indices = inputs
         read = apply(Gather(self.axes, self.place), g, *indices)
         return g, read, *(None for _ in indices)
+
+
+@op
+class RowScatter(Indexed):
+    """Zeros with one value in each row: inputs value, position and the int64 row length.
+
+    The new axis, along which the positions count, is `axis` (0 or 1).
+    """
+
+    axis: int
+
+    def infer(self, *inputs: Node) -> TensorType:
+        value, position, length = inputs
+        (size,) = shape_from((length,))
+        check_bounds(position, size, self.axis)
+        shape = list(value.type.dims)
+        shape.insert(self.axis, size)
+        return tensor(value.type.dtype, tuple(shape))
+
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+        return ((inputs[0].type.dims[0], inputs[1].type.dims[0]),)
+
+    def ref(self, value: Array, position: Array, length: Array) -> Array:  # type: ignore[override]
+        result = np.zeros((len(value), int(length)), value.dtype)
+        result[np.arange(len(value)), position] = value
+        return result if self.axis else result.T
+
+    def vjp(self, g: Variable, y: Variable, *inputs: Variable) -> Grads:
+        _, position, _ = inputs
+        rows = arange(position.shape[0])
+        indices = (rows, position) if self.axis else (position, rows)
+        return apply(Gather((0, 1), 0), g, *indices), None, None
+
+    def element(self, at: At) -> Element:
+        row, column = at.index[1 - self.axis], at.index[self.axis]
+        found = yield Read(1, (row,))
+        place, _ = checked(at, found, dim_of(at.node.inputs[2]), self.axis)
+        return (yield Read(0, (row,), at.value(column).eq(at.value(place))))
+
+
+def _is_zeros(node: Node) -> bool:
+    """Whether `node` is known to hold zeros only."""
+    value = node.inputs[0].op if isinstance(node.op, Full) else node.op
+    return isinstance(value, Constant) and value.small and value.data.item() == 0
 
 
 def _gathered(

@@ -3,6 +3,9 @@
 With p = softmax(x), the gradient of a loss that takes log(p) divides by p, and then
 multiplies by p: for far-apart logits, 0/0.  Here the division is cancelled against the
 softmax' own gradient, through whatever was read from p (indices, slices, transposes).
+
+Softmax of nothing is refused, where the formulas give an empty result: an axis known to be
+empty is left as it was written; one that turns out to be is an error when it runs.
 """
 
 from __future__ import annotations
@@ -39,10 +42,12 @@ MOVES = (Gather, Slice, Pick, Reshape, Transpose, ExpandDims, Squeeze, Broadcast
 
 
 @softmax_rules.rule(lambda x: log(like(Sum, exp(x), name="total")), preserves="special_values")
-def log_of_sum_of_exp(x: Variable, total: Node) -> Variable:
+def log_of_sum_of_exp(x: Variable, total: Node) -> Variable | None:
     """log(sum(exp(x), axes)) -> logsumexp(x, axes), where exp(x) may overflow"""
     op = total.op
     assert isinstance(op, Sum)
+    if 0 in x.type.dims:
+        return None
     return logsumexp(x, op.axes, keepdims=op.keepdims)
 
 
@@ -60,6 +65,8 @@ def _sum_axis(total: Node, x: Node) -> int | None:
     """The one axis of x that `total` sums over, so that it broadcasts against x."""
     op = total.op
     if not isinstance(op, Sum) or total.inputs[0] is not x or len(op.axes) != 1:
+        return None
+    if 0 in x.type.dims:
         return None
     return op.axes[0] if op.keepdims or op.axes == (0,) else None
 
@@ -154,9 +161,9 @@ def exp_of_log_softmax(x: Variable, y: Node, uses: Uses) -> Variable | None:
 # -- gradients --------------------------------------------------------------------------
 
 
-@softmax_rules.rule(lambda g, p: like(SoftmaxGrad, -g, p), preserves="exact")
+@softmax_rules.rule(lambda g, p: like(SoftmaxGrad, -g, p), preserves="rounding")
 def softmax_grad_of_negative(g: Variable, p: Variable, node: Node) -> Variable:
-    """softmax_grad(-g, p) -> -softmax_grad(g, p)"""
+    """softmax_grad(-g, p) -> -softmax_grad(g, p), but for the sign of zeros"""
     return -Variable(intern(node.op, (g.node, p.node), node.site))
 
 
@@ -247,7 +254,7 @@ def exp_over_sum(node: Node) -> Variable | None:
     The gradient of log(sum(exp(x))); g / sum may have been broadcast.
     """
     for e, factor in (node.inputs, node.inputs[::-1]):
-        if not isinstance(e.op, Exp) or e.type != node.type:
+        if not isinstance(e.op, Exp) or e.type != node.type or 0 in e.type.dims:
             continue
         path, at = _spread(factor)
         if not isinstance(at.op, Divide):

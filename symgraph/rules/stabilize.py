@@ -5,6 +5,7 @@ Softmax and its gradient have a file of their own, :mod:`symgraph.rules.softmax`
 
 from __future__ import annotations
 
+from ..graph import Node
 from ..ops.elementwise import Abs, Negative, maximum, minimum
 from ..ops.transcendental import exp, expm1, log, log1p, sigmoid
 from ..rewrite import RuleSet
@@ -81,6 +82,18 @@ def logistic_in_gradient(g: Variable, x: Variable) -> Variable:
     return g * sigmoid(x)
 
 
+@stabilize.rule(lambda x: exp(x) * sigmoid(-x), preserves="special_values")
+def exp_times_sigmoid(x: Variable) -> Variable:
+    """exp(x) * sigmoid(-x) -> sigmoid(x), where exp(x) may overflow"""
+    return sigmoid(x)
+
+
+@stabilize.rule(lambda x: exp(-x) * sigmoid(x), preserves="special_values")
+def exp_of_negative_times_sigmoid(x: Variable) -> Variable:
+    """exp(-x) * sigmoid(x) -> sigmoid(-x), where exp(-x) may overflow"""
+    return sigmoid(-x)
+
+
 @stabilize.rule(lambda x: 1 - sigmoid(x), preserves="rounding")
 def one_minus_sigmoid(x: Variable) -> Variable:
     """1 - sigmoid(x) -> sigmoid(-x)"""
@@ -106,3 +119,9 @@ def product_of_quotient(x: Variable, node: Node) -> Variable | None:
 def quotient_of_product(x: Variable, node: Node) -> Variable | None:
     """x * y / y -> x, where y may be 0"""
     return x if x.type == node.type else None
+
+
+@stabilize.rule(lambda x, y, z: ((x / y) * z) * y, preserves="special_values")
+def product_around_quotient(x: Variable, z: Variable, node: Node) -> Variable | None:
+    """x / y * z * y -> x * z, where y may be 0"""
+    return x * z if x.type == node.type or z.type == node.type else None

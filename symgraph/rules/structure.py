@@ -81,9 +81,9 @@ def transposed_result(product: Node, node: Node, uses: Uses) -> Node | None:
 # -- reductions and broadcasting --------------------------------------------------------
 
 
-@structure.rule(Reduce, preserves="exact")
+@structure.rule(Reduce, preserves="rounding")
 def empty_reduction(node: Node) -> Node | None:
-    """reduce(x, axes=()) -> x"""
+    """reduce(x, axes=()) -> x, which keeps -0.0 where the empty sum is 0.0"""
     op = node.op
     assert isinstance(op, Reduce)
     return None if op.axes else _if_same_type(node.inputs[0], node)

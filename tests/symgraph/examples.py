@@ -38,11 +38,12 @@ class Operand:
         """Random elements: floats anywhere in the range, integers from all of it."""
         dtype = self.dtype or dtype
         if dtype == "bool":
-            return rng.random(shape) < 0.5
+            return np.asarray(rng.random(shape) < 0.5)
         if dtype in FLOATS:
-            return rng.uniform(self.low, self.high, shape).astype(dtype)
+            return np.asarray(rng.uniform(self.low, self.high, shape), dtype)
         low = max(int(self.low), 0) if dtype.startswith("u") else int(self.low)
-        return rng.integers(low, int(self.high), shape, endpoint=True).astype(dtype)
+        whole = rng.integers(low, int(self.high), shape, endpoint=True)
+        return np.asarray(whole, dtype)
 
 
 ANY = Operand()

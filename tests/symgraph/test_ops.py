@@ -68,9 +68,12 @@ def expected(case: Case, arrays: list[Array]) -> Array:
         return np.asarray(case.numpy(*arrays))
 
 
-def check(case: Case, run: Computer, trial: list[list[Array]], note: str) -> None:
-    """Run on the operands for each dtype and compare."""
-    results = run(*(array for arrays in trial for array in arrays))
+Trial = list[list[Array]]
+
+
+def check(case: Case, run: Computer, trial: Trial, note: str, given: Trial) -> None:
+    """Run on `given`, which equals `trial`, the operands for each dtype, and compare."""
+    results = run(*(array for arrays in given for array in arrays))
     for dtype, arrays, got in zip(case.dtypes, trial, results, strict=True):
         assert_same(got, expected(case, arrays), f"{note}, {dtype}")
 
@@ -100,12 +103,12 @@ def test_values(made: type[Op], mode: str) -> None:
             run = Computer(*built(case, group[0]), mode)
             for shapes in group:
                 trial = [drawn(case, shapes, dtype) for dtype in case.dtypes]
-                check(case, run, trial, f"case {number}, {shapes}")
+                check(case, run, trial, f"case {number}, {shapes}", trial)
             trial = [drawn(case, group[0], dtype) for dtype in case.dtypes]
             forms = [[dict(layouts(a)) for a in arrays] for arrays in trial]
             for name in max((f for fs in forms for f in fs), key=len):
                 laid = [[f.get(name, f["as it is"]) for f in fs] for fs in forms]
-                check(case, run, laid, f"case {number}, {group[0]}, {name}")
+                check(case, run, trial, f"case {number}, {group[0]}, {name}", laid)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -136,4 +139,4 @@ def test_special_values(made: type[Op], mode: str) -> None:
             ]
         )
     run = Computer(*built(case, ((1,),) * count), mode)
-    check(case, run, trial, "special values")
+    check(case, run, trial, "special values", trial)

@@ -1,0 +1,169 @@
+"""A command's TARGET: ``file.py:name``, run and taken out of the file."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import TypeAlias
+
+from .function import Function, function
+from .graph import toposort
+from .graphs import Graph
+from .leaf import Input
+from .variable import Variable
+
+#: The name of a target's file among the modules: it shadows none, and is not "__main__".
+MODULE = "__symgraph_target__"
+
+Shown: TypeAlias = Function | Graph | Variable | Sequence[Variable]
+
+
+class TargetError(Exception):
+    """A target cannot be had: what is wrong, and what to do about it.
+
+    Attributes
+    ----------
+    remedy
+        What to do.
+    usage
+        Whether the command line is at fault, and not the target's own code.
+    """
+
+    def __init__(self, what: str, remedy: str, *, usage: bool) -> None:
+        super().__init__(what)
+        self.remedy = remedy
+        self.usage = usage
+
+
+def resolve(target: str) -> Function:
+    """The function, graph or expressions that `target` names, as a function.
+
+    The file is run as a module, with its folder first among the import paths; what it
+    prints goes to stderr.  Only a compiled function is compiled: the others become
+    functions that can be looked at but run in NumPy.
+
+    Raises
+    ------
+    TargetError
+        No such file or name, the file fails, or the name holds something else.
+    """
+    path, name = _split(target)
+    found = vars(_run(path)).copy()
+    if name not in found:
+        what = f"{path} has no {name!r}" if name else f"no name in {target!r}"
+        raise TargetError(what, _suggestion(path, found), usage=True)
+    shown = found[name]
+    if not is_target(shown):
+        raise TargetError(
+            f"{name!r} in {path} is of type {type(shown).__name__}: neither a function, "
+            "a graph nor variables",
+            _suggestion(path, found),
+            usage=True,
+        )
+    return as_function(shown, name)
+
+
+def is_target(value: object) -> bool:
+    """Whether `value` can be dumped."""
+    if isinstance(value, list | tuple):
+        return bool(value) and all(isinstance(item, Variable) for item in value)
+    return isinstance(value, Function | Graph | Variable)
+
+
+def as_function(shown: Shown, name: str) -> Function:
+    """`shown` as a function; one that is made here has all stages but no native code."""
+    match shown:
+        case Function():
+            return shown
+        case Graph(inputs=inputs, outputs=outputs):
+            pass
+        case Variable():
+            inputs, outputs = _inputs_of([shown]), (shown,)
+        case _:
+            inputs, outputs = _inputs_of(shown), tuple(shown)
+    return function(
+        inputs, list(outputs), name=name, mode="interpret", on_unused_input="ignore"
+    )
+
+
+def _inputs_of(outputs: Sequence[Variable]) -> tuple[Variable, ...]:
+    """Every input that `outputs` depend on, in the order in which they were declared."""
+    nodes = toposort(v.node for v in outputs)
+    leaves = [(n.op.uid, n) for n in nodes if isinstance(n.op, Input)]
+    return tuple(Variable(n) for _, n in sorted(leaves, key=lambda pair: pair[0]))
+
+
+# -- the file ---------------------------------------------------------------------------
+
+
+def _split(target: str) -> tuple[Path, str]:
+    """The file and the name of ``file.py:name``; the name is "" where there is none."""
+    file, _, name = target.rpartition(":")
+    path = Path(file or name)
+    if not path.is_file():
+        what = f"{path} is not a file" if path.exists() else f"there is no file {path}"
+        raise TargetError(what, "TARGET is FILE.py:NAME, such as net.py:loss", usage=True)
+    return path, name if file else ""
+
+
+def _run(path: Path) -> ModuleType:
+    """The module that running `path` makes; what it prints goes to stderr."""
+    module = ModuleType(MODULE)
+    module.__file__ = str(path)
+    # Its own imports, and dataclasses, look for the module here; the command ends soon.
+    sys.modules[MODULE] = module
+    sys.path.insert(0, str(path.resolve().parent))
+    with _Blamed(path), contextlib.redirect_stdout(sys.stderr):
+        exec(compile(path.read_bytes(), str(path), "exec"), module.__dict__)
+    return module
+
+
+class _Blamed:
+    """Whatever the file at `path` raises becomes a TargetError, sys.exit() included.
+
+    A context manager sees every error without naming a class, which no list could do: the
+    code is the user's.  Interrupts pass.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if error is None or isinstance(error, KeyboardInterrupt):
+            return
+        place = f"{self.path}:{_line(error, self.path)}"
+        said = " ".join(traceback.format_exception_only(error)[-1].split())
+        if isinstance(error, SyntaxError):
+            remedy = f"mend the file: python -m py_compile {self.path} shows the place"
+        else:
+            remedy = "--traceback shows how it came to that"
+        raise TargetError(f"{place}: {said}", remedy, usage=False) from error
+
+
+def _line(error: BaseException, path: Path) -> int:
+    """The line of the file at `path` where `error` left it."""
+    if isinstance(error, SyntaxError) and error.filename == str(path):
+        return error.lineno or 1
+    frames = traceback.extract_tb(error.__traceback__)
+    lines = [frame.lineno for frame in frames if frame.filename == str(path)]
+    return (lines[-1] if lines else None) or 1
+
+
+def _suggestion(path: Path, found: dict[str, object]) -> str:
+    """The names in the file that would do."""
+    names = [k for k, v in found.items() if not k.startswith("_") and is_target(v)]
+    if not names:
+        return f"bind a function, a graph or variables to a name in {path}"
+    return f"{path} has: {', '.join(names)}"
