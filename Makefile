@@ -39,7 +39,7 @@ bench: $(VENV)/installed $(PEERS)/installed
 	@$(BIN)/python bench/run_time.py --peers $(PEERS)/bin/python
 
 clean:
-	@rm -rf $(VENV) $(PEERS) build dist *.egg-info demo-output
+	@rm -rf $(VENV) $(PEERS) build dist *.egg-info symgraph-demo
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

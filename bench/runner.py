@@ -66,8 +66,8 @@ LIBRARIES = {
     for library in (
         Library(
             "symgraph",
-            ("symgraph", "numba", "llvmlite.ir", "scipy.linalg.cython_blas"),
-            ("symgraph", "llvmlite.binding"),
+            ("symgraph", "symgraph.codegen.cpu.build", "llvmlite.binding"),
+            ("symgraph", "symgraph.codegen.cpu.link", "llvmlite.binding"),
             lambda folder: {"SYMGRAPH_CACHE_DIR": folder},
         ),
         Library("numpy", ("numpy",)),

@@ -7,12 +7,15 @@
 array([2., 4.])
 """
 
-from . import errors, special
+from . import errors, passes, rewrite, special
 from .autodiff import grad, value_and_grad
 from .config import config
 from .declare import *  # noqa: F403
 from .function import Function, In, Mode, function
 from .graphs import Graph, ancestors, clone_replace
+from .inspect.nx import to_networkx
+from .inspect.text import dprint, graph_diff, pprint
+from .op import Elemwise, Op, op
 from .ops import (
     abs,
     add,

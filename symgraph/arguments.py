@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,9 +19,11 @@ from .errors import (
     UnsupportedError,
     message,
 )
-from .graph import Node, describe_site
+from .evaluate import plain
+from .graph import Node, describe_site, intern
 from .leaf import Input
 from .op import Array
+from .types import TensorType
 from .variable import Variable
 
 #: In place of a default value where an input has none.
@@ -47,7 +50,8 @@ def gather(
     """The values of all parameters in order, from positions, names and defaults.
 
     Raises:
-        MissingInputError: a value is missing, unknown, or given twice.
+        MissingInputError: a value is missing, unknown, given twice, or given by a name
+            that several parameters have.
     """
     if len(args) > len(parameters):
         raise MissingInputError(
@@ -55,8 +59,13 @@ def gather(
         )
     values = list(args) + [p.default for p in parameters[len(args) :]]
     position = {p.name: k for k, p in enumerate(parameters) if p.name}
+    count = Counter(p.name for p in parameters) if kwargs else {}
     for name, value in kwargs.items():
         number = position.get(name)
+        if count.get(name, 0) > 1:
+            raise MissingInputError(
+                f"{what} has {count[name]} arguments {name!r}: give them by position"
+            )
         if number is None:
             known = ", ".join(str(n) for n in position) or "none with a name"
             raise MissingInputError(f"{what} has no argument {name!r}; it has: {known}")
@@ -87,7 +96,7 @@ def convert(value: Any, parameter: Parameter, number: int, what: str) -> Array:
             "  help: call with arrays; build expressions before compiling"
         )
     wanted = parameter.node.type
-    array = np.asarray(value)
+    array = plain(value, f"{what}: {parameter.describe(number)}")
     if array.dtype != np.dtype(wanted.dtype):
         _check_cast(value, array, parameter, number, what)
     if array.ndim != wanted.ndim:
@@ -109,10 +118,12 @@ def _check_cast(
     weak = not hasattr(value, "dtype") and _weakly_fits(array, wanted)
     if numeric and (parameter.downcast or weak or np.can_cast(given, wanted, "safe")):
         return
+    remedy = f"convert it yourself (x.astype('{wanted}'))"
+    if numeric:
+        remedy += ", or compile with allow_input_downcast=True"
     raise DTypeError(
         f"{what}: {parameter.describe(number)} has dtype {given}, which does not convert "
-        f"to {wanted} without loss\n  help: convert it yourself (x.astype('{wanted}')), "
-        "or compile with allow_input_downcast=True"
+        f"to {wanted} without loss\n  help: {remedy}"
     )
 
 
@@ -214,10 +225,23 @@ def _label(leaf: Node) -> str:
     return f"{kind} {getattr(leaf.op, 'label', None) or leaf.type}"
 
 
+def _broadcasts(node: Node, shapes: Shapes) -> bool:
+    """Whether NumPy takes operands of these sizes, stretching those of size 1."""
+    operands = [
+        intern(Input(TensorType(i.type.dtype, shapes.of(i))), ()) if i.type.ndim else i
+        for i in node.inputs
+    ]
+    try:
+        node.op.infer(*operands)
+    except ShapeError:
+        return False
+    return True
+
+
 def _refuse(node: Node, shapes: Shapes, a: int, b: int, what: str) -> None:
     given = ", ".join(f"{i.type.dtype}{list(shapes.of(i))}" for i in node.inputs)
     line = describe_site(node.site)
-    if 1 in (a, b):
+    if 1 in (a, b) and _broadcasts(node, shapes):
         raise UnsupportedError(
             message(
                 f"{what}: {node.op.name}: a size of 1 meets {max(a, b)} at run time; "

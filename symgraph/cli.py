@@ -1,8 +1,8 @@
 """The command line: ``symgraph demo``, ``dump``, ``passes`` and ``cache``.
 
-Exit codes: 0 done, 1 the target's own error, 2 the command line is at fault.  An error is
-one line on stderr and a remedy.  What a command needs is imported when it runs, so that
-``symgraph --help`` does not wait for a compiler.
+Exit codes: 0 done, 1 the target's own error, 2 the command line is at fault.  An error
+is one line on stderr and a remedy.  What a command needs is imported when it runs, so
+that ``symgraph --help`` does not wait for a compiler.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Format(StrEnum):
     dot = "dot"
 
 
-# -- errors -----------------------------------------------------------------------------
+# -- errors ----------------------------------------------------------------------------
 
 
 class _Group(TyperGroup):
@@ -60,7 +60,8 @@ class _Group(TyperGroup):
     def main(self, *args: Any, standalone_mode: bool = True, **extra: Any) -> Any:
         """Run a command; in `standalone_mode` end the process with its exit code."""
         try:
-            code = super().main(*args, standalone_mode=False, **extra)
+            extra["standalone_mode"] = False
+            code = super().main(*args, **extra)
         except _UsageError as error:
             path = error.ctx.command_path if error.ctx else "symgraph"
             said = " ".join(error.format_message().split())
@@ -85,7 +86,7 @@ def _complain(what: str, remedy: str | None, code: int) -> int:
 def _reporting(show_traceback: bool) -> Iterator[None]:
     """Turn what a command raises into its message and exit code."""
     from .errors import SymgraphError
-    from .target import TargetError
+    from .target import TargetError, one_line
 
     try:
         yield
@@ -96,7 +97,7 @@ def _reporting(show_traceback: bool) -> Iterator[None]:
         raise typer.Exit(_complain(str(error), error.remedy, code)) from None
     except SymgraphError as error:
         _show(error, show_traceback)
-        raise typer.Exit(_complain(*_one_line(error), FAILED)) from None
+        raise typer.Exit(_complain(*one_line(error), FAILED)) from None
     except BrokenPipeError:
         # The reader has all it wanted.  What is still buffered must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -106,14 +107,6 @@ def _reporting(show_traceback: bool) -> Iterator[None]:
 def _show(error: BaseException | None, show_traceback: bool) -> None:
     if error is not None and show_traceback:
         typer.echo("".join(traceback.format_exception(error)), err=True, nl=False)
-
-
-def _one_line(error: Exception) -> tuple[str, str | None]:
-    """The message of an error of symgraph's as one line, and its remedy."""
-    lines = [line.strip() for line in str(error).splitlines()]
-    remedies = [line[len("help: ") :] for line in lines if line.startswith("help: ")]
-    said = "; ".join(line for line in lines if line and not line.startswith("help: "))
-    return said, remedies[0] if remedies else None
 
 
 @contextlib.contextmanager
@@ -129,9 +122,10 @@ def _writing(path: Path) -> Iterator[None]:
         raise typer.Exit(_complain(reason, remedy, USAGE)) from None
 
 
-# -- the commands -----------------------------------------------------------------------
+# -- the commands ----------------------------------------------------------------------
 
 app = typer.Typer(
+    name="symgraph",
     cls=_Group,
     help="A symbolic graph compiler: look at what it does.",
     add_completion=False,
@@ -180,20 +174,22 @@ def demo(
     traceback: Traceback = False,
 ) -> None:
     """Train on real handwritten digits, and see what the compiler did."""
-    from .demo import run
+    from .demo import run, write_graph
 
-    with _reporting(traceback), _writing(out):
-        run(out, epochs, seed, _console(), _console(stderr=True))
+    with _reporting(traceback):
+        with _writing(out):
+            out.mkdir(parents=True, exist_ok=True)
+        network = run(epochs, seed, _console(), _console(stderr=True))
+        with _writing(out):
+            written = write_graph(network, out)
+        print(f"\nwritten: {' and '.join(map(str, written))}")
 
 
 @app.command()
 def dump(
     target: Annotated[
         str,
-        typer.Argument(
-            metavar="TARGET",
-            help="FILE.py:NAME of a function, a graph, a variable or a list of these.",
-        ),
+        typer.Argument(help="FILE.py:NAME of a function, a graph, or variables."),
     ],
     stage: Annotated[Stage, typer.Option(help="What to show.")] = Stage.optimized,
     format: Annotated[Format, typer.Option(help="How to show it.")] = Format.text,
@@ -253,7 +249,7 @@ def clear() -> None:
         print(f"deleted: {cache.clear()} functions from {cache.directory}")
 
 
-# -- what they show ---------------------------------------------------------------------
+# -- what they show --------------------------------------------------------------------
 
 
 def _console(stderr: bool = False) -> Console:
@@ -266,10 +262,8 @@ def _console(stderr: bool = False) -> Console:
 def _renderer(stage: Stage, format: Format) -> Callable[[Function], str]:
     """What writes `stage` as `format`.
 
-    Raises
-    ------
-    BadParameter
-        There is no such form of the stage.
+    Raises:
+        BadParameter: there is no such form of the stage.
     """
     forms = _renderers()[stage]
     if format not in forms:
@@ -282,7 +276,12 @@ def _renderer(stage: Stage, format: Format) -> Callable[[Function], str]:
 def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:
     from .inspect.dot import graph_dot
     from .inspect.json_form import graph_json
-    from .inspect.program_form import memory_json, memory_text, program_dot, program_json
+    from .inspect.program_form import (
+        memory_json,
+        memory_text,
+        program_dot,
+        program_json,
+    )
     from .inspect.text import graph_text
 
     return {
@@ -315,7 +314,10 @@ def _json(data: dict[str, Any]) -> str:
 
 
 def _pass_text(step: Pass, shown: dict[str, str]) -> str:
-    """A pass with its rules; those in `shown`, by rule the first pass, are only named."""
+    """A pass with its rules, but for those in `shown`, which an earlier pass has too.
+
+    `shown` gives the first pass of each rule, and grows.
+    """
     from .passes import RulePass
 
     lines = [f"{step.name}: {(type(step).__doc__ or '').strip().splitlines()[0]}"]

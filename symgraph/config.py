@@ -52,11 +52,12 @@ class Config:
             raise error(f"config.{name} must be one of {allowed}, not {value!r}")
         if name == "num_threads":
             _check_threads(value)
+        changed = value != getattr(self, name, value)
         object.__setattr__(self, name, value)
-        if name == "num_threads" and value is not None:
-            from .codegen.cpu.threads import set_num_threads
+        if name == "num_threads" and changed:
+            from .codegen.cpu.threads import default_threads, set_num_threads
 
-            set_num_threads(value)  # type: ignore[arg-type]
+            set_num_threads(value or default_threads())  # type: ignore[arg-type]
 
     @contextmanager
     def flags(self, **settings: object) -> Iterator[None]:

@@ -135,6 +135,27 @@ def accept(given: Mapping[Node, object]) -> dict[Node, Array]:
     return known
 
 
+def plain(value: object, what: str) -> Array:
+    """`value` as an array; `what` names it in messages.
+
+    Raises:
+        DTypeError: a masked array, whose mask would be lost.
+        ShapeError: nested lists that are no array.
+    """
+    subclass = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+    if subclass and np.ma.is_masked(value):
+        raise DTypeError(
+            f"{what} is a masked array with masked elements, which are not supported\n"
+            "  help: fill them first: value.filled(...)"
+        )
+    try:
+        return np.asarray(value)
+    except ValueError as error:
+        if isinstance(error, SymgraphError):
+            raise
+        raise ShapeError(f"{what} is no array: {error}") from error
+
+
 def as_array(value: object, kind: TensorType) -> Array:
     """`value` as an array of the dtype and the number of axes of `kind`.
 
@@ -144,7 +165,7 @@ def as_array(value: object, kind: TensorType) -> Array:
         DTypeError: a conversion that could lose something.
         ShapeError: another number of axes.
     """
-    array = np.asarray(value)
+    array = plain(value, "a value")
     typed = isinstance(value, np.ndarray | np.generic)
     rule: Any = "safe" if typed else "same_kind"
     if not np.can_cast(array.dtype, kind.dtype, rule) and array.size:

@@ -3,34 +3,40 @@
 from __future__ import annotations
 
 import contextlib
+import operator
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
 from .arguments import REQUIRED, Parameter, convert, explain, gather
 from .codegen.program import Program
-from .compiler import Compilation, Report, graph_of, link
+from .codegen.errors import LinkError
+from .compiler import Compilation, Compiled, Report, graph_of, link
 from .errors import (
     CompileError,
-    DTypeError,
-    IndexOutOfBoundsError,
     MissingInputError,
+    ShapeError,
     SymgraphError,
     UnsupportedError,
     UnusedInputError,
     message,
 )
 from .graph import Node, describe_site, rebuild, toposort
-from .graphs import Graph
+from .graphs import Graph, unflatten
+from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
 from .lower import Request
 from .op import Array
 from .passes import DEFAULT, Pipeline
+from .shared import fit
 from .tree import Structure, flatten
 from .variable import Variable, as_tensor
+
+if TYPE_CHECKING:
+    from .codegen.cpu.link import NativeFunction
 
 Updates = Mapping[Variable, object] | Iterable[tuple[Variable, object]]
 
@@ -60,12 +66,13 @@ class In:
 
     Attributes:
         variable: the input.
-        value: a default, used where the call gives none.
+        value: a default, used where the call gives none; None for no default.
+        name: by which calls name it, where this is not the variable's name.
         mutable, borrow: accepted for compatibility; inputs are never written.
     """
 
     variable: Variable
-    value: Any = REQUIRED
+    value: Any = None
     name: str | None = None
     mutable: bool = False
     borrow: bool = False
@@ -112,16 +119,21 @@ class Function:
 
     # -- calling ------------------------------------------------------------------------
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs for arrays given by position or by name."""
         if self._locks:
-            with contextlib.ExitStack() as held:
-                for lock in self._locks:
-                    held.enter_context(lock)
+            with self._held():
                 result = self._entry(*args, **kwargs)
         else:
             result = self._entry(*args, **kwargs)
         return result if self._plain else self._nested(result)
+
+    def _held(self) -> contextlib.ExitStack:
+        """The shared variables' locks, taken in an order that all functions share."""
+        with contextlib.ExitStack() as held:
+            for lock in self._locks:
+                held.enter_context(lock)
+            return held.pop_all()
 
     def _nested(self, result: Any) -> Any:
         """The native result, one object or a list, in the structure of the outputs."""
@@ -130,16 +142,26 @@ class Function:
 
     def _link(self) -> Callable[..., Any]:
         compiled = self._compilation.compiled()
+        try:
+            self._native = self._linked(compiled)
+        except LinkError:
+            if not compiled.from_cache:
+                raise
+            # Whole, but of no use to this process: whatever put it there.
+            compiled = self._compilation.recompiled()
+            self._native = self._linked(compiled)
         self._report = compiled.report
         self.from_cache = compiled.from_cache
-        boxes = [_storage(n).box for n in self._spec.shared]
-        self._native = link(compiled, boxes, self._slow, self._fail, self._spec.name)
         return self._native.entry
 
-    def _slow(self, *args: Any, **kwargs: Any) -> Any:
+    def _linked(self, compiled: Compiled) -> NativeFunction:
+        boxes = [_storage(n).box for n in self._spec.shared]
+        return link(compiled, boxes, self._slow, self._fail, self._spec.name)
+
+    def _slow(self, /, *args: Any, **kwargs: Any) -> Any:
         """Calls that native code declines: convert the arguments, or say what is wrong."""
         arrays = self._arrays(args, kwargs)
-        if not kwargs and all(a is b for a, b in zip(args, arrays, strict=True)):
+        if len(args) == len(arrays) and all(map(operator.is_, args, arrays)):
             self._explain(arrays)
         return self._native.entry(*arrays)
 
@@ -173,27 +195,27 @@ class Function:
         try:
             check_guards(program, arrays)
         except GuardError as error:
-            self._raise(error.code, f" ({error.left} against {error.right})")
+            self._raise(error.code)
 
     def _fail(self, code: int) -> NoReturn:
         """Raise the error of a run-time check."""
-        self._raise(code, "")
+        self._raise(code)
         raise CompileError(f"{self.name}: native code failed with unknown status {code}")
 
-    def _raise(self, code: int, detail: str) -> None:
+    def _raise(self, code: int) -> None:
         failure = self._compilation.lowered.failures.get(code)
         if failure is None:
-            raise SymgraphError(f"{self.name}: sizes that must be equal differ{detail}")
+            raise ShapeError(f"{self.name}: sizes that must be equal differ")
         node = failure.node
-        raise IndexOutOfBoundsError(
+        raise failure.error(
             message(
-                f"{self.name}: {failure.reason}{detail}",
+                f"{self.name}: {failure.reason}",
                 operands=tuple(i.type for i in node.inputs),
                 line=describe_site(node.site),
             )
         )
 
-    def _interpret(self, *args: Any, **kwargs: Any) -> Any:
+    def _interpret(self, /, *args: Any, **kwargs: Any) -> Any:
         """Each op's NumPy reference on the graph as written."""
         from .evaluate import evaluate
 
@@ -202,10 +224,13 @@ class Function:
         given = {p.node: a for p, a in zip(spec.parameters, arrays, strict=True)}
         values = evaluate(list(spec.request.roots), given)
         count = len(spec.outputs)
-        owned = [np.array(v) for v in values]
-        for (leaf, _), value in zip(spec.updates, owned[count:], strict=True):
-            _storage(leaf).box[0] = np.require(value, leaf.type.dtype, ["C", "A", "O"])
-        results = [v[()] if v.ndim == 0 else v for v in owned[:count]]
+        made = [
+            (_storage(leaf), np.array(value, dtype=leaf.type.dtype, order="C"))
+            for (leaf, _), value in zip(spec.updates, values[count:], strict=True)
+        ]
+        for storage, value in made:
+            storage.box[0] = value
+        results = values[:count]
         return results[0] if count == 1 else results
 
     # -- looking inside -----------------------------------------------------------------
@@ -276,6 +301,8 @@ class Function:
         """Another function over the same graph and the same shared variables."""
         return Function(self._spec)
 
+    __copy__ = copy
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Function:
         import pickle
 
@@ -286,12 +313,14 @@ class Function:
         # Shared variables are listed as outputs too: an update may name one that nothing
         # reads.
         roots = (*spec.request.roots, *spec.shared)
-        graph = Graph([Variable(p.node) for p in spec.parameters], [Variable(n) for n in roots])
+        graph = Graph([p.node for p in spec.parameters], roots)
         position = {leaf: k for k, leaf in enumerate(spec.shared)}
         parameters = [(p.name, _plain_default(p), p.downcast) for p in spec.parameters]
         targets = [position[leaf] for leaf, _ in spec.updates]
         count = len(spec.outputs)
-        state = (graph, count, parameters, targets, spec.structure, spec.name, spec.mode)
+        with self._held():  # a call's updates are in the copy together, or not at all
+            data = flat_graph(graph)
+        state = (data, count, parameters, targets, spec.structure, spec.name, spec.mode)
         return _restore, state
 
 
@@ -300,7 +329,7 @@ def _plain_default(parameter: Parameter) -> tuple[Any, ...]:
 
 
 def _restore(
-    graph: Graph,
+    data: dict[str, Any],
     count: int,
     parameters: list[tuple[str | None, tuple[Any, ...], bool | None]],
     targets: list[int],
@@ -309,6 +338,7 @@ def _restore(
     mode: Mode,
 ) -> Function:
     """A pickled function, compiled again (from the cache, as a rule)."""
+    graph = unflatten(data)
     roots = tuple(v.node for v in graph.outputs)
     made = tuple(
         Parameter(leaf.node, label, *(default or (REQUIRED,)), downcast)
@@ -319,6 +349,10 @@ def _restore(
     pairs = zip(targets, roots[count:end], strict=True)
     updates = tuple((shared[target], root) for target, root in pairs)
     return Function(Spec(made, shared, roots[:count], updates, structure, name, mode))
+
+
+def _is_shared(node: Node) -> bool:
+    return isinstance(node.op, Shared)
 
 
 def _storage(node: Node) -> Any:
@@ -353,6 +387,7 @@ def function(
         outputs: a variable, or lists, tuples and dicts of variables; results come back in
             the same structure.  None: the function only updates.
         updates: new values of shared variables, set together when a call has succeeded.
+            A variable that is read and not named here takes its `default_update`.
         givens: variables to replace by others in the graph.
         name: for messages and dumps.
         on_unused_input: "raise", "warn" or "ignore".
@@ -372,24 +407,19 @@ def function(
     """
     if device not in (None, "cpu"):
         raise UnsupportedError(f"device {device!r} is not supported: there is 'cpu'")
-    parameters = tuple(_parameter(i, allow_input_downcast) for i in inputs)
-    leaves, structure = _flatten_outputs(outputs)
-    pairs = _updates(updates, leaves)
-    roots = [v.node for v in leaves] + [value for _, value in pairs]
-    if givens:
-        roots = list(rebuild(roots, _replacements(givens)))
-    shared = _check_leaves(parameters, roots, pairs, on_unused_input)
-    count = len(leaves)
-    targets = (target for target, _ in pairs)
-    spec = Spec(
-        parameters,
-        shared,
-        tuple(roots[:count]),
-        tuple(zip(targets, roots[count:], strict=True)),
-        structure,
-        name or "function",
-        _mode(mode),
+    label = name or "function"
+    parameters = tuple(
+        _parameter(given, number, allow_input_downcast, label)
+        for number, given in enumerate(inputs)
     )
+    leaves, structure = _flatten_outputs(outputs)
+    replaced = {
+        old.node: fit(new, old, "givens").node for old, new in _pairs(givens, "givens")
+    }
+    results = rebuild([v.node for v in leaves], replaced)
+    changed = _updates(updates, results, replaced)
+    shared = _check_leaves(parameters, results, changed, on_unused_input)
+    spec = Spec(parameters, shared, results, changed, structure, label, _mode(mode))
     return Function(spec)
 
 
@@ -406,7 +436,9 @@ def _mode(mode: str | Mode | None) -> Mode:
     )
 
 
-def _parameter(given: Variable | In, downcast: bool | None) -> Parameter:
+def _parameter(
+    given: Variable | In, number: int, downcast: bool | None, what: str
+) -> Parameter:
     option = given if isinstance(given, In) else In(given)
     variable = option.variable
     if not isinstance(variable, Variable) or not isinstance(variable.node.op, Input):
@@ -416,7 +448,12 @@ def _parameter(given: Variable | In, downcast: bool | None) -> Parameter:
             "use givens"
         )
     name = option.name or variable.name or variable.node.op.label
-    return Parameter(variable.node, name, option.value, downcast)
+    made = Parameter(variable.node, name, REQUIRED, downcast)
+    if option.value is None:
+        return made
+    # Now, so that a wrong default is not found by the first call that needs it.
+    default = np.array(convert(option.value, made, number, what))
+    return replace(made, default=default)
 
 
 def _flatten_outputs(outputs: Any) -> tuple[list[Variable], Structure]:
@@ -427,66 +464,60 @@ def _flatten_outputs(outputs: Any) -> tuple[list[Variable], Structure]:
     return [as_tensor(leaf) for leaf in leaves], structure
 
 
-def _pairs(given: Updates) -> list[tuple[Variable, object]]:
-    if isinstance(given, Mapping):
-        return list(given.items())
-    return list(given)
+def _pairs(given: Updates | None, what: str) -> list[tuple[Variable, object]]:
+    """Variables with what is given for them."""
+    items = given.items() if isinstance(given, Mapping) else given or ()
+    pairs = list(items)
+    for pair in pairs:
+        right = isinstance(pair, tuple | list) and len(pair) == 2
+        if not right or not isinstance(pair[0], Variable):
+            raise SymgraphError(
+                f"{what}: expected a dict, or pairs, of a variable and its new value, "
+                f"not {pair!r}"
+            )
+    return pairs
 
 
 def _updates(
-    updates: Updates | None, outputs: Sequence[Variable]
-) -> list[tuple[Node, Node]]:
-    """Shared leaves with their new values, cast where that loses nothing."""
-    result: dict[Node, Node] = {}
-    for target, new in _pairs(updates or ()):
+    updates: Updates | None, results: Sequence[Node], replaced: dict[Node, Node]
+) -> tuple[tuple[Node, Node], ...]:
+    """Shared leaves with their new values: those given, then the default updates."""
+    changed: dict[Node, Node] = {}
+    for target, new in _pairs(updates, "updates"):
         if not isinstance(target.node.op, Shared):
             raise SymgraphError(f"updates: {target} is not a shared variable")
-        if target.node in result:
+        if target.node in changed:
             raise SymgraphError(f"updates: {target} has two new values")
-        result[target.node] = _new_value(target, new)
-    return list(result.items())
-
-
-def _new_value(target: Variable, new: object) -> Node:
-    value = as_tensor(new)
-    if value.dtype != target.dtype:
-        if not np.can_cast(value.dtype, target.dtype, "safe"):
-            raise DTypeError(
-                f"updates: {target} cannot take {value}\n"
-                f"  help: cast the new value with sg.cast(value, '{target.dtype}')"
-            )
-        value = value.astype(target.dtype)
-    if value.ndim != target.ndim:
-        raise SymgraphError(
-            f"updates: {target} has {target.ndim} dimensions, its new value {value} "
-            f"has {value.ndim}"
-        )
-    return value.node
-
-
-def _replacements(givens: Updates) -> dict[Node, Node]:
-    result = {}
-    for old, new in _pairs(givens):
-        value = as_tensor(new)
-        if value.dtype != old.dtype or value.ndim != old.ndim:
-            raise DTypeError(
-                f"givens: {old} cannot be replaced by {value}: the types differ"
-            )
-        result[old.node] = value.node
-    return result
+        (value,) = rebuild([fit(new, target, "updates").node], replaced)
+        changed[target.node] = value
+    # A default update may read variables that have default updates of their own.
+    pending = [*results, *changed.values()]
+    while pending:
+        found = {}
+        for leaf in toposort(pending):
+            default = _storage(leaf).default_update if _is_shared(leaf) else None
+            if default is not None and leaf not in changed:
+                (found[leaf],) = rebuild([default], replaced)
+        changed |= found
+        pending = list(found.values())
+    return tuple(changed.items())
 
 
 def _check_leaves(
     parameters: Sequence[Parameter],
-    roots: Sequence[Node],
+    results: Sequence[Node],
     updates: Sequence[tuple[Node, Node]],
     on_unused: str,
 ) -> tuple[Node, ...]:
     """Check that inputs and graph fit together; returns the shared leaves."""
+    if on_unused not in ("raise", "warn", "ignore"):
+        raise SymgraphError(
+            f"on_unused_input must be 'raise', 'warn' or 'ignore', not {on_unused!r}"
+        )
     inputs = [p.node for p in parameters]
     if len(set(inputs)) != len(inputs):
         raise SymgraphError("an input is listed twice")
-    nodes = toposort(roots)
+    nodes = toposort([*results, *(value for _, value in updates)])
     known = set(inputs)
     for node in nodes:
         if isinstance(node.op, Input) and node not in known:
@@ -513,17 +544,10 @@ def _unused(parameter: Parameter, policy: str) -> None:
         f"input {parameter.name or parameter.node.type} plays no part in the outputs\n"
         "  help: remove it, or pass on_unused_input='ignore'"
     )
-    match policy:
-        case "raise":
-            raise UnusedInputError(text)
-        case "warn":
-            warnings.warn(text, stacklevel=4)
-        case "ignore":
-            pass
-        case _:
-            raise SymgraphError(
-                f"on_unused_input must be 'raise', 'warn' or 'ignore', not {policy!r}"
-            )
+    if policy == "raise":
+        raise UnusedInputError(text)
+    if policy == "warn":
+        warnings.warn(text, stacklevel=4)
 
 
 __all__ = ["Function", "In", "Mode", "Spec", "function"]

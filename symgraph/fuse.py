@@ -99,6 +99,7 @@ class Partition:
         self._axes = itertools.count()
         self.required = set(outputs)
         self._light: dict[Node, int] = {}
+        self._sources: dict[Node, list[Source]] = {}
         for node in self.order:
             if isinstance(node.op, Opaque):
                 free = node.op.inlines
@@ -138,6 +139,11 @@ class Partition:
 
         A reduction's alignments are over its operand's dimensions.
         """
+        if node not in self._sources:
+            self._sources[node] = self._find_sources(node)
+        return self._sources[node]
+
+    def _find_sources(self, node: Node) -> list[Source]:
         found = []
         for source, index in reads_through(node, self.inlined, self.is_one):
             alignment = tuple(

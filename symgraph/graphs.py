@@ -24,19 +24,18 @@ class Graph:
     """Outputs as a function of inputs; immutable.
 
     Inputs are declared variables or shared ones; shared variables that are not listed
-    belong to the graph all the same.  Nodes may be given for variables.  A graph pickles
-    and deep-copies with fresh inputs and shared variables of its own.
+    belong to the graph all the same.  Nodes may be given for variables.  A graph
+    pickles and deep-copies with fresh inputs and shared variables of its own.
 
-    Raises
-    ------
-    MissingInputError
-        An output depends on an input that is not among `inputs`.
+    Raises:
+        MissingInputError: an output depends on an input that is not among `inputs`.
     """
 
     __slots__ = ("_nodes", "inputs", "outputs")
 
     inputs: tuple[Variable, ...]
     outputs: tuple[Variable, ...]
+    _nodes: tuple[Node, ...]
 
     def __init__(
         self,
@@ -73,8 +72,7 @@ class Graph:
     @property
     def nodes(self) -> tuple[Node, ...]:
         """Every node under the outputs, inputs before users."""
-        nodes: tuple[Node, ...] = self._nodes
-        return nodes
+        return self._nodes
 
     @property
     def output_nodes(self) -> tuple[Node, ...]:
@@ -113,14 +111,14 @@ def _variable(given: Variable | Node) -> Variable:
     return given if isinstance(given, Variable) else Variable(given)
 
 
-# -- flat data --------------------------------------------------------------------------
+# -- flat data -------------------------------------------------------------------------
 
 
 def flatten(graph: Graph) -> dict[str, Any]:
     """`graph` as lists of plain data: leaves, ops, and numbers of inputs.
 
-    Each distinct op is stored once; a node is the number of its op (or leaf) and those of
-    its inputs.
+    Each distinct op is stored once; a node is the number of its op (or leaf) and those
+    of its inputs.
     """
     number: dict[Node, int] = {}
     ops: dict[Op, int] = {}
@@ -149,19 +147,21 @@ def flatten(graph: Graph) -> dict[str, Any]:
 def unflatten(data: Mapping[str, Any]) -> Graph:
     """The graph of :func:`flatten`'s data, with fresh inputs and shared variables.
 
-    Raises
-    ------
-    SymgraphError
-        The data were written in another format.
+    Raises:
+        SymgraphError: the data were written in another format.
     """
     if data["format"] != FORMAT:
-        raise SymgraphError(f"a graph in format {data['format']}, not {FORMAT}: save it anew")
+        raise SymgraphError(
+            f"a graph in format {data['format']}, not {FORMAT}: save it anew"
+        )
     leaves = [_leaf(d) for d in data["leaves"]]
     ops: list[Op] = data["ops"]
     made: list[Node] = []
     for op, *inputs in data["nodes"]:
         made.append(
-            intern(leaves[-1 - op] if op < 0 else ops[op], tuple(made[k] for k in inputs))
+            intern(
+                leaves[-1 - op] if op < 0 else ops[op], tuple(made[k] for k in inputs)
+            )
         )
     return Graph(
         [Variable(made[k], name) for k, name in data["inputs"]],
@@ -203,19 +203,22 @@ def _flat_size(size: int | Dim | None) -> int | str | None:
     if not isinstance(size, Dim):
         return size
     if size.kind != "named":
-        raise SymgraphError(f"a declared dimension is a number, a name or None, not {size}")
+        raise SymgraphError(
+            f"a declared dimension is a number, a name or None, not {size}"
+        )
     return str(size.args[0])
 
 
-# -- functions of graphs ----------------------------------------------------------------
+# -- functions of graphs ---------------------------------------------------------------
 
 
 def structure_key(graph: Graph) -> str:
     """A digest of what compiled code depends on, the same in every process.
 
-    Ops and their parameters, the wiring, declared types, and the values of constants of one
-    element.  Of larger constants only dtype and shape count, and of shared variables their
-    declared type: they are arguments of the code.  Names and lines do not count.
+    Ops and their parameters, the wiring, declared types, and the values of constants of
+    one element.  Of larger constants only dtype and shape count, and of shared
+    variables their declared type: they are arguments of the code.  Names and lines do
+    not count.
     """
     digest = hashlib.blake2b(digest_size=32)
     number: dict[Node, int] = {}
@@ -249,24 +252,22 @@ def _leaf_key(op: Input | Shared | Constant) -> str:
 def clone_replace(
     outputs: Variable | Sequence[Variable], replace: Mapping[Variable, Variable]
 ) -> Any:
-    """`outputs` with variables replaced, in the structure that was given.
+    """`outputs` with variables replaced: one variable, or a list of them.
 
     What stands in for a variable is left as it is: replacements do not see each other.
 
-    Raises
-    ------
-    DTypeError, ShapeError
-        A replacement has another dtype, number of dimensions or known dimension.
+    Raises:
+        DTypeError, ShapeError: a replacement has another dtype, number of dimensions or
+        known dimension.
     """
     mapping: dict[Node, Node] = {}
     for old, new in replace.items():
         _check_replacement(old, new)
         mapping[old.node] = new.node
-    single = isinstance(outputs, Variable)
-    given = (outputs,) if single else tuple(outputs)
+    given = (outputs,) if isinstance(outputs, Variable) else tuple(outputs)
     made = rebuild([v.node for v in given], mapping)
     result = [Variable(n, v.name) for n, v in zip(made, given, strict=True)]
-    return result[0] if single else result
+    return result[0] if isinstance(outputs, Variable) else result
 
 
 def _check_replacement(old: Variable, new: Variable) -> None:
@@ -281,7 +282,9 @@ def _check_replacement(old: Variable, new: Variable) -> None:
         for a, b in zip(mine, theirs, strict=False)
     )
     if not fits:
-        raise ShapeError(f"clone_replace: {new} cannot stand for {old}: the shapes differ")
+        raise ShapeError(
+            f"clone_replace: {new} cannot stand for {old}: the shapes differ"
+        )
 
 
 def ancestors(outputs: Variable | Iterable[Variable]) -> list[Variable]:

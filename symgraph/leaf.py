@@ -6,12 +6,16 @@ import hashlib
 import itertools
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from . import dims
 from .op import Array, Op
 from .types import TensorType, check_dtype, tensor
+
+if TYPE_CHECKING:
+    from .graph import Node
 
 _uids = itertools.count()
 
@@ -43,15 +47,34 @@ class Input(Leaf):
 class Storage:
     """Where a shared variable's value lives: a one-item list that native code swaps.
 
-    The array in the box is C-contiguous, aligned, in native byte order and owned by the
-    storage alone.
+    The array in the box is C-contiguous, aligned, of NumPy's own dtype object and owned
+    by the storage alone.  `default_update` is what a call that reads the variable makes
+    of it where its updates say nothing, or None.
     """
 
-    __slots__ = ("box", "lock")
+    __slots__ = ("box", "default_update", "lock")
 
-    def __init__(self, value: Array) -> None:
-        self.box = [value]
+    def __init__(self, value: Array, borrow: bool = False) -> None:
+        self.box = [owned(value, borrow)]
         self.lock = threading.RLock()
+        self.default_update: Node | None = None
+
+
+def owned(array: Array, borrow: bool = False) -> Array:
+    """A copy of `array` as compiled code takes it; with `borrow` itself, if it is so.
+
+    Compiled code knows an array's type by NumPy's own dtype object.  Others that are
+    equal to it exist: those of unpickled arrays, of C's long long, those with metadata.
+    """
+    dtype = np.dtype(array.dtype.name)
+    flags = array.flags
+    usable = flags.c_contiguous and flags.aligned and flags.writeable and flags.owndata
+    if borrow and usable and array.dtype is dtype:
+        return array
+    # Not np.array(array, dtype=dtype), which keeps a dtype that is equal.
+    made = np.empty(array.shape, dtype)
+    made[...] = array
+    return made
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +116,8 @@ class Constant(Leaf):
 
     @property
     def small(self) -> bool:
-        """Whether the value is part of the graph's structure (and of cache keys)."""
-        return self.data.size <= 1
+        """Whether a single element: part of the structure, of kernels and of cache keys."""
+        return self.data.size == 1
 
     def __repr__(self) -> str:
         if self.data.size <= 6:
@@ -111,7 +134,7 @@ def constant_op(value: object, dtype: str | None = None) -> Constant:
     """
     array = np.asarray(value, dtype=dtype)
     name = check_dtype(array.dtype)
-    data = np.array(array, dtype=np.dtype(name), order="C", copy=True)
+    data = owned(array)
     data.flags.writeable = False
     raw = data.tobytes()
     key = raw if len(raw) <= SMALL else hashlib.blake2b(raw, digest_size=32).digest()

@@ -38,10 +38,16 @@ def arrays_of(step: Step) -> tuple[str, ...]:
             return (out, lhs, rhs)
 
 
+def owners(program: Program) -> dict[str, str]:
+    """For each array, the one whose memory it is: a view's target, or itself."""
+    return {a.name: a.target or a.name for a in program.by_role("view")} | {
+        a.name: a.name for a in program.arrays if a.role != "view"
+    }
+
+
 def lifetimes(program: Program) -> dict[str, Lifetime]:
     """The lifetime of each temporary, uses through views included."""
-    owner = {a.name: a.name for a in program.arrays}
-    owner |= {a.name: str(a.target) for a in program.by_role("view")}
+    owner = owners(program)
     temps = {a.name for a in program.by_role("temp")}
     lives: dict[str, Lifetime] = {}
     for number, step in enumerate(program.steps):
@@ -68,6 +74,7 @@ def size_key(array: Array) -> SizeKey:
 def plan(program: Program) -> Program:
     """`program` with a slot for each temporary; unused temporaries are dropped."""
     arrays = {a.name: a for a in program.arrays}
+    owner = owners(program)
     lives = lifetimes(program)
     slots: dict[str, int] = {}
     free: dict[int, SizeKey] = {}
@@ -80,7 +87,8 @@ def plan(program: Program) -> Program:
     for number, step in enumerate(program.steps):
         dying = {n for n in ending.get(number, ()) if n in slots}
         for name in starting.get(number, ()):
-            donor = _donor(step, name, dying, arrays)
+            alone = _read_once(step, dying, owner)
+            donor = _donor(step, name, alone, arrays)
             if donor is not None:
                 slots[name] = slots[donor]
                 dying.discard(donor)
@@ -108,25 +116,29 @@ def _take(free: dict[int, SizeKey], key: SizeKey) -> int | None:
     return slot
 
 
+def _read_once(step: Step, names: set[str], owner: dict[str, str]) -> set[str]:
+    """Those of `names` that `step` reads as one array only: not through a view too."""
+    uses = Counter(owner[name] for name in arrays_of(step))
+    return {name for name in names if uses[name] == 1}
+
+
 def _donor(
     step: Step, name: str, dying: set[str], arrays: dict[str, Array]
 ) -> str | None:
     """An operand that dies in `step` and whose memory `name` may take over."""
     if not isinstance(step, Launch):
         return None
+    out = step.kernel.buffers[step.arrays.index(name)]
     target = arrays[name]
     for buffer, candidate in zip(step.kernel.buffers, step.arrays, strict=True):
         if (
             candidate in dying
-            and buffer.mode == "in"
-            and Counter(step.arrays)[candidate] == 1
-            and size_key(arrays[candidate]) == size_key(target)
             and arrays[candidate].shape == target.shape
             and arrays[candidate].dtype == target.dtype
+            and (buffer.mode, out.mode) == ("in", "out")
+            and reads_before_writes(step.kernel, buffer.name, out.name)
         ):
-            out = step.kernel.buffers[step.arrays.index(name)]
-            if out.mode == "out" and reads_before_writes(step.kernel, buffer.name, out.name):
-                return candidate
+            return candidate
     return None
 
 

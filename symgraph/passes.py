@@ -88,7 +88,7 @@ class Simplify(RulePass):
 
 
 class Expand(RulePass):
-    """Named formulas (softmax, ...) written out, in the form that loops are made from."""
+    """Named formulas (softmax, ...) written out, as loops are made from them."""
 
     name = "expand"
 
@@ -109,7 +109,7 @@ class Apply:
     rules: RuleSet
 
     def __repr__(self) -> str:
-        """Like other passes, equal for what rewrites equally: it is part of cache keys."""
+        """By what the rules do: pipelines are part of cache keys."""
         return f"Apply({self.name!r}, {[r.digest() for r in self.rules]})"
 
     def __call__(self, outputs: Outputs, trace: Trace) -> Outputs:
@@ -139,7 +139,7 @@ class Pipeline:
         return Pipeline((*self.passes[:place], *passes, *self.passes[place:]))
 
     def excluding(self, *names: str) -> Pipeline:
-        """Without the passes or rules with these names, or rules that preserve only this.
+        """Without these passes or rules, by name or by what the rules preserve.
 
         >>> [p.name for p in DEFAULT.excluding("stabilize")]
         ['canonicalize', 'simplify', 'expand']
@@ -150,7 +150,9 @@ class Pipeline:
                 raise SymgraphError(f"the pipeline has no pass or rule {name!r}")
         return Pipeline(
             tuple(
-                replace(p, without=(*p.without, *names)) if isinstance(p, RulePass) else p
+                replace(p, without=(*p.without, *names))
+                if isinstance(p, RulePass)
+                else p
                 for p in kept
             )
         )
@@ -185,13 +187,11 @@ def run(
 ) -> Outputs:
     """`outputs` taken through `passes`; `watch(name, outputs)` sees what each leaves.
 
-    With ``config.check`` every pass is verified: the types of the graph, and its value on
-    small random inputs.
+    With ``config.check`` every pass is verified: the types of the graph, and its value
+    on small random inputs.
 
-    Raises
-    ------
-    CompileError
-        A rule or pass is wrong; the message names it.
+    Raises:
+        CompileError: a rule or pass is wrong; the message names it.
     """
     trace = Trace() if trace is None else trace
     current = tuple(outputs)

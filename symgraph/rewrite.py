@@ -1,8 +1,9 @@
 """Rewriting: named rules written as patterns, rule sets, the engine and its trace.
 
-A rule looks at one node and what lies below it, never at its users.  So a graph is brought
-to its fixed point in one walk: a node is rewritten once its inputs are final, and what a
-rule returns is walked in turn.  The cost is linear in the nodes that are met.
+A rule looks at one node and what lies below it, never at its users.  So a graph is
+brought to its fixed point in one walk: a node is rewritten once its inputs are final,
+and what a rule returns is walked in turn.  The cost is linear in the nodes that are
+met.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ Seen: TypeAlias = Callable[[Op, tuple[Node, ...]], "Node | None"]
 Uses: TypeAlias = Callable[[Node], int]
 
 
-# -- patterns ---------------------------------------------------------------------------
+# -- patterns --------------------------------------------------------------------------
 
 
 class Wild(Leaf):
@@ -61,8 +62,8 @@ class Like(Op):
 def like(cls: type[Op], *inputs: Variable, name: str | None = None) -> Variable:
     """In a pattern: any node whose op is a `cls`, whatever its parameters.
 
-    Without `inputs`, its inputs may be anything.  The rule gets the node as the argument
-    `name`.
+    Without `inputs`, its inputs may be anything.  The rule gets the node as the
+    argument `name`.
     """
     return Variable(intern(Like(cls, name), tuple(v.node for v in inputs)))
 
@@ -125,7 +126,8 @@ class _Variant:
 def has_value(node: Node, value: float) -> bool:
     """Whether `node` is a scalar constant equal to `value`, the sign of zero included.
 
-    Larger constants are opaque: compiled code is cached without looking at their values.
+    Larger constants are opaque: compiled code is cached without looking at their
+    values.
     """
     op = node.op
     if type(op) is not Constant or op.data.ndim:
@@ -141,7 +143,9 @@ def _compile(pattern: Callable[..., Variable]) -> tuple[type[Op], tuple[_Variant
     swappable = [
         n
         for n in toposort([root])
-        if isinstance(n.op, Elemwise) and n.op.commutative and n.inputs[0] is not n.inputs[1]
+        if isinstance(n.op, Elemwise)
+        and n.op.commutative
+        and n.inputs[0] is not n.inputs[1]
     ]
     variants = tuple(
         _variant(root, {n for n, swap in zip(swappable, choice, strict=True) if swap})
@@ -195,21 +199,27 @@ def _code_text(code: CodeType) -> str:
     return repr(parts)
 
 
-# -- rules ------------------------------------------------------------------------------
+# -- rules -----------------------------------------------------------------------------
 
 
 class Rule:
-    """A named rewriting of nodes that match; made by :meth:`RuleSet.rule` or :func:`rule`.
+    """A named rewriting of nodes, made by :meth:`RuleSet.rule` or :func:`rule`.
 
-    Attributes
-    ----------
-    name, doc
-        The function's name and docstring, ``before -> after``.
-    preserves
-        "exact", "rounding" or "special_values".
+    Attributes:
+        name: the function's name.
+        doc: its docstring, ``before -> after``.
+        preserves: "exact", "rounding" or "special_values".
     """
 
-    __slots__ = ("_compiled", "_source", "_wanted", "doc", "function", "name", "preserves")
+    __slots__ = (
+        "_compiled",
+        "_source",
+        "_wanted",
+        "doc",
+        "function",
+        "name",
+        "preserves",
+    )
 
     def __init__(
         self,
@@ -218,7 +228,9 @@ class Rule:
         function: Callable[..., Any],
     ) -> None:
         if preserves not in PRESERVES:
-            raise SymgraphError(f"preserves must be one of {PRESERVES}, not {preserves!r}")
+            raise SymgraphError(
+                f"preserves must be one of {PRESERVES}, not {preserves!r}"
+            )
         self.name = function.__name__
         self.doc = (function.__doc__ or "").strip()
         self.preserves = preserves
@@ -238,7 +250,7 @@ class Rule:
         return self._pattern()[0]
 
     def matches_root(self, cls: type[Op]) -> bool:
-        """Whether a node whose op is a `cls` may match: a class matches its subclasses."""
+        """Whether a node whose op is a `cls` may match; classes match subclasses."""
         root = self.root
         return issubclass(cls, root) if isinstance(self._source, type) else cls is root
 
@@ -264,11 +276,12 @@ class Rule:
 
     def _pattern(self) -> tuple[type[Op], tuple[_Variant, ...]]:
         if self._compiled is None:
+            assert not isinstance(self._source, type)
             self._compiled = _compile(self._source)
         return self._compiled
 
     def _match(self, node: Node) -> dict[str, Any] | None:
-        """The bindings of the first variant that matches; plain wildcards as variables."""
+        """The bindings of the first variant that matches; wildcards as variables."""
         for variant in self._pattern()[1]:
             bound = variant.match(node)
             if bound is not None:
@@ -278,7 +291,7 @@ class Rule:
 
     def _nodes(self) -> frozenset[str]:
         """The names given by :func:`like`, whose nodes are handed over as they are."""
-        wild = _parameters(self._source)  # type: ignore[arg-type]
+        wild = _parameters(self._source)
         return frozenset(self._pattern()[1][0].names) - frozenset(wild)
 
 
@@ -287,16 +300,14 @@ def rule(
 ) -> Callable[[Callable[..., Any]], Rule]:
     """Decorator: make a rule from a function.
 
-    Parameters
-    ----------
-    source
-        A pattern, ``lambda x: log(1 + x)``, each of whose parameters stands for any node
-        (the same one wherever it occurs); or an op class.  Numbers match constants of one
-        element, operands of commutative ops match in both orders, casts are not looked
-        through.
-    preserves
-        "exact": every bit; "rounding": the value but for rounding; "special_values":
-        the same but for rounding where the value before is finite.
+    Args:
+        source: a pattern, ``lambda x: log(1 + x)``, each of whose parameters stands for
+            any node (the same one wherever it occurs); or an op class.  Numbers match
+            scalar constants, operands of commutative ops match in both orders, casts
+            are not looked through.
+        preserves: "exact": every bit; "rounding": the value but for rounding;
+            "special_values": the same but for rounding where the value before is
+            finite.
 
     The function is called with those of these that its parameters name: the pattern's
     parameters (as variables), nodes named by :func:`like`, ``node`` (the node that
@@ -348,7 +359,8 @@ class RuleSet:
         """The rules without those with these names, or that preserve only this much."""
         self._known(names)
         return RuleSet(
-            self.name, [r for r in self if r.name not in names and r.preserves not in names]
+            self.name,
+            [r for r in self if r.name not in names and r.preserves not in names],
         )
 
     def _known(self, names: tuple[str, ...]) -> None:
@@ -366,7 +378,7 @@ class RuleSet:
         return found
 
 
-# -- trace ------------------------------------------------------------------------------
+# -- trace -----------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,7 +428,7 @@ class Trace:
         ]
 
 
-# -- engine -----------------------------------------------------------------------------
+# -- engine ----------------------------------------------------------------------------
 
 
 def rewrite(
@@ -427,10 +439,9 @@ def rewrite(
 ) -> tuple[Node, ...]:
     """`outputs` rewritten by `rules` until none applies.
 
-    Raises
-    ------
-    CompileError
-        A rule changes a dtype or shape, or rules undo each other for ever.
+    Raises:
+        CompileError: a rule changes a dtype or shape, or rules undo each other for
+        ever.
     """
     trace = Trace() if trace is None else trace
     return _Engine(rules, trace, phase or rules.name, here()).run(outputs)
@@ -439,7 +450,9 @@ def rewrite(
 class _Engine:
     """One walk: `final` maps nodes to what they became."""
 
-    def __init__(self, rules: RuleSet, trace: Trace, phase: str, site: Site | None) -> None:
+    def __init__(
+        self, rules: RuleSet, trace: Trace, phase: str, site: Site | None
+    ) -> None:
         self.rules = rules
         self.trace = trace
         self.phase = phase
@@ -473,7 +486,8 @@ class _Engine:
                 self.pending[node] = None
                 stack.append((node, None))
                 stack.extend((i, None) for i in reversed(waiting))
-                # The node comes back when its inputs are final, and is then not waiting.
+                # The node comes back when its inputs are final, and is then not
+                # waiting.
                 continue
             stack.extend(self._step(node))
         return tuple(final[n] for n in outputs)
@@ -549,7 +563,9 @@ def _check_type(applied: Rule, before: Node, after: Node) -> None:
         old.dtype == new.dtype
         and len(old.shape) == len(new.shape)
         and all(
-            a == b for a, b in zip(old.shape, new.shape, strict=True) if isinstance(a, int)
+            a == b
+            for a, b in zip(old.shape, new.shape, strict=True)
+            if isinstance(a, int)
         )
     ):
         return

@@ -6,36 +6,44 @@ from typing import Any
 
 import numpy as np
 
-from .errors import SymgraphError
-from .evaluate import as_array
+from .errors import DTypeError, ShapeError, SymgraphError
+from .evaluate import as_array, plain
 from .graph import here, intern
-from .leaf import Shared, Storage
+from .leaf import Shared, Storage, owned
 from .op import Array
-from .types import TensorType
-from .variable import Variable
+from .types import TensorType, result_dtype
+from .variable import Variable, as_tensor
 
 
 class SharedVariable(Variable):
-    """A variable with a value of its own.
+    """A variable with a value of its own."""
 
-    Attributes:
-        default_update: an expression for the value after each call that reads this
-            variable, where the call's own updates say nothing else; None for none.
-    """
-
-    __slots__ = ("default_update",)
-
-    default_update: Variable | None
+    __slots__ = ()
 
     def __init__(self, op: Shared, name: str | None = None) -> None:
         super().__init__(intern(op, (), here()), name)
-        self.default_update = None
 
     @property
     def storage(self) -> Storage:
         """Where the value lives."""
         assert isinstance(self.node.op, Shared)
         return self.node.op.storage
+
+    @property
+    def default_update(self) -> Variable | None:
+        """What functions that read this variable make of it; None for nothing.
+
+        It counts when a function is made, where the function's own updates do not name
+        this variable.  Setting it raises DTypeError or ShapeError for a value of
+        another type.
+        """
+        node = self.storage.default_update
+        return None if node is None else Variable(node)
+
+    @default_update.setter
+    def default_update(self, value: object) -> None:
+        made = None if value is None else fit(value, self, "default_update").node
+        self.storage.default_update = made
 
     def get_value(self, borrow: bool = False) -> Array:
         """The value; with `borrow` a read-only view of it, good until an update."""
@@ -56,7 +64,7 @@ class SharedVariable(Variable):
             DTypeError: the conversion could lose something.
             ShapeError: another number of axes.
         """
-        array = _owned(as_array(value, self.type), borrow)
+        array = owned(as_array(value, self.type), borrow)
         with self.storage.lock:
             self.storage.box[0] = array
 
@@ -93,14 +101,45 @@ def shared(
     Raises:
         DTypeError: a dtype that is not supported.
     """
-    array = np.asarray(value)
+    array = plain(value, "the value of a shared variable")
     kind = TensorType(array.dtype, (None,) * array.ndim)
-    storage = Storage(_owned(array.astype(kind.dtype, copy=False), borrow))
-    return SharedVariable(Shared(kind, storage, name), name)
+    return SharedVariable(Shared(kind, Storage(array, borrow), name), name)
 
 
-def _owned(array: Array, borrow: bool) -> Array:
-    """A contiguous, aligned, writeable array; `array` itself where it may be kept."""
-    flags = array.flags
-    usable = flags.c_contiguous and flags.aligned and flags.writeable and flags.owndata
-    return array if borrow and usable else np.array(array, order="C")
+def fit(value: object, target: Variable, what: str) -> Variable:
+    """`value` as a variable that can take the place of `target`.
+
+    Python numbers are weak and other dtypes are widened; `what` is for messages.
+
+    Raises:
+        DTypeError: the conversion could lose something.
+        ShapeError: another number of axes, or a known size that differs.
+    """
+    made = _weak(value, target, what)
+    if made.dtype != target.dtype:
+        if not np.can_cast(made.dtype, target.dtype, "safe"):
+            raise DTypeError(
+                f"{what}: {target} cannot take {made}\n"
+                f"  help: cast the new value with sg.cast(value, '{target.dtype}')"
+            )
+        made = made.astype(target.dtype)
+    if made.ndim != target.ndim:
+        raise ShapeError(
+            f"{what}: {target} has {target.ndim} dimensions, its new value {made} has "
+            f"{made.ndim}"
+        )
+    for old, new in zip(target.type.dims, made.type.dims, strict=True):
+        if isinstance(old, int) and isinstance(new, int) and old != new:
+            raise ShapeError(f"{what}: {target} cannot take {made}: the shapes differ")
+    return made
+
+
+def _weak(value: object, target: Variable, what: str) -> Variable:
+    """`value` as a variable; a Python number takes `target`'s dtype if it can."""
+    number = isinstance(value, bool | int | float)
+    if not number or result_dtype(target.dtype, value) != target.dtype:
+        return as_tensor(value)
+    try:
+        return as_tensor(value, target.dtype)
+    except OverflowError as error:
+        raise DTypeError(f"{what}: {target} cannot take {value}: {error}") from error

@@ -16,8 +16,11 @@ from .graphs import Graph
 from .leaf import Input
 from .variable import Variable
 
-#: The name of a target's file among the modules: it shadows none, and is not "__main__".
+#: A target's file among the modules: a name that shadows none and is not "__main__".
 MODULE = "__symgraph_target__"
+
+#: How symgraph's errors begin the line that says what to do.
+HELP = "help: "
 
 Shown: TypeAlias = Function | Graph | Variable | Sequence[Variable]
 
@@ -25,12 +28,9 @@ Shown: TypeAlias = Function | Graph | Variable | Sequence[Variable]
 class TargetError(Exception):
     """A target cannot be had: what is wrong, and what to do about it.
 
-    Attributes
-    ----------
-    remedy
-        What to do.
-    usage
-        Whether the command line is at fault, and not the target's own code.
+    Attributes:
+        remedy: what to do.
+        usage: whether the command line is at fault, and not the target's own code.
     """
 
     def __init__(self, what: str, remedy: str, *, usage: bool) -> None:
@@ -46,10 +46,9 @@ def resolve(target: str) -> Function:
     prints goes to stderr.  Only a compiled function is compiled: the others become
     functions that can be looked at but run in NumPy.
 
-    Raises
-    ------
-    TargetError
-        No such file or name, the file fails, or the name holds something else.
+    Raises:
+        TargetError: no such file or name, the file fails, or the name holds something
+            else.
     """
     path, name = _split(target)
     found = vars(_run(path)).copy()
@@ -59,8 +58,8 @@ def resolve(target: str) -> Function:
     shown = found[name]
     if not is_target(shown):
         raise TargetError(
-            f"{name!r} in {path} is of type {type(shown).__name__}: neither a function, "
-            "a graph nor variables",
+            f"{name!r} in {path} is of type {type(shown).__name__}: neither a "
+            "function, a graph nor variables",
             _suggestion(path, found),
             usage=True,
         )
@@ -75,7 +74,7 @@ def is_target(value: object) -> bool:
 
 
 def as_function(shown: Shown, name: str) -> Function:
-    """`shown` as a function; one that is made here has all stages but no native code."""
+    """`shown` as a function; one made here has every stage, but runs in NumPy."""
     match shown:
         case Function():
             return shown
@@ -91,13 +90,13 @@ def as_function(shown: Shown, name: str) -> Function:
 
 
 def _inputs_of(outputs: Sequence[Variable]) -> tuple[Variable, ...]:
-    """Every input that `outputs` depend on, in the order in which they were declared."""
+    """Every input that `outputs` depend on, in the order of their declarations."""
     nodes = toposort(v.node for v in outputs)
     leaves = [(n.op.uid, n) for n in nodes if isinstance(n.op, Input)]
     return tuple(Variable(n) for _, n in sorted(leaves, key=lambda pair: pair[0]))
 
 
-# -- the file ---------------------------------------------------------------------------
+# -- the file --------------------------------------------------------------------------
 
 
 def _split(target: str) -> tuple[Path, str]:
@@ -106,7 +105,9 @@ def _split(target: str) -> tuple[Path, str]:
     path = Path(file or name)
     if not path.is_file():
         what = f"{path} is not a file" if path.exists() else f"there is no file {path}"
-        raise TargetError(what, "TARGET is FILE.py:NAME, such as net.py:loss", usage=True)
+        raise TargetError(
+            what, "TARGET is FILE.py:NAME, such as net.py:loss", usage=True
+        )
     return path, name if file else ""
 
 
@@ -125,8 +126,8 @@ def _run(path: Path) -> ModuleType:
 class _Blamed:
     """Whatever the file at `path` raises becomes a TargetError, sys.exit() included.
 
-    A context manager sees every error without naming a class, which no list could do: the
-    code is the user's.  Interrupts pass.
+    The code is the user's, so no list of classes would do; a context manager sees every
+    error without naming any.  Interrupts pass.
     """
 
     def __init__(self, path: Path) -> None:
@@ -143,13 +144,21 @@ class _Blamed:
     ) -> None:
         if error is None or isinstance(error, KeyboardInterrupt):
             return
-        place = f"{self.path}:{_line(error, self.path)}"
-        said = " ".join(traceback.format_exception_only(error)[-1].split())
+        said, remedy = one_line(error)
         if isinstance(error, SyntaxError):
-            remedy = f"mend the file: python -m py_compile {self.path} shows the place"
-        else:
-            remedy = "--traceback shows how it came to that"
-        raise TargetError(f"{place}: {said}", remedy, usage=False) from error
+            remedy = f"python -m py_compile {self.path} shows the place"
+        what = f"{self.path}:{_line(error, self.path)}: {type(error).__name__}: {said}"
+        remedy = remedy or "--traceback shows how it came to that"
+        raise TargetError(what, remedy, usage=False) from error
+
+
+def one_line(error: BaseException) -> tuple[str, str | None]:
+    """An error's message as one line, and its remedy, where it has one."""
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    remedies = [line[len(HELP) :] for line in lines if line.startswith(HELP)]
+    said = "; ".join(line for line in lines if not line.startswith(HELP))
+    return said, remedies[0] if remedies else None
 
 
 def _line(error: BaseException, path: Path) -> int:

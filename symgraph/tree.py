@@ -6,14 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from .errors import SymgraphError
+
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """The shape of a nested structure; `kind` is "leaf", "none", list, tuple or dict."""
+    """The shape of a nested structure.
+
+    `kind` is "leaf", "none", "list", "tuple", "dict" or "named", a named tuple of the
+    class `made`.
+    """
 
     kind: str
     children: tuple[Structure, ...] = ()
     keys: tuple[Any, ...] = ()
+    made: type | None = None
 
     def count(self) -> int:
         """How many leaves there are."""
@@ -29,9 +36,10 @@ class Structure:
             case "dict":
                 pairs = zip(self.keys, self.children, strict=True)
                 return {key: child.build(leaves) for key, child in pairs}
-            case "tuple":
-                return tuple(child.build(leaves) for child in self.children)
-        return [child.build(leaves) for child in self.children]
+        values = [child.build(leaves) for child in self.children]
+        if self.made is not None:
+            return self.made(*values)
+        return tuple(values) if self.kind == "tuple" else values
 
 
 def flatten(value: object, is_leaf: Callable[[object], bool]) -> tuple[list[Any], Structure]:
@@ -40,19 +48,28 @@ def flatten(value: object, is_leaf: Callable[[object], bool]) -> tuple[list[Any]
     Nesting is as deep as the source text that wrote it, so this recurses.
 
     Raises:
-        TypeError: something is neither a leaf nor a list, tuple, dict or None.
+        SymgraphError: something is neither a leaf nor a list, tuple, dict or None.
     """
     if is_leaf(value):
         return [value], Structure("leaf")
     if value is None:
         return [], Structure("none")
-    if isinstance(value, dict):
-        kind, items, keys = "dict", list(value.values()), tuple(value)
-    elif isinstance(value, list | tuple):
-        kind, items, keys = type(value).__name__, list(value), ()
-        kind = kind if kind in ("list", "tuple") else "tuple"
-    else:
-        raise TypeError(f"expected a variable or a nested list, tuple or dict: {value!r}")
+    keys: tuple[Any, ...] = ()
+    made = None
+    match value:
+        case dict():
+            kind, items, keys = "dict", list(value.values()), tuple(value)
+        case list():
+            kind, items = "list", value
+        case tuple():
+            kind, items = "tuple", list(value)
+            if hasattr(value, "_fields"):
+                kind, made = "named", type(value)
+        case _:
+            raise SymgraphError(
+                "outputs are variables, or nested lists, tuples and dicts of them, not "
+                f"{value!r}"
+            )
     parts = [flatten(item, is_leaf) for item in items]
     leaves = [leaf for found, _ in parts for leaf in found]
-    return leaves, Structure(kind, tuple(s for _, s in parts), keys)
+    return leaves, Structure(kind, tuple(s for _, s in parts), keys, made)

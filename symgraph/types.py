@@ -23,6 +23,8 @@ LETTERS = {
 
 def check_dtype(dtype: object) -> str:
     """The canonical name of `dtype`; raises DTypeError for what is not supported."""
+    if isinstance(dtype, str) and dtype in DTYPES:
+        return dtype
     try:
         name = np.dtype(dtype).name  # type: ignore[call-overload]
     except TypeError:
@@ -94,6 +96,9 @@ def result_dtype(*operands: object) -> str:
     >>> result_dtype("float32", 1.5), result_dtype("int32", 1.5)
     ('float32', 'float64')
     """
+    first = operands[0]
+    if all(isinstance(o, str) and o == first for o in operands):
+        return check_dtype(first)
     named = [np.dtype(o) if isinstance(o, str) else o for o in operands]
     return check_dtype(np.result_type(*named))  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""What the tests of symgraph share: computing in each mode, and arrays of every layout."""
+"""What the tests of symgraph share: computing in each mode, arrays of every layout."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from symgraph import dims
+from symgraph.dims import Dim
 from symgraph.evaluate import evaluate
 from symgraph.function import function
 from symgraph.op import Array
@@ -46,6 +48,26 @@ def compute(
 ) -> list[Any]:
     """The values of `outputs` where `inputs` have `values`."""
     return Computer(inputs, outputs, mode)(*values)
+
+
+def predicted_shape(
+    output: Variable, inputs: Sequence[Variable], values: Sequence[Any]
+) -> tuple[int, ...]:
+    """The shape of `output` by its type alone, where `inputs` have `values`."""
+    given = {v.node: value for v, value in zip(inputs, values, strict=True)}
+    sizes = {
+        dim: extent
+        for v, value in zip(inputs, values, strict=True)
+        for dim, extent in zip(v.type.dims, np.shape(value), strict=True)
+    }
+
+    def known(dim: Dim) -> int:
+        if dim.kind == "value":
+            (node,) = dim.args
+            return int(evaluate([node], given)[0])  # type: ignore[list-item]
+        return sizes[dim]
+
+    return tuple(dims.evaluate(size, known, {}) for size in output.type.dims)
 
 
 def layouts(array: Array) -> Iterator[tuple[str, Array]]:

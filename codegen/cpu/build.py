@@ -66,11 +66,16 @@ def _kernels(
 ) -> tuple[dict[int, Prepared], list[str], set[str]]:
     """Each launch's kernel by step, the functions' texts, and their declarations."""
     prepared: dict[int, Prepared] = {}
+    done: dict[Kernel, Prepared] = {}
     symbols: dict[Kernel, str] = {}
     texts: list[str] = []
     declarations: set[str] = set()
     for position, step in enumerate(program.steps):
         if not isinstance(step, Launch):
+            continue
+        written = canonical(step.kernel)
+        if written in done:
+            prepared[position] = done[written]
             continue
         kernel = schedule.prepare(step.kernel)
         key = canonical(kernel)
@@ -80,7 +85,7 @@ def _kernels(
             symbols[key] = emitted.name
             texts.append(emitted.text)
             declarations.update(emitted.declarations)
-        prepared[position] = _prepared(kernel, symbols[key])
+        prepared[position] = done[written] = _prepared(kernel, symbols[key])
     return prepared, texts, declarations
 
 

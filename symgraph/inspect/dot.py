@@ -38,7 +38,7 @@ def graph_dot(graph: Graph, name: str = "graph") -> str:
 
 
 def _node(node: Node, number: int) -> str:
-    style = _STYLE.get(type(node.op), "")  # type: ignore[call-overload]
+    style = _STYLE.get(type(node.op), "")
     label = quoted(f"{op_text(node.op)}\n{node.type}")
     return f"  n{number} [label={label}{', ' + style if style else ''}];"
 

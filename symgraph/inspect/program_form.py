@@ -1,7 +1,7 @@
 """Programs as data and as a picture, and the memory plan as a table.
 
-The schemas, version 1.  Sizes are numbers or the names of sizes, which the shapes of the
-arguments bind; ``print_program`` is the text form::
+The schemas, version 1.  Sizes are numbers or the names of sizes, which the shapes of
+the arguments bind; ``print_program`` is the text form::
 
     {
       "schema": "symgraph.program", "version": 1, "name": "train",
@@ -46,7 +46,7 @@ _STYLE = {
 }
 
 
-# -- data -------------------------------------------------------------------------------
+# -- data ------------------------------------------------------------------------------
 
 
 def program_json(program: Program) -> dict[str, Any]:
@@ -105,7 +105,7 @@ def _temporary_json(array: Array, life: Lifetime) -> dict[str, Any]:
     }
 
 
-# -- the memory plan --------------------------------------------------------------------
+# -- the memory plan -------------------------------------------------------------------
 
 
 def slots(program: Program) -> dict[int, list[Array]]:
@@ -125,7 +125,7 @@ def size_text(array: Array) -> str:
 
 
 def slot_size(held: Sequence[Array]) -> str:
-    """The bytes of a slot: as many as its largest array, which run-time sizes decide."""
+    """The bytes of a slot: those of its largest array, which run-time sizes decide."""
     distinct = list(dict.fromkeys(size_text(array) for array in held))
     return distinct[0] if len(distinct) == 1 else f"max({', '.join(distinct)})"
 
@@ -138,7 +138,7 @@ def memory_text(program: Program) -> str:
     lives, plan = lifetimes(program), slots(program)
     count = sum(len(held) for held in plan.values())
     steps = len(program.steps)
-    lines = [f"{program.name}: {count} temporaries in {len(plan)} slots, {steps} steps"]
+    lines = [f"{program.name}: temporaries {count}, slots {len(plan)}, steps {steps}"]
     rows = [("slot", "array", "type", "bytes", "steps", "alive")]
     for number, held in plan.items():
         for array in held:
@@ -156,7 +156,10 @@ def memory_text(program: Program) -> str:
             )
     if plan:
         lines += ["", *_table(rows)]
-        lines += ["", f"arena: {' + '.join(slot_size(held) for held in plan.values())} bytes"]
+        lines += [
+            "",
+            f"arena: {' + '.join(slot_size(held) for held in plan.values())} bytes",
+        ]
     where = _bindings(program)
     if where:
         lines.append(f"where: {', '.join(where)}")
@@ -172,7 +175,9 @@ def _table(rows: Sequence[Sequence[str]]) -> list[str]:
     """`rows` in columns, without blanks at the end of a line."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        "  ".join(
+            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+        ).rstrip()
         for row in rows
     ]
 
@@ -189,7 +194,7 @@ def _bindings(program: Program) -> list[str]:
     return list(found.values())
 
 
-# -- the picture ------------------------------------------------------------------------
+# -- the picture -----------------------------------------------------------------------
 
 
 def program_dot(program: Program) -> str:
@@ -229,8 +234,8 @@ def _array_dot(array: Array) -> str:
         label += f"\nslot {array.slot}"
     elif array.target is not None:
         label += f"\nnew {array.target}"
-    style = _STYLE.get(array.role, "")
-    return f"  {quoted(array.name)} [label={quoted(label)}{', ' + style if style else ''}];"
+    style = f", {_STYLE[array.role]}" if array.role in _STYLE else ""
+    return f"  {quoted(array.name)} [label={quoted(label)}{style}];"
 
 
 def _step_label(step: Step) -> str:

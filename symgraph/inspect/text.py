@@ -17,11 +17,11 @@ from ..variable import Variable
 Shown = Variable | Graph | Sequence[Variable]
 
 
-# -- what all views share ---------------------------------------------------------------
+# -- what all views share --------------------------------------------------------------
 
 
 def outputs_of(shown: object) -> list[Variable]:
-    """The outputs of a graph, of anything with a ``.graph``, or variables themselves."""
+    """The outputs of a graph or of what has a ``.graph``, or variables themselves."""
     if isinstance(shown, Variable):
         return [shown]
     if isinstance(shown, Graph):
@@ -73,7 +73,7 @@ def _short_site(node: Node) -> str:
     return place.rsplit("/", 1)[-1]
 
 
-# -- the listing ------------------------------------------------------------------------
+# -- the listing -----------------------------------------------------------------------
 
 
 def graph_text(graph: Graph, *, sites: bool = True) -> str:
@@ -101,10 +101,10 @@ def _line(node: Node, names: Mapping[Node, int], *, sites: bool) -> str:
 
 
 def graph_diff(a: Graph, b: Graph) -> str:
-    """What distinguishes two graphs, as a unified diff of their listings; "" if nothing.
+    """What distinguishes two graphs, as a unified diff of their listings ("": nothing).
 
-    A node that is in both has one number in both, so that only what differs shows.  Where
-    the inputs correspond (by number and type), they count as the same.
+    A node that is in both has one number in both, so that only what differs shows.
+     Where the inputs correspond (by number and type), they count as the same.
     """
     b = _on_inputs_of(a, b)
     names = numbering(dict.fromkeys([*_order(a), *_order(b)]))
@@ -126,7 +126,7 @@ def _on_inputs_of(a: Graph, b: Graph) -> Graph:
     return Graph(a.inputs, rebuild(b.output_nodes, mapping))
 
 
-# -- the tree ---------------------------------------------------------------------------
+# -- the tree --------------------------------------------------------------------------
 
 
 def dprint(shown: object, file: TextIO | None = None, *, sites: bool = False) -> None:
@@ -166,12 +166,13 @@ def tree_text(shown: object, *, sites: bool = False) -> str:
     return "\n".join(lines) + "\n"
 
 
-# -- the formula ------------------------------------------------------------------------
+# -- the formula -----------------------------------------------------------------------
 
 _INFIX = {
     "add": ("+", 1), "subtract": ("-", 1), "multiply": ("*", 2), "divide": ("/", 2),
     "floor_divide": ("//", 2), "remainder": ("%", 2), "power": ("**", 4),
-    "equal": ("==", 0), "not_equal": ("!=", 0), "less": ("<", 0), "less_equal": ("<=", 0),
+    "equal": ("==", 0), "not_equal": ("!=", 0),
+    "less": ("<", 0), "less_equal": ("<=", 0),
 }  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from ..codegen import ir
@@ -286,9 +286,10 @@ class KernelBuilder:
             statements = (ir.Loop(self.axis_name[axis], extent, kind, statements),)
         split = self.axis_name[rows[0]] if rows and parallel else None
         nodes = list(self._buffers)
+        read = _read(statements)
         kernel = ir.Kernel(
             self.name,
-            tuple(self._with_mode(n) for n in nodes),
+            tuple(self._with_mode(n, read) for n in nodes),
             tuple(self._sizes.values()),
             statements,
             split,
@@ -297,20 +298,20 @@ class KernelBuilder:
         arrays = tuple(self.env.array(n) for n in nodes)
         return Launch(kernel, arrays, tuple(self._sizes))
 
-    def _with_mode(self, node: Node) -> ir.Buffer:
+    def _with_mode(self, node: Node, read: set[str]) -> ir.Buffer:
         buffer = self._buffers[node]
-        read = any(
-            isinstance(s, ir.Load) and s.buffer == buffer.name
-            for s, _ in ir.walk(tuple(self.row.statements))
-        )
-        accumulated = any(
-            isinstance(s, ir.Store) and s.buffer == buffer.name and s.accumulate
-            for s, _ in ir.walk(tuple(self.row.statements))
-        )
         if node not in self._written:
             return buffer
-        mode = "inout" if read or accumulated else "out"
-        return ir.Buffer(buffer.name, buffer.dtype, buffer.shape, mode)  # type: ignore[arg-type]
+        return replace(buffer, mode="inout" if buffer.name in read else "out")
+
+
+def _read(statements: tuple[ir.Statement, ...]) -> set[str]:
+    """The buffers that are loaded from or added to."""
+    return {
+        s.buffer
+        for s, _ in ir.walk(statements)
+        if isinstance(s, ir.Load) or (isinstance(s, ir.Store) and s.accumulate)
+    }
 
 
 def _both(a: ir.Value | None, b: ir.Value | None) -> ir.Value | None:

@@ -9,7 +9,13 @@ from .. import dims
 from ..codegen import ir
 from ..codegen.program import Array, Gemm, Program, Role, Step
 from ..dims import Dim, Size
-from ..errors import UnsupportedError, message
+from ..errors import (
+    IndexOutOfBoundsError,
+    ShapeError,
+    SymgraphError,
+    UnsupportedError,
+    message,
+)
 from ..fuse import Group, Partition
 from ..graph import Node, describe_site, intern, rebuild, toposort
 from ..leaf import Constant, Leaf
@@ -31,6 +37,7 @@ class Failure:
 
     reason: str
     node: Node
+    error: type[SymgraphError] = IndexOutOfBoundsError
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,34 +93,38 @@ def lower(written: Request, rewritten: Request, name: str) -> Lowered:
 def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
     """`roots` in the form that lowering takes.
 
-    Opaque ops that cannot handle their operands are replaced, and reductions over axes
-    that all have size 1 are views.
+    Opaque ops that cannot handle their operands are replaced; then reductions over axes
+    that all have size 1, those just made among them, become views.
     """
 
-    def replace(node: Node, inputs: tuple[Node, ...]) -> Node:
+    def plain(node: Node, inputs: tuple[Node, ...]) -> Node:
         made = intern(node.op, inputs, node.site)
-        if isinstance(made.op, Opaque):
-            other = made.op.plain(*(Variable(i) for i in inputs))
-            return made if other is None else other.node
-        if isinstance(made.op, Reduce):
-            shape = inputs[0].type.dims
-            if all(classes.resolve(shape[axis]) == 1 for axis in made.op.axes):
-                kept = Variable(inputs[0])
-                view = kept if made.op.keepdims else squeeze(kept, made.op.axes)
-                return view.node
-        return made
+        if not isinstance(made.op, Opaque):
+            return made
+        other = made.op.plain(*(Variable(i) for i in inputs))
+        return made if other is None else other.node
 
-    return rebuild(roots, replace)
+    def lean(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if isinstance(node.op, Reduce):
+            shape = inputs[0].type.dims
+            if all(classes.resolve(shape[axis]) == 1 for axis in node.op.axes):
+                kept = Variable(inputs[0])
+                return (kept if node.op.keepdims else squeeze(kept, node.op.axes)).node
+        return intern(node.op, inputs, node.site)
+
+    return rebuild(rebuild(roots, plain), lean)
 
 
 def _distinct(roots: Sequence[Node]) -> list[Node]:
     """`roots` with copies where a root is a leaf, an alias, or there already."""
     seen: set[Node] = set()
+    latest: dict[Node, Node] = {}
     result = []
     for root in roots:
-        node = root
+        node = latest.get(root, root)
         while node in seen or isinstance(node.op, Leaf) or _aliases(node):
             node = intern(Copy(), (node,), root.site)
+        latest[root] = node
         seen.add(node)
         result.append(node)
     return result
@@ -227,32 +238,47 @@ class Emitter:
 
     # -- errors -------------------------------------------------------------------------
 
-    def failure(self, reason: str, node: Node) -> int:
-        """The error code that stands for `reason` at `node`."""
+    def failure(
+        self,
+        reason: str,
+        node: Node,
+        error: type[SymgraphError] = IndexOutOfBoundsError,
+    ) -> int:
+        """The code that stands for `error`, raised for `reason` at `node`."""
         key = (reason, node)
         if key not in self._codes:
             self._codes[key] = SIZES_DIFFER + 1 + len(self._codes)
-            self.failures[self._codes[key]] = Failure(reason, node)
+            self.failures[self._codes[key]] = Failure(reason, node, error)
         return self._codes[key]
 
-    def require(self, left: Size, relation: str, right: Size, reason: str, node: Node) -> None:
+    def require(
+        self,
+        left: Size,
+        relation: str,
+        right: Size,
+        reason: str,
+        node: Node,
+        error: type[SymgraphError] = IndexOutOfBoundsError,
+    ) -> None:
         """Refuse the call at entry unless the sizes stand in `relation` (eq, le, lt)."""
         resolved = self.classes.resolve(left), self.classes.resolve(right)
         if relation == "lt" and all(isinstance(s, int) for s in resolved):
             if resolved[0] < resolved[1]:  # type: ignore[operator]
                 return
-        self.sizes.require(left, relation, right, self.failure(reason, node))
+        code = self.failure(reason, node, error)
+        self.sizes.require(left, relation, right, code)
 
     def _guard(self) -> None:
         """Guards on sizes that no argument's shape settles."""
         self.sizes.equal_sizes(SIZES_DIFFER)
-        for name, node in list(self.nodes.items()):
+        for node in list(self.nodes.values()):
             if isinstance(node.op, Leaf):
                 continue
+            reason = f"{node.op.name}: negative dimensions are not allowed"
             for size in node.type.dims:
                 resolved = self.classes.resolve(size)
                 if isinstance(resolved, Dim) and not dims.surely_nonnegative(resolved):
-                    self.require(0, "le", size, f"{name}: a size is negative", node)
+                    self.require(0, "le", size, reason, node, ShapeError)
 
     # -- steps --------------------------------------------------------------------------
 
@@ -284,7 +310,8 @@ class Emitter:
         assert isinstance(node.op, Reduce)
         for axis in node.op.axes:
             reason = f"{node.op.name}: zero-size array along axis {axis} has no identity"
-            self.require(0, "lt", node.inputs[0].type.dims[axis], reason, node)
+            size = node.inputs[0].type.dims[axis]
+            self.require(0, "lt", size, reason, node, ShapeError)
 
     def gemm(self, step: Gemm) -> None:
         """Append a matrix product."""

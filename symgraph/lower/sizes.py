@@ -44,8 +44,12 @@ class Classes:
         self._resolved.clear()
 
     def _find(self, size: Size) -> Size:
+        passed = []
         while isinstance(size, Dim) and size in self._parent:
+            passed.append(size)
             size = self._parent[size]
+        for dim in passed[:-1]:
+            self._parent[dim] = size
         return size
 
     def _union(self, left: Size, right: Size) -> None:

@@ -144,7 +144,7 @@ __all__ = [
     "floor_divide", "greater", "greater_equal", "invert", "less", "less_equal",
     "maximum", "minimum", "multiply", "negative", "not_equal", "remainder", "subtract",
     "where",
-    "Gather", "Scatter",
+    "Gather", "RowScatter", "Scatter",
     "StopGradient", "stop_gradient",
     "getitem", "take",
     "Concatenate", "concatenate", "stack",

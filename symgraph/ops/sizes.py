@@ -75,11 +75,15 @@ def dim_of(value: Node | Variable) -> Size:
     return known[root]
 
 
+#: Integers in which arithmetic on sizes does not wrap: no axis is that long.
+_WIDE = ("int32", "int64")
+
+
 def _parts(node: Node) -> tuple[Node, ...]:
     """The inputs from whose dimensions that of `node` follows."""
-    if node.op.dim is None or node.type.dtype != "int64":
+    if node.op.dim is None or node.type.dtype not in _WIDE:
         return ()
-    kinds = SIGNED if isinstance(node.op, Cast) else ("int64",)
+    kinds = SIGNED if isinstance(node.op, Cast) else _WIDE
     exact = all(i.type.dtype in kinds and i.type.ndim == 0 for i in node.inputs)
     return node.inputs if exact else ()
 

@@ -212,7 +212,7 @@ class PickEmbed(Indexed):
         result = np.zeros(
             (*g.shape[: self.axis], int(size), *g.shape[self.axis :]), g.dtype
         )
-        result[(*(slice(None) for _ in range(self.axis)), int(index))] = g
+        np.moveaxis(result, self.axis, 0)[int(index)] = g
         return result
 
     def vjp(self, g: Variable, y: Variable, *inputs: Variable) -> Grads:

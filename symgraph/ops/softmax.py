@@ -11,6 +11,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..errors import ShapeError
 from ..graph import Node
 from ..op import Array, Expanded, op
 from ..types import TensorType, tensor
@@ -118,6 +119,8 @@ class LogSumExp(Expanded):
     def ref(self, x: Array) -> Array:  # type: ignore[override]
         from scipy.special import logsumexp
 
+        if any(x.shape[axis] == 0 for axis in self.axes):
+            raise ShapeError("an axis is empty: nothing has no extreme")
         return np.asarray(logsumexp(x, axis=self.axes, keepdims=self.keepdims))
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:

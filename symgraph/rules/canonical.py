@@ -1,8 +1,12 @@
 """Canonical forms: one spelling for equal expressions, and useless steps dropped.
 
 A rule that returns an operand in place of the result does so only where both have the
-same type: where broadcasting changes a shape, or checks one at run time, the step is kept.
+same type: where broadcasting changes a shape, or checks one at run time, the step is
+kept.
 """
+
+# The docstring of a rule is a formula, before -> after, and ends without a full stop.
+# ruff: noqa: D415
 
 from __future__ import annotations
 
@@ -24,7 +28,6 @@ from ..ops.elementwise import (
     Negative,
     Where,
     multiply,
-    subtract,
 )
 from ..ops.transcendental import Power, sqrt
 from ..ops.view import ExpandDims, Squeeze, View, expand_dims
@@ -40,7 +43,7 @@ def _if_same_type(x: Variable, node: Node) -> Variable | None:
     return x if x.type == node.type else None
 
 
-# -- sums -------------------------------------------------------------------------------
+# -- sums ------------------------------------------------------------------------------
 
 
 @canonical.rule(lambda x: x + (-0.0), preserves="exact")
@@ -85,7 +88,7 @@ def negative_difference(x: Variable, y: Variable) -> Variable:
     return y - x
 
 
-# -- products ---------------------------------------------------------------------------
+# -- products --------------------------------------------------------------------------
 
 
 @canonical.rule(lambda x: x * 1, preserves="exact")
@@ -118,7 +121,10 @@ def divide_one(x: Variable, node: Node) -> Variable | None:
 def divide_by_power_of_two(node: Node) -> Variable | None:
     """x / 2**k -> x * 2**-k: powers of two have exact reciprocals"""
     x, divisor = node.inputs
-    if not (isinstance(divisor.op, Constant) and divisor.op.small) or not divisor.op.data.size:
+    if (
+        not (isinstance(divisor.op, Constant) and divisor.op.small)
+        or not divisor.op.data.size
+    ):
         return None
     value = float(divisor.op.data.item())
     mantissa, exponent = np.frexp(value)
@@ -171,10 +177,10 @@ def power_half(node: Node) -> Variable | None:
     return sqrt(Variable(x))
 
 
-# -- one operand ------------------------------------------------------------------------
+# -- one operand -----------------------------------------------------------------------
 
 
-@canonical.rule(lambda x: -(-x), preserves="exact")
+@canonical.rule(lambda x: like(Negative, -x), preserves="exact")
 def negative_negative(x: Variable) -> Variable:
     """-(-x) -> x"""
     return x
@@ -226,7 +232,7 @@ def lossless(source: str, to: str) -> bool:
     return b.itemsize > a.itemsize
 
 
-# -- choice -----------------------------------------------------------------------------
+# -- choice ----------------------------------------------------------------------------
 
 
 @canonical.rule(lambda x: like(Maximum, x, x), preserves="exact")
@@ -262,12 +268,12 @@ def where_inverted(c: Variable, x: Variable, y: Variable) -> Node:
     return intern(Where(), (c.node, y.node, x.node))
 
 
-# -- views and sums -----------------------------------------------------------------------
+# -- views and sums --------------------------------------------------------------------
 
 
 @canonical.rule(View, preserves="exact")
 def view_of_negative(node: Node) -> Variable | None:
-    """view(-x) -> -view(x), for all views: reshape, transpose, slice, broadcast_to, ..."""
+    """view(-x) -> -view(x), for transpose, slice, broadcast_to, ..."""
     x, *rest = node.inputs
     if not isinstance(x.op, Negative):
         return None
@@ -280,7 +286,7 @@ def sum_of_negative(x: Variable, node: Node) -> Variable:
     return -Variable(intern(node.op, (x.node,), node.site))
 
 
-# -- axes of size 1 ---------------------------------------------------------------------
+# -- axes of size 1 --------------------------------------------------------------------
 
 
 @canonical.rule(lambda x: like(Squeeze, like(ExpandDims, x)), preserves="exact")
@@ -330,7 +336,7 @@ def dropped_reduction(node: Node, uses: Uses) -> Node | None:
     return intern(replace(op, keepdims=False), inner.inputs, inner.site)  # type: ignore[type-var]
 
 
-# -- order ------------------------------------------------------------------------------
+# -- order -----------------------------------------------------------------------------
 
 
 @canonical.rule(Elemwise, preserves="exact")
@@ -338,7 +344,9 @@ def scalar_constant(node: Node) -> Node | None:
     """x + [[c]] -> x + c, where the shape is the same: patterns look for scalars"""
     for place, operand in enumerate(node.inputs):
         if isinstance(operand.op, Constant) and operand.op.small and operand.type.ndim:
-            scalar = constant(operand.op.data.reshape(())) if operand.op.data.size else None
+            scalar = (
+                constant(operand.op.data.reshape(())) if operand.op.data.size else None
+            )
             if scalar is None:
                 continue
             inputs = (*node.inputs[:place], scalar.node, *node.inputs[place + 1 :])
@@ -346,7 +354,6 @@ def scalar_constant(node: Node) -> Node | None:
             if made.type == node.type:
                 return made
     return None
-
 
 
 @canonical.rule(Elemwise, preserves="exact")

@@ -1,5 +1,8 @@
 """Ops that have a name worth matching, replaced by what they are made of."""
 
+# The docstring of a rule is a formula, before -> after, and ends without a full stop.
+# ruff: noqa: D415
+
 from __future__ import annotations
 
 from ..graph import Node

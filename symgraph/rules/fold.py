@@ -1,10 +1,14 @@
 """Constant folding: scalars that are known are computed once, now.
 
-It comes after stabilisation, which it would otherwise cut off: ``log(1 + 1e-20)`` would be
-frozen as 0.  Only constants of one element are folded, to one element: those are part of
-the graph's structure.  Larger ones are opaque arguments of compiled code, which is cached
-without looking at their values, and results are never made larger than a scalar.
+It comes after stabilisation, which it would otherwise cut off: ``log(1 + 1e-20)`` would
+be frozen as 0.  Only constants of one element are folded, to one element: those are
+part of the graph's structure.  Larger ones are opaque arguments of compiled code, which
+is cached without looking at their values, and results are never made larger than a
+scalar.
 """
+
+# The docstring of a rule is a formula, before -> after, and ends without a full stop.
+# ruff: noqa: D415
 
 from __future__ import annotations
 

@@ -4,9 +4,12 @@ With p = softmax(x), the gradient of a loss that takes log(p) divides by p, and 
 multiplies by p: for far-apart logits, 0/0.  Here the division is cancelled against the
 softmax' own gradient, through whatever was read from p (indices, slices, transposes).
 
-Softmax of nothing is refused, where the formulas give an empty result: an axis known to be
-empty is left as it was written; one that turns out to be is an error when it runs.
+Softmax of nothing is refused, where the formulas give an empty result: an axis known to
+be empty is left as it was written; one that turns out to be is an error when it runs.
 """
+
+# The docstring of a rule is a formula, before -> after, and ends without a full stop.
+# ruff: noqa: D415
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from collections.abc import Sequence
 from ..graph import Node, intern
 from ..ops.broadcasting import BroadcastTo, Sum, broadcast_to, sum
 from ..ops.create import Full
-from ..ops.elementwise import Divide, Multiply, Negative, Subtract
+from ..ops.elementwise import Add, Divide, Multiply, Negative, Subtract
 from ..ops.gather import Gather, Scatter
 from ..ops.slices import Pick, PickEmbed, Slice, SliceEmbed
 from ..ops.softmax import (
@@ -38,10 +41,12 @@ softmax_rules = RuleSet("softmax")
 MOVES = (Gather, Slice, Pick, Reshape, Transpose, ExpandDims, Squeeze, BroadcastTo)
 
 
-# -- recognising the forward formulas ---------------------------------------------------
+# -- recognising the forward formulas --------------------------------------------------
 
 
-@softmax_rules.rule(lambda x: log(like(Sum, exp(x), name="total")), preserves="special_values")
+@softmax_rules.rule(
+    lambda x: log(like(Sum, exp(x), name="total")), preserves="special_values"
+)
 def log_of_sum_of_exp(x: Variable, total: Node) -> Variable | None:
     """log(sum(exp(x), axes)) -> logsumexp(x, axes), where exp(x) may overflow"""
     op = total.op
@@ -72,7 +77,7 @@ def _sum_axis(total: Node, x: Node) -> int | None:
 
 
 def _unshifted(x: Variable, axes: Sequence[int]) -> Variable:
-    """x0 where x is x0 - m and m is constant along `axes`: softmax(x) is softmax(x0)."""
+    """x0, if x is x0 - m with m constant along `axes`: both have one softmax."""
     if not isinstance(x.op, Subtract):
         return x
     whole, shift = x.inputs
@@ -92,7 +97,7 @@ def softmax_of_shifted(node: Node) -> Variable | None:
 
 @softmax_rules.rule(LogSoftmax, preserves="special_values")
 def log_softmax_of_shifted(node: Node) -> Variable | None:
-    """log_softmax(x - m, axis) -> log_softmax(x, axis), for m constant along the axis"""
+    """log_softmax(x - m, axis) -> log_softmax(x, axis), for m constant along it"""
     (x,) = node.inputs
     axis: int = node.op.axis  # type: ignore[attr-defined]
     whole = _unshifted(Variable(x), (axis,))
@@ -130,7 +135,9 @@ def minus_logsumexp(node: Node) -> Variable | None:
     return log_softmax(_unshifted(Variable(x), op.axes), op.axes[0])
 
 
-@softmax_rules.rule(lambda x: log(like(Softmax, x, name="p")), preserves="special_values")
+@softmax_rules.rule(
+    lambda x: log(like(Softmax, x, name="p")), preserves="special_values"
+)
 def log_of_softmax(x: Variable, p: Node) -> Variable:
     """log(softmax(x, axis)) -> log_softmax(x, axis), where softmax may vanish"""
     return log_softmax(x, p.op.axis)  # type: ignore[attr-defined]
@@ -154,11 +161,11 @@ def log_of_moved_softmax(node: Node) -> Node | None:
 
 @softmax_rules.rule(lambda x: exp(like(LogSoftmax, x, name="y")), preserves="rounding")
 def exp_of_log_softmax(x: Variable, y: Node, uses: Uses) -> Variable | None:
-    """exp(log_softmax(x, axis)) -> softmax(x, axis), where nothing else reads the former"""
+    """exp(log_softmax(x, axis)) -> softmax(x, axis), if nothing else reads that"""
     return None if uses(y) > 1 else softmax(x, y.op.axis)  # type: ignore[attr-defined]
 
 
-# -- gradients --------------------------------------------------------------------------
+# -- gradients -------------------------------------------------------------------------
 
 
 @softmax_rules.rule(lambda g, p: like(SoftmaxGrad, -g, p), preserves="rounding")
@@ -182,6 +189,24 @@ def softmax_grad_of_log(node: Node) -> Variable | None:
         return None
     axis: int = node.op.axis  # type: ignore[attr-defined]
     return undivided - Variable(p) * sum(undivided, axis, keepdims=True)
+
+
+@softmax_rules.rule(SoftmaxGrad, preserves="special_values")
+def softmax_grad_of_sum(node: Node) -> Variable | None:
+    """softmax_grad(g / p + h, p) -> softmax_grad(g / p, p) + softmax_grad(h, p)
+
+    Likewise for a difference: so that several losses on one softmax part.
+    """
+    total, p = node.inputs
+    if not isinstance(total.op, Add | Subtract) or not isinstance(p.op, Softmax):
+        return None
+    parts = total.inputs
+    if any(i.type != total.type for i in parts):
+        return None
+    if all(_undivided(i, p) is None for i in parts):
+        return None
+    grads = tuple(intern(node.op, (i, p), node.site) for i in parts)
+    return Variable(intern(total.op, grads, node.site))
 
 
 def _undivided(g: Node, p: Node) -> Variable | None:
@@ -220,11 +245,13 @@ def _carrier(node: Node) -> int:
 
 
 def _below(at: Node, read: Node) -> tuple[Node, Node] | None:
-    """One step down from a gradient, and what its op read of `read` on the way forward."""
+    """One step down from a gradient, and what its op read of `read` going forward."""
     op, inputs = at.op, at.inputs
     match op:
         case Scatter(axes=axes, place=place):
-            if not (isinstance(inputs[0].op, Full) and has_value(inputs[0].inputs[0], 0)):
+            if not (
+                isinstance(inputs[0].op, Full) and has_value(inputs[0].inputs[0], 0)
+            ):
                 return None
             return inputs[1], intern(Gather(axes, place), (read, *inputs[2:]))
         case SliceEmbed(axis=axis, step=step, has_start=start, has_stop=stop):
@@ -283,7 +310,7 @@ def _spread(node: Node) -> tuple[list[Node], Node]:
 
 @softmax_rules.rule(Multiply, preserves="special_values")
 def gradient_of_ratio(node: Node) -> Variable | None:
-    """exp(x) * (g/s - sum(g*p/s)) -> softmax_grad(g, p), for s = sum(exp(x)), p = exp(x)/s
+    """exp(x) * (g/s - sum(g*p/s)) -> softmax_grad(g, p), s = sum(exp(x)), p = exp(x)/s
 
     What differentiating exp(x) / sum(exp(x), axis, keepdims=True) gives.
     """

@@ -3,6 +3,9 @@
 Softmax and its gradient have a file of their own, :mod:`symgraph.rules.softmax`.
 """
 
+# The docstring of a rule is a formula, before -> after, and ends without a full stop.
+# ruff: noqa: D415
+
 from __future__ import annotations
 
 from ..graph import Node
@@ -14,7 +17,7 @@ from ..variable import Variable
 stabilize = RuleSet("stabilize")
 
 
-# -- logarithms and exponentials --------------------------------------------------------
+# -- logarithms and exponentials -------------------------------------------------------
 
 
 @stabilize.rule(lambda x: log(1 + x), preserves="rounding")
@@ -49,13 +52,13 @@ def log_of_exp(x: Variable) -> Variable:
 
 @stabilize.rule(lambda x: log1p(exp(x)), preserves="special_values")
 def softplus(x: Variable) -> Variable | None:
-    """log1p(exp(x)) -> maximum(x, 0) + log1p(exp(-abs(x))), where exp(x) may overflow"""
+    """log1p(exp(x)) -> maximum(x, 0) + log1p(exp(-abs(x))): exp(x) may overflow"""
     if isinstance(x.op, Negative) and isinstance(x.node.inputs[0].op, Abs):
         return None
     return maximum(x, 0) + log1p(exp(-abs(x)))
 
 
-# -- the logistic function --------------------------------------------------------------
+# -- the logistic function -------------------------------------------------------------
 
 
 @stabilize.rule(lambda x: 1 / (1 + exp(-x)), preserves="rounding")
@@ -106,7 +109,30 @@ def log_of_sigmoid(x: Variable) -> Variable:
     return minimum(x, 0) - log1p(exp(-abs(x)))
 
 
-# -- quotients --------------------------------------------------------------------------
+@stabilize.rule(
+    lambda a, b, x: ((a / sigmoid(x) - b / sigmoid(-x)) * sigmoid(x)) * sigmoid(-x),
+    preserves="special_values",
+)
+def cross_entropy_of_sigmoid(a: Variable, b: Variable, x: Variable) -> Variable:
+    """(a / s - b / r) * s * r -> a * r - b * s, for s = sigmoid(x), r = sigmoid(-x)
+
+    The gradient of a * log(s) + b * log(1 - s).
+    """
+    return a * sigmoid(-x) - b * sigmoid(x)
+
+
+@stabilize.rule(
+    lambda a, b, x: ((b / sigmoid(-x) - a / sigmoid(x)) * sigmoid(x)) * sigmoid(-x),
+    preserves="special_values",
+)
+def negative_cross_entropy_of_sigmoid(
+    a: Variable, b: Variable, x: Variable
+) -> Variable:
+    """(b / r - a / s) * s * r -> b * s - a * r, for s = sigmoid(x), r = sigmoid(-x)"""
+    return b * sigmoid(x) - a * sigmoid(-x)
+
+
+# -- quotients -------------------------------------------------------------------------
 
 
 @stabilize.rule(lambda x, y: (x / y) * y, preserves="special_values")

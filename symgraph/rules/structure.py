@@ -1,5 +1,8 @@
 """Shapes, views and layouts: fewer steps between the data and the arithmetic."""
 
+# The docstring of a rule is a formula, before -> after, and ends without a full stop.
+# ruff: noqa: D415
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -26,7 +29,7 @@ def _if_same_type(x: Node, node: Node) -> Node | None:
     return x if x.type == node.type else None
 
 
-# -- transposes -------------------------------------------------------------------------
+# -- transposes ------------------------------------------------------------------------
 
 
 @structure.rule(Transpose, preserves="exact")
@@ -63,7 +66,8 @@ def _untransposed(labels: tuple[int, ...], axes: tuple[int, ...]) -> tuple[int, 
 
 
 @structure.rule(
-    lambda x, y: like(Transpose, like(Contract, x, y, name="product")), preserves="rounding"
+    lambda x, y: like(Transpose, like(Contract, x, y, name="product")),
+    preserves="rounding",
 )
 def transposed_result(product: Node, node: Node, uses: Uses) -> Node | None:
     """transpose(contract(x, y)) -> contract(x, y) with its labels permuted
@@ -78,7 +82,7 @@ def transposed_result(product: Node, node: Node, uses: Uses) -> Node | None:
     return intern(replace(op, out=tuple(op.out[k] for k in axes)), product.inputs)
 
 
-# -- reductions and broadcasting --------------------------------------------------------
+# -- reductions and broadcasting -------------------------------------------------------
 
 
 @structure.rule(Reduce, preserves="rounding")
@@ -133,7 +137,9 @@ def reshape_of_reshape(node: Node) -> Node | None:
     inner, *sizes = node.inputs
     if not isinstance(inner.op, Reshape):
         return None
-    if not all(isinstance(d, int) for d in (*inner.type.dims, *inner.inputs[0].type.dims)):
+    if not all(
+        isinstance(d, int) for d in (*inner.type.dims, *inner.inputs[0].type.dims)
+    ):
         return None
     return intern(node.op, (inner.inputs[0], *sizes), node.site)
 
@@ -152,7 +158,7 @@ def useless_slice_embed(node: Node) -> Node | None:
     return _if_same_type(node.inputs[0], node) if step == 1 else None
 
 
-# -- shared work ------------------------------------------------------------------------
+# -- shared work -----------------------------------------------------------------------
 
 
 @structure.rule(Softmax, preserves="rounding")
@@ -162,7 +168,7 @@ def softmax_beside_log(node: Node, seen: Seen) -> Variable | None:
     return None if log is None else exp(Variable(log))
 
 
-# -- sizes ------------------------------------------------------------------------------
+# -- sizes -----------------------------------------------------------------------------
 
 
 @structure.rule(Shape, preserves="exact")
@@ -191,5 +197,3 @@ def size_of_operand(node: Node) -> Node | None:
             if not isinstance(source.op, Constant) and dim_of(source) is size:
                 return source
     return None
-
-

@@ -15,7 +15,8 @@ from symgraph.types import is_float
 from symgraph.variable import Variable, apply, as_tensor, constant
 
 from ..support import MODES, Computer, compute
-from .examples import EXAMPLES, Case, Shapes
+from .cases import Case, Shapes
+from .examples import EXAMPLES
 
 DIFFERENTIABLE = {
     made: [c for c in listed if c.smooth and "float64" in c.dtypes]
@@ -132,7 +133,9 @@ def test_extremes_share_at_ties(
     reduction: Callable[[Variable], Variable], mode: str
 ) -> None:
     x = tensor("x", "float64", (None,))
-    (got,) = compute([grad(reduction(x), x)], [x], [np.array([1.0, 1.0, 1.0, 1.0])], mode)
+    (got,) = compute(
+        [grad(reduction(x), x)], [x], [np.array([1.0, 1.0, 1.0, 1.0])], mode
+    )
     np.testing.assert_array_equal(got, 0.25)
 
 

@@ -11,13 +11,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+
 from symgraph import ops
 from symgraph.autodiff import grad
 from symgraph.declare import tensor
 from symgraph.errors import DTypeError, MissingInputError, ShapeError, SymgraphError
 from symgraph.evaluate import evaluate
 from symgraph.graph import intern
-from symgraph.graphs import Graph, ancestors, clone_replace, flatten, structure_key, unflatten
+from symgraph.graphs import (
+    Graph,
+    ancestors,
+    clone_replace,
+    flatten,
+    structure_key,
+    unflatten,
+)
 from symgraph.leaf import Shared, Storage
 from symgraph.types import TensorType
 from symgraph.variable import Variable, constant
@@ -33,7 +41,10 @@ def shared(value: np.ndarray, label: str = "w") -> Variable:
 
 def model(hidden: int = 4) -> Graph:
     """A small network with everything in it: shared values, constants, gradients."""
-    data, labels = tensor("data", "float32", ("n", 3)), tensor("labels", "int64", ("n",))
+    data, labels = (
+        tensor("data", "float32", ("n", 3)),
+        tensor("labels", "int64", ("n",)),
+    )
     weights = shared(np.ones((3, hidden), "float32"))
     scale = constant(np.arange(hidden, dtype="float32"))
     logits = ops.tanh(data @ weights) * scale + 0.5
@@ -42,7 +53,7 @@ def model(hidden: int = 4) -> Graph:
     return Graph([data, labels], [loss, grad(loss, weights)])
 
 
-# -- the object -------------------------------------------------------------------------
+# -- the object ------------------------------------------------------------------------
 
 
 def test_nodes_come_before_their_users() -> None:
@@ -88,13 +99,16 @@ def test_trace_is_empty_unless_asked_for() -> None:
     assert len(graph.rewrite(trace=False)[1]) == 0
 
 
-# -- pickling ---------------------------------------------------------------------------
+# -- pickling --------------------------------------------------------------------------
 
 
 def values_of(graph: Graph) -> list[np.ndarray]:
     rng = np.random.default_rng(0)
     data, labels = (v.node for v in graph.inputs)
-    given = {data: rng.normal(size=(5, 3)).astype("float32"), labels: rng.integers(0, 4, 5)}
+    given = {
+        data: rng.normal(size=(5, 3)).astype("float32"),
+        labels: rng.integers(0, 4, 5),
+    }
     return evaluate(graph.output_nodes, given)
 
 
@@ -112,7 +126,8 @@ def test_copies_have_inputs_and_shared_values_of_their_own() -> None:
     again = copy.deepcopy(graph)
     assert not any(a.same(b) for a, b in zip(graph.inputs, again.inputs, strict=True))
     (old,), (new,) = (
-        [n.op.storage for n in g.nodes if isinstance(n.op, Shared)] for g in (graph, again)
+        [n.op.storage for n in g.nodes if isinstance(n.op, Shared)]
+        for g in (graph, again)
     )
     old.box[0][...] = 7
     assert new.box[0].max() == 1
@@ -158,7 +173,7 @@ def test_deep_graphs() -> None:
         sys.setrecursionlimit(limit)
 
 
-# -- the key ----------------------------------------------------------------------------
+# -- the key ---------------------------------------------------------------------------
 
 
 def test_equal_structure_has_an_equal_key() -> None:
@@ -217,7 +232,11 @@ def test_the_key_is_the_same_in_another_process() -> None:
     )
     root = Path(__file__).parents[2]
     there = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=root,
     )
     assert there.stdout.strip() == structure_key(Graph([x], ops.log_softmax(x * 2, 1)))
 
@@ -231,7 +250,7 @@ def test_the_key_is_fast() -> None:
     assert (time.perf_counter() - start) / 10 < 0.02
 
 
-# -- replacing --------------------------------------------------------------------------
+# -- replacing -------------------------------------------------------------------------
 
 
 def test_clone_replace() -> None:
@@ -260,7 +279,9 @@ def test_expressions_can_be_replaced() -> None:
         (tensor("o", "float64", ("n", 4)), ShapeError),
     ],
 )
-def test_a_replacement_has_the_same_type(other: Variable, error: type[Exception]) -> None:
+def test_a_replacement_has_the_same_type(
+    other: Variable, error: type[Exception]
+) -> None:
     with pytest.raises(error, match="clone_replace"):
         clone_replace(ops.exp(x), {x: other})
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import networkx
 import numpy as np
 import pytest
+
 from symgraph import ops
 from symgraph.autodiff import grad
 from symgraph.declare import tensor
@@ -43,7 +44,7 @@ def deep(size: int = 20_000) -> Graph:
     return Graph([x], y)
 
 
-# -- text -------------------------------------------------------------------------------
+# -- text ------------------------------------------------------------------------------
 
 
 def test_listing(golden: Golden) -> None:
@@ -99,11 +100,13 @@ def test_formula() -> None:
     x, y = tensor("x", "float64", ("n",)), tensor("y", "float64", ("n",))
     assert pprint(x - (y - x)) == "x - (y - x)"
     assert pprint((x + y) * -x / y) == "(x + y) * (-x) / y"
-    assert pprint(ops.where(x < y, ops.exp(x + 1), y)) == "where(x < y, exp(x + 1.0), y)"
+    assert (
+        pprint(ops.where(x < y, ops.exp(x + 1), y)) == "where(x < y, exp(x + 1.0), y)"
+    )
     assert pprint(ops.exp(ops.exp(ops.exp(x))), depth=2) == "exp(exp(...))"
 
 
-# -- differences ------------------------------------------------------------------------
+# -- differences -----------------------------------------------------------------------
 
 
 def test_equal_graphs_do_not_differ() -> None:
@@ -119,7 +122,7 @@ def test_only_what_differs_shows() -> None:
     assert not any("exp" in s for s in changed)
 
 
-# -- DOT --------------------------------------------------------------------------------
+# -- DOT -------------------------------------------------------------------------------
 
 
 def test_dot(golden: Golden) -> None:
@@ -144,7 +147,7 @@ def test_quoting() -> None:
     assert quoted('a "b" \\ c\n') == '"a \\"b\\" \\\\ c\\n"'
 
 
-# -- JSON -------------------------------------------------------------------------------
+# -- JSON ------------------------------------------------------------------------------
 
 
 def test_json_is_data_and_complete() -> None:
@@ -167,7 +170,7 @@ def test_json_has_no_infinities() -> None:
     json.dumps(data, allow_nan=False)
 
 
-# -- networkx ---------------------------------------------------------------------------
+# -- networkx --------------------------------------------------------------------------
 
 
 def test_networkx_has_every_node_and_use() -> None:
@@ -179,7 +182,7 @@ def test_networkx_has_every_node_and_use() -> None:
     assert sum(d["output"] for _, d in made.nodes(data=True)) == 2
 
 
-# -- depth ------------------------------------------------------------------------------
+# -- depth -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -2,20 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 
 import numpy as np
 import pytest
+import scipy.special
 
+from symgraph import ops
 from symgraph.declare import tensor
+from symgraph.errors import ShapeError
 from symgraph.graph import toposort
 from symgraph.leaf import Leaf
 from symgraph.op import Array, Op, all_ops
 from symgraph.types import FLOATS
 from symgraph.variable import Variable, as_tensor
 
-from ..support import MODES, Computer, assert_same, layouts
-from .examples import EXAMPLES, Case, Shapes
+from ..support import (
+    MODES,
+    Computer,
+    assert_same,
+    compute,
+    layouts,
+    predicted_shape,
+)
+from .cases import Case, Shapes
+from .examples import EXAMPLES
 
 SPECIALS = (np.nan, np.inf, -np.inf, 0.0, -0.0, 1.0, -1.0, 1e-310, 3e38, -0.5)
 
@@ -33,7 +45,7 @@ def groups(case: Case) -> list[list[Shapes]]:
 
 
 def declared(case: Case, shapes: Shapes, dtype: str) -> list[Variable]:
-    """Inputs for one trial; every size is unknown unless the case wants its 1s known."""
+    """Inputs for one trial; sizes are unknown unless the case wants its 1s known."""
     return [
         tensor(
             None,
@@ -72,7 +84,7 @@ Trial = list[list[Array]]
 
 
 def check(case: Case, run: Computer, trial: Trial, note: str, given: Trial) -> None:
-    """Run on `given`, which equals `trial`, the operands for each dtype, and compare."""
+    """Run on `given`, equal to `trial`, the operands for each dtype; compare."""
     results = run(*(array for arrays in given for array in arrays))
     for dtype, arrays, got in zip(case.dtypes, trial, results, strict=True):
         assert_same(got, expected(case, arrays), f"{note}, {dtype}")
@@ -85,13 +97,10 @@ def test_every_op_has_examples() -> None:
 
 
 @pytest.mark.parametrize("made", EXAMPLES, ids=lambda made: made.__name__)
-def test_examples_use_their_op(made: type[Op]) -> None:
-    for case in EXAMPLES[made]:
-        _, outputs = built(case, case.shapes[0])
-        ops = {type(node.op) for node in toposort(v.node for v in outputs)}
-        used = made in ops or any(issubclass(made, type(op)) for op in ops)
-        if case is EXAMPLES[made][0]:
-            assert used, f"{made.__name__} is not in what its first case builds"
+def test_first_example_uses_its_op(made: type[Op]) -> None:
+    case = EXAMPLES[made][0]
+    _, outputs = built(case, case.shapes[0])
+    assert made in {type(node.op) for node in toposort(v.node for v in outputs)}
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -111,6 +120,18 @@ def test_values(made: type[Op], mode: str) -> None:
                 check(case, run, trial, f"case {number}, {group[0]}, {name}", laid)
 
 
+@pytest.mark.parametrize("made", EXAMPLES, ids=lambda made: made.__name__)
+def test_inferred_shapes(made: type[Op]) -> None:
+    """What a type says of the shape, computed from the inputs' sizes, is the shape."""
+    for case in EXAMPLES[made]:
+        for shapes in case.shapes:
+            inputs = declared(case, shapes, case.dtypes[0])
+            arrays = drawn(case, shapes, case.dtypes[0])
+            output = as_tensor(case.build(*inputs))
+            (got,) = compute([output], inputs, arrays)
+            assert predicted_shape(output, inputs, arrays) == np.shape(got)
+
+
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize(
     "made",
@@ -118,7 +139,7 @@ def test_values(made: type[Op], mode: str) -> None:
     ids=lambda made: made.__name__,
 )
 def test_special_values(made: type[Op], mode: str) -> None:
-    """Every pair of NaN, infinities, zeros of both signs and extremes; extreme integers."""
+    """Every pair of NaN, infinities, zeros of both signs and extremes."""
     case = EXAMPLES[made][0]
     count = len(case.operands)
     trial = []
@@ -131,6 +152,7 @@ def test_special_values(made: type[Op], mode: str) -> None:
         else:
             info = np.iinfo(dtype)
             values = np.array([info.min, info.max, 0, 1, 2, info.max - 1], dtype)
+            values = np.append(values, np.array(-1).astype(dtype))
         grid = np.meshgrid(*[values] * count, indexing="ij")
         trial.append(
             [
@@ -140,3 +162,52 @@ def test_special_values(made: type[Op], mode: str) -> None:
         )
     run = Computer(*built(case, ((1,),) * count), mode)
     check(case, run, trial, "special values", trial)
+
+
+ROWS = np.array(
+    [
+        [1.0, 2.0, 2.0, -3.0],
+        [-np.inf, -np.inf, -np.inf, -np.inf],
+        [-np.inf, 0.0, 1.0, -np.inf],
+        [np.inf, 0.0, 1.0, 2.0],
+        [np.inf, np.inf, -np.inf, 2.0],
+        [0.0, np.nan, 5.0, np.nan],
+        [1e300, 1e300, -1e300, 0.0],
+        [0.0, -0.0, 0.0, -0.0],
+    ]
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    ("symbolic", "numpy"),
+    [
+        (ops.softmax, lambda x: scipy.special.softmax(x, 1)),
+        (ops.log_softmax, lambda x: scipy.special.log_softmax(x, 1)),
+        (lambda x: ops.logsumexp(x, 1), lambda x: scipy.special.logsumexp(x, 1)),
+        (lambda x: ops.argmax(x, 1), lambda x: np.argmax(x, 1)),
+        (lambda x: ops.max(x, 1), lambda x: np.max(x, 1)),
+        (lambda x: ops.min(x, 0), lambda x: np.min(x, 0)),
+        (lambda x: ops.sum(x, 1), lambda x: np.sum(x, 1)),
+        (lambda x: ops.prod(x, 0), lambda x: np.prod(x, 0)),
+        (ops.any, np.any),
+        (lambda x: ops.all(x, 1), lambda x: np.all(x, 1)),
+    ],
+)
+def test_rows_of_special_values(
+    symbolic: Callable[[Variable], Variable], numpy: Callable[[Array], Array], mode: str
+) -> None:
+    """Infinities, NaN and ties, as NumPy and SciPy have them."""
+    x = tensor("x", "float64", (None, None))
+    (got,) = compute([symbolic(x)], [x], [ROWS], mode)
+    with np.errstate(all="ignore"):
+        assert_same(got, numpy(ROWS), "special rows")
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("reduction", [ops.max, ops.min, ops.argmax, ops.logsumexp])
+def test_nothing_has_no_extreme(reduction: Callable[..., Variable], mode: str) -> None:
+    x = tensor("x", "float64", (None, None))
+    for axis, shape in ((0, (0, 3)), (1, (3, 0)), (None, (0, 3))):
+        with pytest.raises(ShapeError):
+            compute([reduction(x, axis)], [x], [np.zeros(shape)], mode)

@@ -8,6 +8,7 @@ import time
 
 import numpy as np
 import pytest
+
 from symgraph import ops, passes
 from symgraph.check import check_pass
 from symgraph.config import config
@@ -15,11 +16,19 @@ from symgraph.declare import tensor
 from symgraph.errors import CompileError, SymgraphError
 from symgraph.graph import Node, toposort
 from symgraph.graphs import Graph
-from symgraph.ops.broadcasting import Sum
 from symgraph.op import Expanded
+from symgraph.ops.broadcasting import Sum
 from symgraph.ops.elementwise import Add, Binary, Multiply
 from symgraph.ops.transcendental import Exp
-from symgraph.passes import DEFAULT, Apply, Canonicalize, Expand, Pipeline, RulePass, run
+from symgraph.passes import (
+    DEFAULT,
+    Apply,
+    Canonicalize,
+    Expand,
+    Pipeline,
+    RulePass,
+    run,
+)
 from symgraph.rewrite import Preserves, Rule, RuleSet, Trace, Uses, like, rewrite, rule
 from symgraph.rules.canonical import canonical
 from symgraph.variable import Variable, constant
@@ -36,7 +45,7 @@ def fires(made: Rule, variable: Variable) -> int:
     return len(trace)
 
 
-# -- patterns ---------------------------------------------------------------------------
+# -- patterns --------------------------------------------------------------------------
 
 
 def test_operands_of_commutative_ops_match_both_ways() -> None:
@@ -45,7 +54,8 @@ def test_operands_of_commutative_ops_match_both_ways() -> None:
         return ops.log(p) - q
 
     for expression in (
-        ops.exp(x) * (y + 1), ops.exp(x) * (1 + y), (y + 1) * ops.exp(x), (1 + y) * ops.exp(x)
+        ops.exp(x) * (y + 1), ops.exp(x) * (1 + y),
+        (y + 1) * ops.exp(x), (1 + y) * ops.exp(x),
     ):  # fmt: skip
         (after,) = rewrite([expression.node], RuleSet("one", [matched]))
         assert after is (ops.log(x) - y).node
@@ -71,7 +81,12 @@ def test_a_repeated_parameter_is_one_node() -> None:
 
 @pytest.mark.parametrize(
     ("value", "dtype", "matches"),
-    [(1, "int64", True), (1, "float32", True), (True, "bool", True), (2, "int64", False)],
+    [
+        (1, "int64", True),
+        (1, "float32", True),
+        (True, "bool", True),
+        (2, "int64", False),
+    ],
 )
 def test_numbers_match_constants_of_any_dtype(
     value: int, dtype: str, matches: bool
@@ -137,7 +152,7 @@ def test_what_is_preserved_is_one_of_three() -> None:
         rule(Add, preserves="most")(lambda node: node)  # type: ignore[arg-type]
 
 
-# -- engine -----------------------------------------------------------------------------
+# -- engine ----------------------------------------------------------------------------
 
 
 def test_rules_apply_until_none_fits() -> None:
@@ -147,7 +162,9 @@ def test_rules_apply_until_none_fits() -> None:
     trace = Trace()
     (after,) = rewrite([expression.node], canonical, trace)
     assert after is (-x).node
-    assert {"multiply_one", "add_negative_zero", "negative_negative"} <= set(trace.counts())
+    assert {"multiply_one", "add_negative_zero", "negative_negative"} <= set(
+        trace.counts()
+    )
 
 
 def test_what_a_rule_returns_is_rewritten_in_turn() -> None:
@@ -178,7 +195,11 @@ def test_untouched_graphs_are_returned_as_they_are() -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [lambda p: p.astype("float32"), lambda p: ops.sum(p), lambda p: ops.expand_dims(p, 0)],
+    [
+        lambda p: p.astype("float32"),
+        lambda p: ops.sum(p),
+        lambda p: ops.expand_dims(p, 0),
+    ],
 )
 def test_a_rule_that_changes_a_type_is_refused(wrong: object) -> None:
     rules = RuleSet("wrong")
@@ -210,7 +231,7 @@ def test_rules_that_undo_each_other_are_named() -> None:
     def back(p: Variable, q: Variable) -> Variable:
         return p * q
 
-    with pytest.raises(CompileError, match="does not end.*there, back|back, there"):
+    with pytest.raises(CompileError, match=r"does not end.*(there, back|back, there)"):
         rewrite([(x * y).node], rules)
 
 
@@ -246,7 +267,12 @@ def test_new_nodes_keep_the_line_of_what_they_replace() -> None:
 
 @pytest.mark.parametrize(
     "step",
-    [lambda v: v + x, lambda v: v + v, lambda v: ops.sin(v), lambda v: 1 / (1 + ops.exp(-v))],
+    [
+        lambda v: v + x,
+        lambda v: v + v,
+        lambda v: ops.sin(v),
+        lambda v: 1 / (1 + ops.exp(-v)),
+    ],
 )
 def test_deep_graphs_need_no_stack(step: object) -> None:
     deep = x
@@ -273,7 +299,7 @@ def test_time_grows_linearly() -> None:
     assert times[1] < 8 * 6 * times[0]  # 64 times, were it quadratic
 
 
-# -- rule sets and trace ----------------------------------------------------------------
+# -- rule sets and trace ---------------------------------------------------------------
 
 
 def test_rule_sets_compose() -> None:
@@ -309,7 +335,11 @@ def test_trace() -> None:
     trace = Trace()
     (after,) = rewrite([(x * 1).node], canonical, trace, "phase")
     (record,) = trace
-    assert (record.rule.name, record.after, record.phase) == ("multiply_one", after, "phase")
+    assert (record.rule.name, record.after, record.phase) == (
+        "multiply_one",
+        after,
+        "phase",
+    )
     assert trace.text() == (
         "phase: multiply_one: Multiply()(float64[n], float64): float64[n] -> "
         f"{x.node!r}"
@@ -333,11 +363,16 @@ def test_digest_tells_rules_apart() -> None:
     )
 
 
-# -- passes and pipelines ---------------------------------------------------------------
+# -- passes and pipelines --------------------------------------------------------------
 
 
 def test_the_default_order() -> None:
-    assert [p.name for p in DEFAULT] == ["canonicalize", "stabilize", "simplify", "expand"]
+    assert [p.name for p in DEFAULT] == [
+        "canonicalize",
+        "stabilize",
+        "simplify",
+        "expand",
+    ]
 
 
 def test_rewriting_twice_changes_nothing_more() -> None:
@@ -369,14 +404,14 @@ def test_pipelines_leave_out_passes_rules_and_classes_of_rules() -> None:
 def test_pipelines_take_passes_of_the_users() -> None:
     rules = RuleSet("mine")
 
-    @rules.rule(lambda p: ops.exp(p), preserves="special_values")
-    def no_exp(p: Variable) -> Variable:
-        return p
+    @rules.rule(lambda p: abs(ops.exp(p)), preserves="exact")
+    def exp_is_positive(p: Variable) -> Variable:
+        return ops.exp(p)
 
     pipeline = DEFAULT.including(Apply("mine", rules), before="stabilize")
     assert [p.name for p in pipeline][1] == "mine"
-    graph, trace = Graph([x], ops.exp(x)).rewrite(pipeline)
-    assert graph.output_nodes == (x.node,)
+    graph, trace = Graph([x], abs(ops.exp(x))).rewrite(pipeline)
+    assert graph.output_nodes == (ops.exp(x).node,)
     assert trace.records[0].phase == "mine"
     with pytest.raises(SymgraphError, match="fuse"):
         DEFAULT.including(Expand(), before="fuse")
@@ -384,7 +419,11 @@ def test_pipelines_take_passes_of_the_users() -> None:
 
 def test_watch_sees_every_stage() -> None:
     stages: dict[str, tuple[Node, ...]] = {}
-    run([ops.softmax(m, 1).node], DEFAULT, watch=lambda name, o: stages.update({name: o}))
+    run(
+        [ops.softmax(m, 1).node],
+        DEFAULT,
+        watch=lambda name, o: stages.update({name: o}),
+    )
     assert list(stages) == [p.name for p in DEFAULT]
     assert stages["simplify"] != stages["expand"]
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from scipy.special import log_softmax, softmax
+from scipy.special import expit, log_softmax, softmax
+
 from symgraph import ops
 from symgraph.autodiff import grad
 from symgraph.check import agree, random_inputs
@@ -15,6 +16,7 @@ from symgraph.declare import tensor
 from symgraph.evaluate import evaluate
 from symgraph.graph import Node, intern, toposort
 from symgraph.graphs import Graph
+from symgraph.op import Op
 from symgraph.ops.broadcasting import Sum, SumTo
 from symgraph.ops.cast import Cast
 from symgraph.ops.contract import Contract
@@ -24,7 +26,6 @@ from symgraph.ops.slices import Slice, SliceEmbed
 from symgraph.ops.softmax import Softmax, SoftmaxGrad
 from symgraph.ops.transcendental import Power
 from symgraph.ops.view import Reshape, Transpose
-from symgraph.op import Op
 from symgraph.rewrite import Rule, RuleSet, Trace, rewrite
 from symgraph.rules.canonical import canonical, lossless
 from symgraph.rules.expand import expand
@@ -70,8 +71,8 @@ def total(of: Variable, keepdims: bool = True) -> Variable:
 
 E = ops.exp(x)
 P = ops.softmax(x, 1)
+S, R = ops.sigmoid(x), ops.sigmoid(-x)
 AB = ops.matmul(a, b)
-
 
 
 @dataclass(frozen=True)
@@ -101,23 +102,34 @@ CASES: dict[str, Case] = {
     "divide_negative": Case(lambda: -x / y, lambda: x / y),
     "divide_by_negative": Case(lambda: x / -y, lambda: x / y),
     "power_one": Case(lambda: make(Power(), x, c(1.0)), lambda: make(Power(), x, s)),
-    "power_two": Case(lambda: make(Power(), x, c(2.0)), lambda: make(Power(), x, c(3.0))),
-    "power_half": Case(lambda: make(Power(), x, c(0.5)), lambda: make(Power(), x, c(0.25))),
+    "power_two": Case(
+        lambda: make(Power(), x, c(2.0)), lambda: make(Power(), x, c(3.0))
+    ),
+    "power_half": Case(
+        lambda: make(Power(), x, c(0.5)), lambda: make(Power(), x, c(0.25))
+    ),
     # canonical: one operand
-    "negative_negative": Case(lambda: -(-x), lambda: -ops.abs(x)),
+    "negative_negative": Case(lambda: ops.negative(-x), lambda: -ops.abs(x)),
     "invert_invert": Case(lambda: ~~truth, lambda: ~truth),
     "abs_abs": Case(lambda: abs(abs(x)), lambda: abs(ops.exp(x))),
     "abs_negative": Case(lambda: abs(-x), lambda: abs(x)),
-    "useless_cast": Case(lambda: make(Cast("float64"), x), lambda: ops.cast(x, "float32")),
+    "useless_cast": Case(
+        lambda: make(Cast("float64"), x), lambda: ops.cast(x, "float32")
+    ),
     "cast_of_cast": Case(
-        lambda: z.astype("float64").astype("int32"), lambda: x.astype("float32").astype("int32")
+        lambda: z.astype("float64").astype("int32"),
+        lambda: x.astype("float32").astype("int32"),
     ),
     # canonical: choice
     "maximum_same": Case(lambda: ops.maximum(x, x), lambda: ops.maximum(x, y)),
     "minimum_same": Case(lambda: ops.minimum(x, x), lambda: ops.minimum(x, y)),
     "where_known": Case(lambda: ops.where(True, x, y), lambda: ops.where(True, row, x)),
-    "where_same": Case(lambda: ops.where(truth, x, x), lambda: ops.where(truth, row, row)),
-    "where_inverted": Case(lambda: ops.where(~truth, x, y), lambda: ops.where(truth, x, y)),
+    "where_same": Case(
+        lambda: ops.where(truth, x, x), lambda: ops.where(truth, row, row)
+    ),
+    "where_inverted": Case(
+        lambda: ops.where(~truth, x, y), lambda: ops.where(truth, x, y)
+    ),
     # canonical: views, sums and axes of size 1
     "view_of_negative": Case(lambda: (-x).T, lambda: (2 * x).T),
     "sum_of_negative": Case(lambda: ops.sum(-x, 0), lambda: ops.sum(abs(x), 0)),
@@ -133,7 +145,8 @@ CASES: dict[str, Case] = {
         lambda: ops.expand_dims(ops.expand_dims(x, 1), 0), lambda: ops.expand_dims(x, 1)
     ),
     "kept_reduction": Case(
-        lambda: ops.expand_dims(ops.max(x, 1), 1), lambda: ops.expand_dims(ops.max(x, 1), 0)
+        lambda: ops.expand_dims(ops.max(x, 1), 1),
+        lambda: ops.expand_dims(ops.max(x, 1), 0),
     ),
     "dropped_reduction": Case(
         lambda: ops.squeeze(total(x), 1),
@@ -145,7 +158,9 @@ CASES: dict[str, Case] = {
     "one_order": Case(lambda: (x + y) * (y + x), lambda: (x - y) * (y - x)),
     # stabilize
     "log_of_one_plus": Case(lambda: ops.log(x * x + 1), lambda: ops.log(x * x + 2)),
-    "log_of_one_minus": Case(lambda: ops.log(1 - -abs(x)), lambda: ops.log(abs(x) - -1.0)),
+    "log_of_one_minus": Case(
+        lambda: ops.log(1 - -abs(x)), lambda: ops.log(abs(x) - -1.0)
+    ),
     "exp_minus_one": Case(lambda: E - 1, lambda: 1 - E),
     "exp_plus_minus_one": Case(lambda: E + -1, lambda: E + 1),
     "log_of_exp": Case(lambda: ops.log(E), lambda: ops.log(E + y * y)),
@@ -153,7 +168,9 @@ CASES: dict[str, Case] = {
     "logistic": Case(lambda: 1 / (ops.exp(-x) + 1), lambda: 2 / (ops.exp(-x) + 1)),
     "logistic_of_negative": Case(lambda: 1 / (E + 1), lambda: 1 / (E + 2)),
     "logistic_ratio": Case(lambda: E / (1 + E), lambda: E / (1 + ops.exp(y))),
-    "logistic_in_gradient": Case(lambda: y / (1 + E) * E, lambda: y / (1 + E) * ops.exp(y)),
+    "logistic_in_gradient": Case(
+        lambda: y / (1 + E) * E, lambda: y / (1 + E) * ops.exp(y)
+    ),
     "exp_times_sigmoid": Case(
         lambda: ops.sigmoid(-x) * E, lambda: ops.sigmoid(-x) * ops.exp(y)
     ),
@@ -166,12 +183,20 @@ CASES: dict[str, Case] = {
     ),
     "product_of_quotient": Case(lambda: x / y * y, lambda: row / x * x),
     "quotient_of_product": Case(lambda: x * y / y, lambda: row * x / x),
+    "cross_entropy_of_sigmoid": Case(
+        lambda: (y / S - row / R) * S * R, lambda: (y / S - row / S) * S * R
+    ),
+    "negative_cross_entropy_of_sigmoid": Case(
+        lambda: (y / R - row / S) * S * R, lambda: (y / R + row / S) * S * R
+    ),
     "product_around_quotient": Case(
         lambda: x / y * column * y, lambda: x / y * column * x
     ),
     # softmax: the forward formulas
     "log_of_sum_of_exp": Case(lambda: ops.log(total(E)), lambda: ops.log(total(E * E))),
-    "softmax_of_ratio": Case(lambda: E / total(E), lambda: E / ops.sum(E, keepdims=True)),
+    "softmax_of_ratio": Case(
+        lambda: E / total(E), lambda: E / ops.sum(E, keepdims=True)
+    ),
     "softmax_of_shifted": Case(
         lambda: ops.softmax(x - column, 1), lambda: ops.softmax(x - row, 1)
     ),
@@ -187,7 +212,9 @@ CASES: dict[str, Case] = {
         lambda: x - ops.logsumexp(x, keepdims=True),
     ),
     "log_of_softmax": Case(lambda: ops.log(P), lambda: ops.log(P * P)),
-    "log_of_moved_softmax": Case(lambda: ops.log(P.T[1]), lambda: ops.log((P * P).T[1])),
+    "log_of_moved_softmax": Case(
+        lambda: ops.log(P.T[1]), lambda: ops.log((P * P).T[1])
+    ),
     "exp_of_log_softmax": Case(
         lambda: ops.exp(ops.log_softmax(x, 1)),
         lambda: ops.exp(ops.log_softmax(x, 1)) * ops.log_softmax(x, 1),
@@ -198,6 +225,10 @@ CASES: dict[str, Case] = {
     ),
     "softmax_grad_of_log": Case(
         lambda: make(SoftmaxGrad(1), y / P, P), lambda: make(SoftmaxGrad(1), P / y, P)
+    ),
+    "softmax_grad_of_sum": Case(
+        lambda: make(SoftmaxGrad(1), y / P - x, P),
+        lambda: make(SoftmaxGrad(1), y - x, P),
     ),
     "exp_over_sum": Case(lambda: column / total(E) * E, lambda: column / total(E) * x),
     "gradient_of_ratio": Case(
@@ -210,26 +241,35 @@ CASES: dict[str, Case] = {
         lambda: cube.transpose(1, 0, 2).transpose(2, 0, 1), lambda: (cube.T + 1).T
     ),
     "transposed_operand": Case(
-        lambda: make(Contract((1, 0), (1, 2), (0, 2)), a.T.T.transpose(1, 0), b), lambda: AB
+        lambda: make(Contract((1, 0), (1, 2), (0, 2)), a.T.T.transpose(1, 0), b),
+        lambda: AB,
     ),
     "transposed_result": Case(lambda: AB.T, lambda: ops.matmul(AB, AB.T)),
     "empty_reduction": Case(lambda: make(Sum(()), x), lambda: ops.sum(x, 0)),
     "useless_broadcast": Case(
-        lambda: make(ops.broadcast_to(row, x.shape).op, x, *(size_variable(d, "") for d in x.shape)),
+        lambda: make(
+            ops.broadcast_to(row, x.shape).op,
+            x,
+            *(size_variable(d, "") for d in x.shape),
+        ),
         lambda: ops.broadcast_to(row, x.shape),
     ),
     "broadcast_operand": Case(
-        lambda: x * ops.broadcast_to(row, x.shape), lambda: row * ops.broadcast_to(row, x.shape)
+        lambda: x * ops.broadcast_to(row, x.shape),
+        lambda: row * ops.broadcast_to(row, x.shape),
     ),
     "known_sum_to": Case(lambda: make(SumTo(), x, x), lambda: make(SumTo(), x, u)),
     "useless_reshape": Case(
-        lambda: make(Reshape(), z, c(3, "int64"), c(4, "int64")), lambda: z.reshape(4, 3)
+        lambda: make(Reshape(), z, c(3, "int64"), c(4, "int64")),
+        lambda: z.reshape(4, 3),
     ),
     "reshape_of_reshape": Case(
-        lambda: z.reshape(12).reshape(6, 2), lambda: x.reshape(-1).reshape(x.shape[0] * 2, 2)
+        lambda: z.reshape(12).reshape(6, 2),
+        lambda: x.reshape(-1).reshape(x.shape[0] * 2, 2),
     ),
     "useless_slice": Case(
-        lambda: make(Slice(0, 1, False, False), x), lambda: make(Slice(0, -1, False, False), x)
+        lambda: make(Slice(0, 1, False, False), x),
+        lambda: make(Slice(0, -1, False, False), x),
     ),
     "useless_slice_embed": Case(
         lambda: make(SliceEmbed(0, 1, False, False), z, c(3, "int64")),
@@ -243,7 +283,9 @@ CASES: dict[str, Case] = {
     ),
     "size_of_operand": Case(lambda: (x * 2).shape[0] + 1, lambda: x.shape[0] + 1),
     # fold, expand
-    "known_value": Case(lambda: x + c(2.0) * 3, lambda: x + ops.sum(constant([1.0, 2.0]))),
+    "known_value": Case(
+        lambda: x + c(2.0) * 3, lambda: x + ops.sum(constant([1.0, 2.0]))
+    ),
     "expanded": Case(lambda: P, lambda: ops.exp(x)),
 }
 
@@ -297,7 +339,9 @@ def test_keeps_what_it_promises(name: str, seed: int) -> None:
 SPECIAL = np.array([0.0, -0.0, 1.5, -1.5, np.inf, -np.inf, np.nan, 5e-324, 1.7e308])
 
 
-@pytest.mark.parametrize("name", [n for n, r in RULES.items() if r.preserves == "exact"])
+@pytest.mark.parametrize(
+    "name", [n for n, r in RULES.items() if r.preserves == "exact"]
+)
 def test_exact_means_every_bit_of_special_values(name: str) -> None:
     before = CASES[name].yes()
     after, _ = apply_alone(RULES[name], before)
@@ -319,18 +363,21 @@ def test_exact_means_every_bit_of_special_values(name: str) -> None:
         ("float32", "float64", True), ("float64", "float32", False),
         ("int32", "float64", True), ("int64", "float64", False),
         ("int32", "float32", False), ("bool", "int8", True), ("int8", "bool", False),
-        ("int32", "uint64", False), ("uint8", "int16", True), ("float32", "int64", False),
+        ("int32", "uint64", False), ("uint8", "int16", True),
+        ("float32", "int64", False),
     ],
 )  # fmt: skip
 def test_lossless(source: str, to: str, expected: bool) -> None:
     assert lossless(source, to) is expected
 
 
-# -- what stable forms are for ----------------------------------------------------------
+# -- what stable forms are for ---------------------------------------------------------
 
 
 def optimized(*outputs: Variable) -> list[Node]:
-    inputs = {n for o in outputs for n in toposort([o.node]) if hasattr(n.op, "declared")}
+    inputs = {
+        n for o in outputs for n in toposort([o.node]) if hasattr(n.op, "declared")
+    }
     graph, _ = Graph(list(inputs), outputs).rewrite()
     return list(graph.output_nodes)
 
@@ -361,7 +408,10 @@ def test_stabilisation_comes_before_folding() -> None:
 
 
 n, classes = 4, 5
-ROWS, LABELS = tensor("logits", "float32", (None, None)), tensor("labels", "int64", (None,))
+ROWS, LABELS = (
+    tensor("logits", "float32", (None, None)),
+    tensor("labels", "int64", (None,)),
+)
 KNOWN = tensor("known", "float32", (n, classes))
 
 
@@ -417,6 +467,38 @@ def test_cross_entropy_of_far_apart_logits(name: str, logits: Variable) -> None:
     np.testing.assert_allclose(cost, expected, rtol=1e-6)
     gradient = (softmax(exact, 1) - np.eye(classes)[labels]) / n
     np.testing.assert_allclose(slope, gradient, atol=1e-7)
+
+
+def _by_hand(w: Variable) -> Variable:
+    return 1 / (1 + ops.exp(-w))
+
+
+@pytest.mark.parametrize("probability", [ops.sigmoid, _by_hand])
+def test_binary_cross_entropy_of_far_apart_logits(
+    probability: Callable[[Variable], Variable],
+) -> None:
+    logits, truths = tensor("l", "float64", (None,)), tensor("t", "float64", (None,))
+    p = probability(logits)
+    loss = -ops.sum(truths * ops.log(p) + (1 - truths) * ops.log(1 - p))
+    values, targets = np.array([-1e3, -3, 0, 2, 1e3]), np.array([1.0, 0, 0.5, 1, 0])
+    cost, slope = evaluate(
+        optimized(loss, grad(loss, logits)), {logits.node: values, truths.node: targets}
+    )
+    expected = np.logaddexp(0, values) - targets * values
+    np.testing.assert_allclose(cost, expected.sum(), rtol=1e-12)
+    np.testing.assert_allclose(slope, expit(values) - targets, rtol=1e-12, atol=1e-15)
+
+
+def test_several_losses_on_one_softmax() -> None:
+    p = ops.softmax(ROWS, 1)
+    loss = -ops.sum(ops.log(_picked(p))) + ops.sum(p * p)
+    values = np.array([[1e4, 0.0, -1e4], [1.0, 2.0, 3.0]], "float32")
+    given = {ROWS.node: values, LABELS.node: np.array([2, 0])}
+    cost, slope = evaluate(optimized(loss, grad(loss, ROWS)), given)
+    assert np.isfinite(cost)
+    q = softmax(values.astype("float64"), 1)
+    two = 2 * q * (q - (q * q).sum(1, keepdims=True))
+    np.testing.assert_allclose(slope, q - np.eye(3)[[2, 0]] + two, atol=1e-6)
 
 
 def test_softmax_and_its_logarithm_share_their_work() -> None:
