@@ -52,12 +52,9 @@ class Config:
             raise error(f"config.{name} must be one of {allowed}, not {value!r}")
         if name == "num_threads":
             _check_threads(value)
-        changed = value != getattr(self, name, value)
+            if value != getattr(self, name, None):
+                _set_threads(value)  # type: ignore[arg-type]
         object.__setattr__(self, name, value)
-        if name == "num_threads" and changed:
-            from .codegen.cpu.threads import default_threads, set_num_threads
-
-            set_num_threads(value or default_threads())  # type: ignore[arg-type]
 
     @contextmanager
     def flags(self, **settings: object) -> Iterator[None]:
@@ -79,6 +76,15 @@ def _check_threads(value: object) -> None:
         raise SymgraphError(
             f"config.num_threads must be a positive int or None, not {value!r}"
         )
+
+
+def _set_threads(value: int | None) -> None:
+    from .codegen.cpu.threads import default_threads, set_num_threads
+
+    try:
+        set_num_threads(default_threads() if value is None else value)
+    except ValueError as error:
+        raise SymgraphError(f"config.num_threads: {error}") from error
 
 
 config = Config()

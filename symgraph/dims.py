@@ -254,6 +254,20 @@ def product(sizes: tuple[Size, ...]) -> Size:
     return total
 
 
+def at_entry(size: Size) -> bool:
+    """Whether `size` follows from a call's arguments alone, not from computed data."""
+    stack, seen = [size], set()
+    while stack:
+        dim = stack.pop()
+        if isinstance(dim, int) or dim in seen:
+            continue
+        seen.add(dim)
+        if dim.kind == "value" and dim.args[0].inputs:  # type: ignore[attr-defined]
+            return False
+        stack.extend(operands(dim))
+    return True
+
+
 def operands(dim: Dim) -> tuple[Dim, ...]:
     """The unknown dimensions that `dim` is made of."""
     if dim.kind == "linear":

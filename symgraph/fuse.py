@@ -99,6 +99,7 @@ class Partition:
         self._axes = itertools.count()
         self.required = set(outputs)
         self._light: dict[Node, int] = {}
+        self._uniform: set[Node] = set()
         self._sources: dict[Node, list[Source]] = {}
         for node in self.order:
             if isinstance(node.op, Opaque):
@@ -120,19 +121,21 @@ class Partition:
         return node in self._light and node not in self.required
 
     def _weigh(self, node: Node, inputs: tuple[Node, ...]) -> None:
-        """Note that `node` may be inlined: free ops, and short formulas of scalars."""
-        if _is_free(node):
-            weight = 0
-        elif isinstance(node.op, Elemwise) and all(map(self.is_one, node.type.dims)):
-            weight = node.op.weight
-        else:
-            return
-        if all(i in self._light or isinstance(i.op, Leaf) for i in inputs):
-            weight += sum(self._light.get(i, 0) for i in inputs)
-        elif not _is_free(node):
-            return
-        if weight <= LIGHT_WEIGHT:
+        """Note that `node` may be inlined: free ops, and short formulas of scalars.
+
+        A formula of scalars may be spread over axes: it reads no array element by element.
+        """
+        leaf = isinstance(node.op, Leaf)
+        spread = not leaf and self._uniform.issuperset(inputs)
+        weight = sum(self._light.get(i, 0) for i in inputs)
+        if isinstance(node.op, Elemwise):
+            weight += node.op.weight
+        formula = spread and isinstance(node.op, Elemwise)
+        light = weight <= LIGHT_WEIGHT and (formula or _is_free(node))
+        if light:
             self._light[node] = weight
+        if (light or leaf) and (spread or all(map(self.is_one, node.type.dims))):
+            self._uniform.add(node)
 
     def sources(self, node: Node) -> list[Source]:
         """What `node` reads, with views and other free nodes seen through.

@@ -40,9 +40,8 @@ def arrays_of(step: Step) -> tuple[str, ...]:
 
 def owners(program: Program) -> dict[str, str]:
     """For each array, the one whose memory it is: a view's target, or itself."""
-    return {a.name: a.target or a.name for a in program.by_role("view")} | {
-        a.name: a.name for a in program.arrays if a.role != "view"
-    }
+    owner = {a.name: a.name for a in program.arrays}
+    return owner | {a.name: str(a.target) for a in program.by_role("view")}
 
 
 def lifetimes(program: Program) -> dict[str, Lifetime]:

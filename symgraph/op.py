@@ -25,7 +25,15 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    TypeAlias,
+    TypeVar,
+    dataclass_transform,
+)
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,7 +41,7 @@ from numpy.typing import NDArray
 from . import dims
 from .codegen import ir
 from .dims import Size
-from .errors import ShapeError
+from .errors import IndexOutOfBoundsError, ShapeError, SymgraphError
 from .types import TensorType, tensor
 
 if TYPE_CHECKING:
@@ -84,6 +92,17 @@ def _parameters(cls: type[Op]) -> list[str]:
     return [name for name, text in texts.items() if "ClassVar" not in str(text)]
 
 
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """``left relation right``, else the call fails with `error` for `reason`."""
+
+    left: Size
+    relation: Literal["le", "lt"]
+    right: Size
+    reason: str
+    error: type[SymgraphError] = IndexOutOfBoundsError
+
+
 class Op:
     """Base of all ops; see the module's docstring."""
 
@@ -113,6 +132,10 @@ class Op:
         Where NumPy would also take a size of 1 (broadcasting), the pair says what the
         fast version of a function relies on.
         """
+        return ()
+
+    def require(self, *inputs: Node) -> Iterable[Requirement]:
+        """What must hold of sizes and integer arguments when a function is called."""
         return ()
 
 
@@ -171,6 +194,11 @@ class Reduce(Op):
     def infer(self, *inputs: Node) -> TensorType:
         (x,) = inputs
         return tensor(x.type.dtype, self.reduced(x.type.dims))
+
+    def require(self, *inputs: Node) -> Iterable[Requirement]:
+        for axis in self.axes if self.nonempty else ():
+            reason = f"zero-size array along axis {axis}, which has no {self.name}"
+            yield Requirement(0, "lt", inputs[0].type.dims[axis], reason, ShapeError)
 
     def combine_for(self, dtype: str) -> ir.Combine:
         """The combiner for operands of `dtype` (bool has logical ones)."""

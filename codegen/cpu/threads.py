@@ -6,6 +6,7 @@ it only changes who computes which chunk.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib.machinery
@@ -13,6 +14,7 @@ import importlib.util
 import os
 import threading
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
@@ -21,6 +23,8 @@ from ..errors import UnsupportedHostError
 from .runtime import Runtime, Slot, runtime
 
 #: More threads than this are a slip, not a wish.
+#: Turns of the loop in which a waiting thread spins: a few microseconds.
+SPIN_COUNT = "1000"
 MOST_THREADS = 4096
 
 
@@ -98,7 +102,8 @@ def start() -> None:
             return
         state.started = True
         try:
-            layer = _load_layer()
+            with _short_spin():
+                layer = _load_layer()
         except (ImportError, UnsupportedHostError) as error:
             warnings.warn(
                 f"compiled functions run on one thread: {error}",
@@ -108,6 +113,25 @@ def start() -> None:
             state.serial = True
             return
         _launch(layer, state, runtime())
+
+
+@contextlib.contextmanager
+def _short_spin() -> Iterator[None]:
+    """Have OpenMP threads soon sleep while they wait, unless the user says otherwise.
+
+    GNU OpenMP reads this when it is loaded.  By default its threads spin for about a
+    millisecond, and beside one busy process a step of a few hundred microseconds then
+    takes thirty times as long; with a short spin it takes twice as long.
+    """
+    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
+    if any(name in os.environ for name in names):
+        yield
+        return
+    os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
+    try:
+        yield
+    finally:
+        del os.environ["GOMP_SPINCOUNT"]
 
 
 def _load_layer() -> ModuleType:

@@ -189,9 +189,11 @@ class KernelBuilder:
             guard = None  # computed for the whole row, whoever asks
         key = self._key(node, index, guard)
         scope = self._scope(key[1], guard, reader)
+        plain = key if self._in_array(node) else (*key[:2], None)
         for place in (scope, self.row):
-            if key in place.values:
-                return place.values[key]
+            for known in (key, plain):  # computed without the guard, it serves as well
+                if known in place.values:
+                    return place.values[known]
         if isinstance(node.op, Constant) and node.op.small:
             number = node.op.data.reshape(()).item()
             return ir.Value(self.builder, ir.const(number, node.type.dtype).atom, node.type.dtype)

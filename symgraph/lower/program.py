@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 from .. import dims
@@ -87,7 +87,8 @@ def lower(written: Request, rewritten: Request, name: str) -> Lowered:
     classes.unify(toposort(written.roots))
     classes.unify(toposort(rewritten.roots))
     roots = _distinct(_prepared(rewritten.roots, classes))
-    return Emitter(rewritten.with_roots(roots), classes, name).run()
+    emitter = Emitter(rewritten.with_roots(roots), classes, name)
+    return emitter.run((*toposort(written.roots), *toposort(rewritten.roots)))
 
 
 def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
@@ -152,10 +153,14 @@ class Emitter:
     _codes: dict[tuple[str, Node], int] = field(default_factory=dict)
     _roles: dict[Node, tuple[Role, str | None]] = field(default_factory=dict)
 
-    def run(self) -> Lowered:
+    def run(self, demanding: Iterable[Node]) -> Lowered:
+        """The program, with entry checks for what `demanding` nodes require."""
         self.sizes = SizeTable(self.classes)
         self._declare_arguments()
         self._declare_results()
+        for node in dict.fromkeys(demanding):
+            for it in node.op.require(*node.inputs):
+                self.require(it.left, it.relation, it.right, it.reason, node, it.error)
         self.partition = Partition(self.request.roots, self.classes)
         for group in self.partition.groups:
             self._lower_unit(group)
@@ -299,19 +304,10 @@ class Emitter:
                         remedy="use mode='interpret'",
                     )
                 )
-            if isinstance(member.op, Reduce) and member.op.nonempty:
-                self._nonempty(member)
         for output in group.outputs:
             self.array(output)
         kernel_name = f"k{len(self.steps)}_{node.op.name}"
         self.steps.append(lower_group(self, kernel_name, group))
-
-    def _nonempty(self, node: Node) -> None:
-        assert isinstance(node.op, Reduce)
-        for axis in node.op.axes:
-            reason = f"{node.op.name}: zero-size array along axis {axis} has no identity"
-            size = node.inputs[0].type.dims[axis]
-            self.require(0, "lt", size, reason, node, ShapeError)
 
     def gemm(self, step: Gemm) -> None:
         """Append a matrix product."""

@@ -170,9 +170,11 @@ class SizeTable:
                 const, terms = dim.args
                 total: ir.Atom = ir.Const(const, "int64")  # type: ignore[arg-type]
                 for d, coef in terms:  # type: ignore[attr-defined]
-                    factor = ir.Const(coef, "int64")
-                    scaled = self._let("mul", self._names[d], factor)
-                    total = self._let("add", total, scaled)
+                    part: ir.Atom = self._names[d]
+                    if coef != 1:
+                        part = self._let("mul", part, ir.Const(coef, "int64"))
+                    empty = total == ir.Const(0, "int64")
+                    total = part if empty else self._let("add", total, part)
                 return str(total)
             case "value":
                 return self._host_value(dim.args[0])  # type: ignore[arg-type]

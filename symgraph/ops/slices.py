@@ -13,7 +13,7 @@ from ..dims import Size
 from ..errors import IndexOutOfBoundsError
 from ..graph import Node
 from ..leaf import Constant
-from ..op import Array, Element, Indexed, Read, op
+from ..op import Array, Element, Indexed, Read, Requirement, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
 from .common import Grads
@@ -168,11 +168,28 @@ def slice_axis(
     return x if whole else result
 
 
+def _position(index: Node, size: Size) -> Size | None:
+    """Where `index` points, if that is known when a function is called."""
+    known = dim_of(index)
+    return wrapped(known, size) if dims.at_entry(known) else None
+
+
+def _within(index: Node, size: Size, axis: int) -> Iterable[Requirement]:
+    """That `index` lies within its axis, if that can be told before anything runs."""
+    place = _position(index, size)
+    if place is not None:
+        yield Requirement(0, "le", place, out_of_bounds(axis))
+        yield Requirement(place, "lt", size, out_of_bounds(axis))
+
+
 @op
 class Pick(View):
     """``x[i]`` along one axis, which goes: inputs x and the int64 scalar i."""
 
     axis: int
+
+    def require(self, *inputs: Node) -> Iterable[Requirement]:
+        return _within(inputs[1], inputs[0].type.dims[self.axis], self.axis)
 
     def infer(self, *inputs: Node) -> TensorType:
         x, index = inputs
@@ -187,10 +204,14 @@ class Pick(View):
         return apply(PickEmbed(self.axis), g, shape_of(x, self.axis), index), None
 
     def element(self, at: At) -> Element:
-        size = at.node.inputs[0].type.dims[self.axis]
-        chosen = yield Read(1, ())
+        x, chosen = at.node.inputs
+        size = x.type.dims[self.axis]
+        known, ok = _position(chosen, size), None
+        if known is None:
+            place, ok = checked(at, (yield Read(1, ())), size, self.axis)
+        else:
+            place = at.extent(known)
         index = list(at.index)
-        place, ok = checked(at, chosen, size, self.axis)
         index.insert(self.axis, place)
         return (yield Read(0, tuple(index), ok))
 
@@ -200,6 +221,9 @@ class PickEmbed(Indexed):
     """Zeros with g at position i of a new axis: inputs g, the axis' size and i."""
 
     axis: int
+
+    def require(self, *inputs: Node) -> Iterable[Requirement]:
+        return _within(inputs[2], dim_of(inputs[1]), self.axis)
 
     def infer(self, *inputs: Node) -> TensorType:
         g, size, index = inputs
@@ -220,11 +244,12 @@ class PickEmbed(Indexed):
 
     def element(self, at: At) -> Element:
         size = dim_of(at.node.inputs[1])
-        chosen = yield Read(2, ())
+        known = _position(at.node.inputs[2], size)
         index = at.index[: self.axis] + at.index[self.axis + 1 :]
-        if size == 1:
-            return (yield Read(0, index))
-        place, _ = checked(at, chosen, size, self.axis)
+        if known is None:
+            place, _ = checked(at, (yield Read(2, ())), size, self.axis)
+        else:
+            place = at.extent(known)
         here = at.value(at.index[self.axis]).eq(at.value(place))
         return (yield Read(0, index, here))
 
