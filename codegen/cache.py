@@ -58,7 +58,11 @@ class Info:
 
 
 def default_directory() -> Path:
-    """$SYMGRAPH_CACHE_DIR, else symgraph in $XDG_CACHE_HOME, else ~/.cache/symgraph."""
+    """$SYMGRAPH_CACHE_DIR, else symgraph in $XDG_CACHE_HOME, else ~/.cache/symgraph.
+
+    A user without a home directory, as in some containers, has one among the temporary
+    files; like any other it is used only while it is the user's own.
+    """
     chosen = os.environ.get("SYMGRAPH_CACHE_DIR")
     if chosen:
         return Path(chosen)
@@ -66,7 +70,11 @@ def default_directory() -> Path:
     # The XDG specification says that relative paths are to be ignored.
     if base and os.path.isabs(base):
         return Path(base) / "symgraph"
-    return Path(os.path.expanduser("~")) / ".cache" / "symgraph"
+    home = Path(os.path.expanduser("~"))
+    if home.is_absolute():
+        return home / ".cache" / "symgraph"
+    user = os.getuid() if hasattr(os, "getuid") else "user"
+    return Path(tempfile.gettempdir()) / f"symgraph-{user}"
 
 
 class Cache:

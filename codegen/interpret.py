@@ -8,6 +8,7 @@ contract to FMA and differ in a transcendental's last bits; in all else it must 
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -328,7 +329,8 @@ def run_program(program: Program, arrays: Arrays) -> ProgramResult:
 def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:
     """The sizes that arguments bring along and the host computes, its guards checked.
 
-    Raises `GuardError`, and ValueError where dimensions disagree.
+    Raises `GuardError`, ValueError where dimensions disagree, and OverflowError where a
+    size does not fit 64 bits.
     """
     sizes = _bind_sizes(program, given)
     with np.errstate(all="ignore"):
@@ -363,6 +365,17 @@ def _run_host(program: Program, given: Arrays, sizes: dict[str, Scalar]) -> None
             sizes[statement.name] = _cast(scalar, np.dtype(np.int64))
         else:
             frame.block((statement,))
+            _require_exact(statement, sizes)
+
+
+def _require_exact(let: Let, sizes: Mapping[str, Scalar]) -> None:
+    """Raise OverflowError where a size does not fit 64 bits."""
+    exact = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}.get(let.op)
+    if exact is None or let.dtype != "int64":
+        return
+    a, b = (int(x.value if isinstance(x, Const) else sizes[x]) for x in let.args)
+    if exact(a, b) != int(sizes[let.name]):
+        raise OverflowError(f"the size {let.name} = {let.op}({a}, {b}) overflows")
 
 
 def _require_guard(guard: Guard, sizes: Mapping[str, Scalar]) -> None:

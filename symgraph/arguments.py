@@ -1,4 +1,4 @@
-"""Arguments of a call: converted to what native code takes, or refused with a reason."""
+"""Arguments of a call: converted to what native code takes, or clearly refused."""
 
 from __future__ import annotations
 
@@ -19,9 +19,8 @@ from .errors import (
     UnsupportedError,
     message,
 )
-from .evaluate import plain
 from .graph import Node, describe_site, intern
-from .leaf import Input
+from .leaf import Input, plain
 from .op import Array
 from .types import TensorType
 from .variable import Variable
@@ -45,7 +44,10 @@ class Parameter:
 
 
 def gather(
-    parameters: Sequence[Parameter], args: Sequence[Any], kwargs: Mapping[str, Any], what: str
+    parameters: Sequence[Parameter],
+    args: Sequence[Any],
+    kwargs: Mapping[str, Any],
+    what: str,
 ) -> list[Any]:
     """The values of all parameters in order, from positions, names and defaults.
 
@@ -122,8 +124,8 @@ def _check_cast(
     if numeric:
         remedy += ", or compile with allow_input_downcast=True"
     raise DTypeError(
-        f"{what}: {parameter.describe(number)} has dtype {given}, which does not convert "
-        f"to {wanted} without loss\n  help: {remedy}"
+        f"{what}: {parameter.describe(number)} has dtype {given}, which does not "
+        f"convert to {wanted} without loss\n  help: {remedy}"
     )
 
 
@@ -160,7 +162,7 @@ class Shapes:
         if dim.kind == "value":
             node = dim.args[0]
             if node in self._values:
-                return int(self._values[node].item())  # type: ignore[index]
+                return int(self._values[node].item())
         if dim not in self._known:
             raise SymgraphError(f"the size {dims.text(dim)} is not known at entry")
         return self._known[dim]

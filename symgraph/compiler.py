@@ -24,8 +24,9 @@ from .codegen.cache import (
     sources_digest,
 )
 from .config import config
+from .graph import Node
 from .graphs import Graph, structure_key
-from .leaf import Constant
+from .leaf import Constant, Shared
 from .lower import Lowered, Request, lower
 from .op import Array
 from .passes import Pipeline
@@ -71,7 +72,7 @@ class Compiled:
 
 
 class Compilation:
-    """One request on its way to native code; each stage is made once, when asked for."""
+    """One request on its way to native code; each stage is made when asked for."""
 
     def __init__(self, request: Request, pipeline: Pipeline, name: str) -> None:
         self.request = request
@@ -102,7 +103,7 @@ class Compilation:
         position = {leaf: k for k, leaf in enumerate(self.request.shared)}
         layout = (
             len(self.request.outputs),
-            [repr(leaf.op.declared) for leaf in self.request.shared],
+            [_declared(leaf) for leaf in self.request.shared],
             [position[leaf] for leaf, _ in self.request.updates],
             repr(self.pipeline),
         )
@@ -128,11 +129,13 @@ class Compilation:
     def _cache(self) -> Cache | None:
         """The cache on disk, unless it is off.
 
-        A user's own op is not kept: the key covers this package's sources, not theirs.
+        What a user's own op or pass takes part in is not kept: the key covers the
+        sources of this package, not theirs.
         """
         package = __name__.partition(".")[0]
-        ops = {type(node.op) for node in self.graph.nodes}
-        own = all(op.__module__.partition(".")[0] == package for op in ops)
+        kinds: set[type] = {type(node.op) for node in self.graph.nodes}
+        kinds |= {type(step) for step in self.pipeline}
+        own = all(kind.__module__.partition(".")[0] == package for kind in kinds)
         return disk_cache() if config.cache and own else None
 
     def _build(self) -> Compiled:
@@ -187,6 +190,11 @@ class Compilation:
     def _written_constants(self) -> list[Constant]:
         ops = (node.op for node in self.graph.nodes)
         return [op for op in ops if isinstance(op, Constant) and not op.small]
+
+
+def _declared(leaf: Node) -> str:
+    assert isinstance(leaf.op, Shared)
+    return repr(leaf.op.declared)
 
 
 def graph_of(request: Request) -> Graph:

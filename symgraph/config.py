@@ -1,7 +1,7 @@
-"""Process-wide settings: ``sg.config.floatX = "float32"``, ``with sg.config.flags(...)``.
+"""Process-wide settings: ``sg.config.floatX = ...``, ``with sg.config.flags(...)``.
 
-Settings are read when an expression is built or a function compiled, never while one runs,
-except `num_threads`, which takes effect at the next call.
+Settings are read when an expression is built or a function compiled, never while one
+runs, except `num_threads`, which takes effect at the next call.
 """
 
 from __future__ import annotations

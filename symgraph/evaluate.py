@@ -17,7 +17,7 @@ from .errors import (
     message,
 )
 from .graph import Node, describe_site, toposort
-from .leaf import Constant, Input, Shared
+from .leaf import Constant, Input, Shared, plain
 from .op import Array
 from .types import TensorType
 
@@ -133,27 +133,6 @@ def accept(given: Mapping[Node, object]) -> dict[Node, Array]:
                 )
         known[node] = array
     return known
-
-
-def plain(value: object, what: str) -> Array:
-    """`value` as an array; `what` names it in messages.
-
-    Raises:
-        DTypeError: a masked array, whose mask would be lost.
-        ShapeError: nested lists that are no array.
-    """
-    subclass = isinstance(value, np.ndarray) and type(value) is not np.ndarray
-    if subclass and np.ma.is_masked(value):
-        raise DTypeError(
-            f"{what} is a masked array with masked elements, which are not supported\n"
-            "  help: fill them first: value.filled(...)"
-        )
-    try:
-        return np.asarray(value)
-    except ValueError as error:
-        if isinstance(error, SymgraphError):
-            raise
-        raise ShapeError(f"{what} is no array: {error}") from error
 
 
 def as_array(value: object, kind: TensorType) -> Array:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 
 from .arguments import REQUIRED, Parameter, convert, explain, gather
-from .codegen.program import Program
 from .codegen.errors import LinkError
+from .codegen.program import Program
 from .compiler import Compilation, Compiled, Report, graph_of, link
 from .errors import (
     CompileError,
@@ -45,11 +45,18 @@ Updates = Mapping[Variable, object] | Iterable[tuple[Variable, object]]
 class Mode:
     """How a function is carried out: the pipeline that rewrites it, and the target.
 
-    `target` is "cpu", or "interpret" for each op's NumPy reference on the graph as written.
+    `target` is "cpu", or "interpret" for each op's NumPy reference on the graph as
+    written.  Raises UnsupportedError for another.
     """
 
     pipeline: Pipeline = DEFAULT
     target: str = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.target not in ("cpu", "interpret"):
+            raise UnsupportedError(
+                f"target {self.target!r} is not supported: there are 'cpu', 'interpret'"
+            )
 
     def including(self, *passes: Any) -> Mode:
         """With passes added at the end of the pipeline."""
@@ -100,8 +107,8 @@ class Spec:
 class Function:
     """A compiled graph; call it with arrays.
 
-    Results come in the structure of the outputs: arrays, or NumPy scalars for 0-d values.
-    They never share memory with arguments, with each other or with shared variables.
+    Results come in the structure of the outputs: arrays, or NumPy scalars for 0-d
+    values.  They never share memory with arguments, each other or shared variables.
     A call that fails leaves every shared variable as it was.
     """
 
@@ -117,15 +124,19 @@ class Function:
         else:
             self._entry = self._link()
 
-    # -- calling ------------------------------------------------------------------------
+    # -- calling -----------------------------------------------------------------------
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs for arrays given by position or by name."""
-        if self._locks:
-            with self._held():
-                result = self._entry(*args, **kwargs)
-        else:
+        held = 0
+        try:
+            for lock in self._locks:
+                lock.acquire()
+                held += 1
             result = self._entry(*args, **kwargs)
+        finally:
+            for lock in self._locks[:held]:
+                lock.release()
         return result if self._plain else self._nested(result)
 
     def _held(self) -> contextlib.ExitStack:
@@ -159,7 +170,7 @@ class Function:
         return link(compiled, boxes, self._slow, self._fail, self._spec.name)
 
     def _slow(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls that native code declines: convert the arguments, or say what is wrong."""
+        """Calls that native code declines: convert the arguments, or refuse them."""
         arrays = self._arrays(args, kwargs)
         if len(args) == len(arrays) and all(map(operator.is_, args, arrays)):
             self._explain(arrays)
@@ -168,9 +179,10 @@ class Function:
     def _arrays(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Array]:
         parameters = self._spec.parameters
         values = gather(parameters, args, kwargs, self.name)
+        pairs = enumerate(zip(values, parameters, strict=True))
         return [
             convert(value, parameter, number, self.name)
-            for number, (value, parameter) in enumerate(zip(values, parameters, strict=True))
+            for number, (value, parameter) in pairs
         ]
 
     def _explain(self, arrays: list[Array]) -> NoReturn:
@@ -180,7 +192,7 @@ class Function:
         lowered = self._compilation.lowered
         explain(leaves, values, lowered.classes.pairs, self.name)
         self._explain_guards(values)
-        raise CompileError(f"{self.name}: native code declined arguments that are right")
+        raise CompileError(f"{self.name}: native code declined right arguments")
 
     def _explain_guards(self, values: list[Array]) -> None:
         from .codegen.interpret import GuardError, check_guards
@@ -196,11 +208,13 @@ class Function:
             check_guards(program, arrays)
         except GuardError as error:
             self._raise(error.code)
+        except OverflowError as error:
+            raise ShapeError(f"{self.name}: {error}") from None
 
     def _fail(self, code: int) -> NoReturn:
         """Raise the error of a run-time check."""
         self._raise(code)
-        raise CompileError(f"{self.name}: native code failed with unknown status {code}")
+        raise CompileError(f"{self.name}: native code failed with status {code}")
 
     def _raise(self, code: int) -> None:
         failure = self._compilation.lowered.failures.get(code)
@@ -233,7 +247,7 @@ class Function:
         results = values[:count]
         return results[0] if count == 1 else results
 
-    # -- looking inside -----------------------------------------------------------------
+    # -- looking inside ----------------------------------------------------------------
 
     @property
     def name(self) -> str:
@@ -284,7 +298,9 @@ class Function:
                 return llvm_text(self.program, host())
             case "asm":
                 return assembly(self.program, host())
-        raise UnsupportedError(f"no source at stage {stage!r}: there are loops, llvm, asm")
+        raise UnsupportedError(
+            f"no source at stage {stage!r}: there are loops, llvm, asm"
+        )
 
     def trim(self) -> None:
         """Give back the memory kept for temporaries between calls."""
@@ -292,10 +308,10 @@ class Function:
             self._native.trim()
 
     def __repr__(self) -> str:
-        parameters = ", ".join(f"{p.name or '_'}: {p.node.type}" for p in self._spec.parameters)
-        return f"<function {self.name}({parameters})>"
+        parameters = (f"{p.name or '_'}: {p.node.type}" for p in self._spec.parameters)
+        return f"<function {self.name}({', '.join(parameters)})>"
 
-    # -- copying ------------------------------------------------------------------------
+    # -- copying -----------------------------------------------------------------------
 
     def copy(self) -> Function:
         """Another function over the same graph and the same shared variables."""
@@ -310,8 +326,8 @@ class Function:
 
     def __reduce__(self) -> tuple[Any, ...]:
         spec = self._spec
-        # Shared variables are listed as outputs too: an update may name one that nothing
-        # reads.
+        # Shared variables are listed as outputs too: an update may name one that
+        # nothing reads.
         roots = (*spec.request.roots, *spec.shared)
         graph = Graph([p.node for p in spec.parameters], roots)
         position = {leaf: k for k, leaf in enumerate(spec.shared)}
@@ -340,14 +356,15 @@ def _restore(
     """A pickled function, compiled again (from the cache, as a rule)."""
     graph = unflatten(data)
     roots = tuple(v.node for v in graph.outputs)
+    pairs = zip(graph.inputs, parameters, strict=True)
     made = tuple(
-        Parameter(leaf.node, label, *(default or (REQUIRED,)), downcast)
-        for leaf, (label, default, downcast) in zip(graph.inputs, parameters, strict=True)
+        Parameter(leaf.node, label, default[0] if default else REQUIRED, downcast)
+        for leaf, (label, default, downcast) in pairs
     )
     end = count + len(targets)
     shared = roots[end:]
-    pairs = zip(targets, roots[count:end], strict=True)
-    updates = tuple((shared[target], root) for target, root in pairs)
+    changed = zip(targets, roots[count:end], strict=True)
+    updates = tuple((shared[target], root) for target, root in changed)
     return Function(Spec(made, shared, roots[:count], updates, structure, name, mode))
 
 
@@ -366,7 +383,7 @@ def _locks(shared: tuple[Node, ...]) -> tuple[Any, ...]:
     return tuple(_storage(n).lock for n in ordered)
 
 
-# -- making one -------------------------------------------------------------------------
+# -- making one ------------------------------------------------------------------------
 
 
 def function(
@@ -384,8 +401,8 @@ def function(
 
     Args:
         inputs: input variables, or :class:`In` for options.
-        outputs: a variable, or lists, tuples and dicts of variables; results come back in
-            the same structure.  None: the function only updates.
+        outputs: a variable, or lists, tuples and dicts of variables; results come back
+            in the same structure.  None: the function only updates.
         updates: new values of shared variables, set together when a call has succeeded.
             A variable that is read and not named here takes its `default_update`.
         givens: variables to replace by others in the graph.
@@ -407,7 +424,9 @@ def function(
     """
     if device not in (None, "cpu"):
         raise UnsupportedError(f"device {device!r} is not supported: there is 'cpu'")
-    label = name or "function"
+    if isinstance(inputs, Variable | In | None):
+        raise SymgraphError(f"inputs are a list of variables, not {inputs!r}")
+    label = str(name or "function")
     parameters = tuple(
         _parameter(given, number, allow_input_downcast, label)
         for number, given in enumerate(inputs)
@@ -432,7 +451,7 @@ def _mode(mode: str | Mode | None) -> Mode:
         case "interpret":
             return Mode(target="interpret")
     raise UnsupportedError(
-        f"mode {mode!r} is not supported: there are 'fast', 'interpret' and sg.Mode(...)"
+        f"mode {mode!r} is not supported: there are 'fast', 'interpret', sg.Mode(...)"
     )
 
 
@@ -444,8 +463,8 @@ def _parameter(
     if not isinstance(variable, Variable) or not isinstance(variable.node.op, Input):
         raise SymgraphError(
             f"an input of a function must be a declared variable, not {variable!r}\n"
-            "  help: declare it with sg.tensor, sg.vector, ...; to replace an expression, "
-            "use givens"
+            "  help: declare it with sg.tensor, sg.vector, ...; to replace an "
+            "expression, use givens"
         )
     name = option.name or variable.name or variable.node.op.label
     made = Parameter(variable.node, name, REQUIRED, downcast)

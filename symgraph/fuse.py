@@ -1,15 +1,15 @@
 """Fusion: which nodes are computed together, in one pass over memory.
 
-Compute nodes are collected into groups, each of which becomes one kernel.  A group has a
-*frame*: the axes of its loop nest.  In a *map* group every member covers the whole frame.
-A group with reductions splits its frame into *row* axes and *inner* axes: each reduction runs
-over the inner axes, for one row at a time, and what follows may use its result at once,
-while the row is in cache (softmax, layernorm, variance).
+Compute nodes are collected into groups, each of which becomes one kernel.  A group has
+a *frame*: the axes of its loop nest.  In a *map* group every member covers the whole
+frame.  A group with reductions splits its frame into *row* axes and *inner* axes: each
+reduction runs over the inner axes, for one row at a time, and what follows may use its
+result at once, while the row is in cache (softmax, layernorm, variance).
 
-Groups grow bottom-up.  A node is put together with the groups of its inputs where the frames
-fit and where that makes no cycle: each group has a *stage*, every edge between groups leads
-to a higher stage, and a group's stage may rise only while it stays below those of its users
-(its *limit*).  That check is conservative and takes constant time.
+Groups grow bottom-up.  A node is put together with the groups of its inputs where the
+frames fit and where that makes no cycle: each group has a *stage*, every edge between
+groups leads to a higher stage, and a group's stage may rise only while it stays below
+those of its users (its *limit*).  That check is conservative and takes constant time.
 
 Nodes that cost nothing (views, ranges) belong to no group: every reader inlines them.
 """
@@ -18,9 +18,9 @@ from __future__ import annotations
 
 import itertools
 import math
-from functools import cache
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 
 from .codegen import ir
 from .dims import Size
@@ -30,7 +30,7 @@ from .lower.sizes import Classes
 from .lower.trace import data_inputs, reads_through
 from .op import Elemwise, Indexed, Opaque, Reduce
 
-#: A group's formulas are at most this long together; longer chains take several kernels.
+#: A group's formulas are this long together at most; longer chains take more kernels.
 MAX_WEIGHT = 400
 
 #: Scalar formulas up to this long are recomputed by every reader.
@@ -114,7 +114,7 @@ class Partition:
         for group in self.groups:
             group.outputs = [n for n in group.members if self._leaves(n, group)]
 
-    # -- reading the graph --------------------------------------------------------------
+    # -- reading the graph -------------------------------------------------------------
 
     def inlined(self, node: Node) -> bool:
         """Whether readers recompute `node` instead of loading it."""
@@ -123,7 +123,7 @@ class Partition:
     def _weigh(self, node: Node, inputs: tuple[Node, ...]) -> None:
         """Note that `node` may be inlined: free ops, and short formulas of scalars.
 
-        A formula of scalars may be spread over axes: it reads no array element by element.
+        Such a formula may be spread over axes, as it reads no array along them.
         """
         leaf = isinstance(node.op, Leaf)
         spread = not leaf and self._uniform.issuperset(inputs)
@@ -162,10 +162,10 @@ class Partition:
 
     def _domain(self, node: Node) -> tuple[Size, ...]:
         """The shape of the loops that compute `node`."""
-        shape = node.inputs[0].type.dims if isinstance(node.op, Reduce) else node.type.dims
-        return tuple(self.classes.resolve(s) for s in shape)
+        looped = node.inputs[0] if isinstance(node.op, Reduce) else node
+        return tuple(self.classes.resolve(s) for s in looped.type.dims)
 
-    # -- growing groups -----------------------------------------------------------------
+    # -- growing groups ----------------------------------------------------------------
 
     def _place(self, node: Node) -> None:
         if isinstance(node.op, Leaf) or self.inlined(node):
@@ -192,7 +192,8 @@ class Partition:
         rows = [a for a in frame if a not in reduced]
         inner = [a for a in frame if a in reduced]
         domains = {node: axes}
-        return Group([node], {node: place}, domains, rows, inner, extents, weight=weight)
+        places = {node: place}
+        return Group([node], places, domains, rows, inner, extents, weight=weight)
 
     def _finish(self, group: Group, sources: list[Source]) -> None:
         """Register `group`, raising its stage above those of its sources."""
@@ -295,7 +296,7 @@ class Partition:
             group.place[member] = tuple(None if a is None else mapping[a] for a in axes)
             self.group_of[member] = group
         for member, axes in other.domain.items():
-            group.domain[member] = tuple(None if a is None else mapping[a] for a in axes)
+            group.domain[member] = tuple(a if a is None else mapping[a] for a in axes)
         group.members = other.members + group.members
         for axis in other.inner:
             name = mapping[axis]
@@ -308,7 +309,7 @@ class Partition:
         group.weight += other.weight
         group.limit = min(group.limit, other.limit)
 
-    # -- the result ---------------------------------------------------------------------
+    # -- the result --------------------------------------------------------------------
 
     def _ordered(self) -> list[Group]:
         """The groups, each after those it reads."""
@@ -374,7 +375,7 @@ def _match(
     sources: list[Source],
     reader: tuple[Axis | None, ...],
 ) -> dict[Axis, Axis] | None:
-    """Axes of `other` as axes of `frame`, extended where need be; None if they clash."""
+    """Axes of `other` as axes of `frame`, which may grow; None if they clash."""
     mapping: dict[Axis, Axis] = {}
     for axis, target in _pairs(other, sources, reader):
         if mapping.setdefault(axis, target) != target:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import dims
+from .errors import DTypeError, ShapeError, SymgraphError
 from .op import Array, Op
 from .types import TensorType, check_dtype, tensor
 
@@ -35,7 +36,7 @@ class Input(Leaf):
     label: str | None = None
     uid: int = field(default_factory=lambda: next(_uids))
 
-    def infer(self) -> TensorType:  # type: ignore[override]
+    def infer(self) -> TensorType:
         label = self.label or f"in{self.uid}"
         shape = tuple(
             dims.of_input(self.uid, axis, f"{label}.{axis}") if size is None else size
@@ -86,7 +87,7 @@ class Shared(Leaf):
     label: str | None = None
     uid: int = field(default_factory=lambda: next(_uids))
 
-    def infer(self) -> TensorType:  # type: ignore[override]
+    def infer(self) -> TensorType:
         label = self.label or f"shared{self.uid}"
         shape = tuple(
             dims.of_input(self.uid, axis, f"{label}.{axis}") if size is None else size
@@ -111,12 +112,12 @@ class Constant(Leaf):
     key: bytes
     data: Array = field(compare=False, repr=False)
 
-    def infer(self) -> TensorType:  # type: ignore[override]
+    def infer(self) -> TensorType:
         return tensor(self.dtype, self.shape)
 
     @property
     def small(self) -> bool:
-        """Whether a single element: part of the structure, of kernels and of cache keys."""
+        """Whether it is one element: part of structures, kernels and cache keys."""
         return self.data.size == 1
 
     def __repr__(self) -> str:
@@ -125,14 +126,36 @@ class Constant(Leaf):
         return f"Constant({self.dtype}{list(self.shape)})"
 
 
+def plain(value: object, what: str, dtype: str | None = None) -> Array:
+    """`value` as an array; `what` names it in messages.
+
+    Raises:
+        DTypeError: a masked array, whose mask would be lost.
+        ShapeError: nested lists that are no array.
+    """
+    subclass = isinstance(value, np.ndarray) and type(value) is not np.ndarray
+    if subclass and np.ma.is_masked(value):
+        raise DTypeError(
+            f"{what} is a masked array with masked elements, which are not supported\n"
+            "  help: fill them first: value.filled(...)"
+        )
+    try:
+        return np.asarray(value, dtype=dtype)
+    except ValueError as error:
+        if isinstance(error, SymgraphError):
+            raise
+        raise ShapeError(f"{what} is no array: {error}") from error
+
+
 def constant_op(value: object, dtype: str | None = None) -> Constant:
     """A constant holding a private, read-only, C-contiguous copy of `value`.
 
     Raises:
         DTypeError: the dtype is not supported.
+        ShapeError: nested lists that are no array.
         OverflowError: a Python int does not fit `dtype`.
     """
-    array = np.asarray(value, dtype=dtype)
+    array = plain(value, "a constant", dtype)
     name = check_dtype(array.dtype)
     data = owned(array)
     data.flags.writeable = False

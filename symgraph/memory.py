@@ -1,9 +1,9 @@
 """The memory plan: which temporaries share a slot of the arena.
 
 Liveness is read off the steps.  A temporary takes a slot whose last holder is dead,
-preferring one of the same size; a slot is as large as its largest holder, so sharing never
-costs more than a slot of one's own.  An elementwise result goes in place of an operand
-that dies in the same step, where every element is read before it is written.
+preferring one of the same size; a slot is as large as its largest holder, so sharing
+never costs more than a slot of one's own.  An elementwise result goes in place of an
+operand that dies in the same step, where every element is read before it is written.
 """
 
 from __future__ import annotations
@@ -84,19 +84,21 @@ def plan(program: Program) -> Program:
         ending.setdefault(life.last, []).append(name)
     count = 0
     for number, step in enumerate(program.steps):
-        dying = {n for n in ending.get(number, ()) if n in slots}
+        # In order: sets of names iterate in another order in every process.
+        dying = [n for n in ending.get(number, ()) if n in slots]
         for name in starting.get(number, ()):
             alone = _read_once(step, dying, owner)
             donor = _donor(step, name, alone, arrays)
             if donor is not None:
                 slots[name] = slots[donor]
-                dying.discard(donor)
+                dying.remove(donor)
                 continue
             slot = _take(free, size_key(arrays[name]))
             if slot is None:
                 slot, count = count, count + 1
             slots[name] = slot
-        for name in (*dying, *(n for n in starting.get(number, ()) if lives[n].last == number)):
+        unread = (n for n in starting.get(number, ()) if lives[n].last == number)
+        for name in (*dying, *unread):
             free[slots[name]] = size_key(arrays[name])
     kept = tuple(
         replace(a, slot=slots[a.name]) if a.role == "temp" else a
@@ -115,14 +117,16 @@ def _take(free: dict[int, SizeKey], key: SizeKey) -> int | None:
     return slot
 
 
-def _read_once(step: Step, names: set[str], owner: dict[str, str]) -> set[str]:
+def _read_once(
+    step: Step, names: Sequence[str], owner: dict[str, str]
+) -> Sequence[str]:
     """Those of `names` that `step` reads as one array only: not through a view too."""
     uses = Counter(owner[name] for name in arrays_of(step))
-    return {name for name in names if uses[name] == 1}
+    return [name for name in names if uses[name] == 1]
 
 
 def _donor(
-    step: Step, name: str, dying: set[str], arrays: dict[str, Array]
+    step: Step, name: str, dying: Sequence[str], arrays: dict[str, Array]
 ) -> str | None:
     """An operand that dies in `step` and whose memory `name` may take over."""
     if not isinstance(step, Launch):
@@ -144,10 +148,11 @@ def _donor(
 def reads_before_writes(kernel: ir.Kernel, source: str, target: str) -> bool:
     """Whether `kernel` reads each element of `source` only just before it writes it.
 
-    That is: all accesses to both are at one index, in the body of one loop, loads first.
+    That is: all accesses to both are at one index, in one loop's body, loads first.
     """
     bodies = [
-        [s for s in body if _touches(s, source, target)] for body in _bodies(kernel.body)
+        [s for s in body if _touches(s, (source, target))]
+        for body in _bodies(kernel.body)
     ]
     touching = [body for body in bodies if body]
     if len(touching) != 1:
@@ -158,8 +163,8 @@ def reads_before_writes(kernel: ir.Kernel, source: str, target: str) -> bool:
     return len(indices) == 1 and kinds == sorted(kinds) and sum(kinds) == 1
 
 
-def _touches(statement: ir.Statement, source: str, target: str) -> bool:
-    return isinstance(statement, ir.Load | ir.Store) and statement.buffer in (source, target)
+def _touches(statement: ir.Statement, buffers: tuple[str, ...]) -> bool:
+    return isinstance(statement, ir.Load | ir.Store) and statement.buffer in buffers
 
 
 def _bodies(statements: Sequence[ir.Statement]) -> Iterator[tuple[ir.Statement, ...]]:

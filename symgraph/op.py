@@ -86,7 +86,7 @@ def op(cls: type[T]) -> type[T]:
     return cls
 
 
-def _parameters(cls: type[Op]) -> list[str]:
+def _parameters(cls: type[Any]) -> list[str]:
     """The annotated names that are parameters (and not variables of the class)."""
     texts = cls.__dict__["__annotations__"]
     return [name for name, text in texts.items() if "ClassVar" not in str(text)]

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from .errors import DTypeError, ShapeError, SymgraphError
-from .evaluate import as_array, plain
+from .evaluate import as_array
 from .graph import here, intern
-from .leaf import Shared, Storage, owned
+from .leaf import Shared, Storage, owned, plain
 from .op import Array
 from .types import TensorType, result_dtype
 from .variable import Variable, as_tensor

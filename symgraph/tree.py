@@ -42,7 +42,9 @@ class Structure:
         return tuple(values) if self.kind == "tuple" else values
 
 
-def flatten(value: object, is_leaf: Callable[[object], bool]) -> tuple[list[Any], Structure]:
+def flatten(
+    value: object, is_leaf: Callable[[object], bool]
+) -> tuple[list[Any], Structure]:
     """The leaves of `value` in order, and its structure.
 
     Nesting is as deep as the source text that wrote it, so this recurses.

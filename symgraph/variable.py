@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any, NoReturn
@@ -111,9 +112,7 @@ class Variable:
 
     def __array_namespace__(self, api_version: str | None = None) -> ModuleType:
         """The Array API namespace: symgraph itself."""
-        import symgraph
-
-        return symgraph
+        return sys.modules[__package__]
 
     def eval(self, givens: dict[Variable, object] | None = None) -> Any:
         """The value, with `givens` mapping inputs to arrays; compiles nothing.

@@ -216,11 +216,15 @@ def _bind_shape(e: _Entry, array: Array, value: str) -> None:
 def _host(e: _Entry) -> None:
     """Compute the host's sizes, store them all, and check the guards."""
     out = e.out
+    overflows: list[str] = []
     for statement in e.program.host:
         if isinstance(statement, ReadScalar):
             e.sizes[statement.name] = _read_scalar(e, statement)
         else:
-            emit_let(out, statement, e.sizes)
+            emit_let(out, statement, e.sizes, overflows)
+    if overflows:
+        wrong = out.either(overflows)
+        out.require(out.let(f"xor i1 {wrong}, true"), "slow")
     for name, position in e.frame.sizes.items():
         out.store("i64", e.sizes[name], "%sizes", 8 * position)
     conditions = []

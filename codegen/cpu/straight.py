@@ -17,6 +17,9 @@ from .runtime import Slot
 INTRINSICS = (
     "declare { i64, i1 } @llvm.umul.with.overflow.i64(i64, i64)",
     "declare { i64, i1 } @llvm.uadd.with.overflow.i64(i64, i64)",
+    "declare { i64, i1 } @llvm.sadd.with.overflow.i64(i64, i64)",
+    "declare { i64, i1 } @llvm.ssub.with.overflow.i64(i64, i64)",
+    "declare { i64, i1 } @llvm.smul.with.overflow.i64(i64, i64)",
     "declare i64 @llvm.smax.i64(i64, i64)",
     "declare i64 @llvm.smin.i64(i64, i64)",
     "declare i64 @llvm.umax.i64(i64, i64)",
@@ -101,10 +104,12 @@ class Writer:
         """Call the C function at `slot`, which returns nothing."""
         self.do(f"call void {self.slot(slot)}({', '.join(args)})")
 
-    def checked(self, op: str, left: str, right: str, bad: list[str]) -> str:
-        """Unsigned ``add`` or ``mul`` of i64; an overflow bit is appended to `bad`."""
+    def checked(
+        self, op: str, left: str, right: str, bad: list[str], sign: str = "u"
+    ) -> str:
+        """``add``, ``mul`` (or signed ``sub``) of i64; `bad` gets the overflow bit."""
         pair = self.let(
-            f"call {{ i64, i1 }} @llvm.u{op}.with.overflow.i64(i64 {left}, i64 {right})"
+            f"call {{ i64, i1 }} @llvm.{sign}{op}.with.overflow.i64(i64 {left}, i64 {right})"
         )
         bad.append(self.let(f"extractvalue {{ i64, i1 }} {pair}, 1"))
         return self.let(f"extractvalue {{ i64, i1 }} {pair}, 0")
@@ -128,8 +133,12 @@ def size(extent: Extent, sizes: dict[str, str]) -> str:
     return sizes[extent]
 
 
-def emit_let(out: Writer, let: Let, values: dict[str, str]) -> None:
+def emit_let(
+    out: Writer, let: Let, values: dict[str, str], bad: list[str] | None = None
+) -> None:
     """Append int64 or bool statement `let`, with NumPy's semantics, and bind its name.
+
+    Sums and products wrap; where they did is noted in `bad`.
 
     Raises `CompileError` for a dtype or an operation that sizes have no use for.
     """
@@ -137,7 +146,10 @@ def emit_let(out: Writer, let: Let, values: dict[str, str]) -> None:
     if not dtypes <= {"int64", "bool"}:
         raise CompileError(f"size {let.name} = {let.op}: only int64 and bool are sizes")
     args = [_atom(a, values) for a in let.args]
-    values[let.name] = _scalar(out, let.op, args, let.dtype == "bool")
+    if bad is not None and let.op in ("add", "sub", "mul") and let.dtype == "int64":
+        values[let.name] = out.checked(let.op, *args, bad, sign="s")
+    else:
+        values[let.name] = _scalar(out, let.op, args, let.dtype == "bool")
 
 
 def _atom(atom: Atom, values: dict[str, str]) -> str:

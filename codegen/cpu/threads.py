@@ -22,9 +22,9 @@ from types import ModuleType
 from ..errors import UnsupportedHostError
 from .runtime import Runtime, Slot, runtime
 
-#: More threads than this are a slip, not a wish.
 #: Turns of the loop in which a waiting thread spins: a few microseconds.
 SPIN_COUNT = "1000"
+#: More threads than this are a slip, not a wish.
 MOST_THREADS = 4096
 
 

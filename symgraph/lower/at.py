@@ -1,4 +1,4 @@
-"""Where an op's `element` stands: the node, the index, and how to build values there."""
+"""Where an op's `element` stands: node, index, and how to build values there."""
 
 from __future__ import annotations
 

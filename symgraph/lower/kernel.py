@@ -1,13 +1,14 @@
 """A group of nodes as one kernel of loop IR.
 
-Elements are evaluated on demand: a node's `element` asks for its inputs at indices, and what
-is asked for is a load where the input has an array, and else evaluated in turn (a stack of
-suspended elements, so depth does not matter).  Each value is computed once for each index,
-in the outermost scope where its index is known: once a row, or inside the loop of a stage.
+Elements are evaluated on demand: a node's `element` asks for its inputs at indices, and
+what is asked for is a load where the input has an array, and else evaluated in turn (a
+stack of suspended elements, so depth does not matter).  Each value is computed once for
+each index, in the outermost scope where its index is known: once a row, or inside the
+loop of a stage.
 
 A group with reductions runs in *stages* for each row: first the reductions that need
-none of the others, then those that need these, and so on; each stage is one loop over the
-inner axes.  Long formulas needed by several stages are kept in a scratch row.
+none of the others, then those that need these, and so on; each stage is one loop over
+the inner axes.  Long formulas needed by several stages are kept in a scratch row.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class KernelBuilder:
             self.builder, self.extent, env.partition.is_one, self._check
         )
 
-    # -- names --------------------------------------------------------------------------
+    # -- names -------------------------------------------------------------------------
 
     def extent(self, size: Size) -> ir.Extent:
         """A dimension as a number or the name of a size of this kernel."""
@@ -122,9 +123,11 @@ class KernelBuilder:
             ir.Check(str(ok.atom), self.env.failure(reason, node))
         )
 
-    # -- values -------------------------------------------------------------------------
+    # -- values ------------------------------------------------------------------------
 
-    def value(self, node: Node, index: Index, guard: ir.Value | None = None) -> ir.Value:
+    def value(
+        self, node: Node, index: Index, guard: ir.Value | None = None
+    ) -> ir.Value:
         """`node` at `index`, evaluated in the scope where the index is known."""
         scope = self.loop or self.row
         found = self._known(node, index, guard, scope)
@@ -196,7 +199,7 @@ class KernelBuilder:
                     return place.values[known]
         if isinstance(node.op, Constant) and node.op.small:
             number = node.op.data.reshape(()).item()
-            return ir.Value(self.builder, ir.const(number, node.type.dtype).atom, node.type.dtype)
+            return self.at(node, index).literal(number, node.type.dtype)
         if node in self.kept and self.loop is not None and self._spans_row(key):
             buffer = self.kept[node]
             where = tuple(ir.axis(self.axis_name[a]) for a in self.group.inner)
@@ -229,7 +232,7 @@ class KernelBuilder:
             ir.Store(buffer.name, index, value.atom, accumulate)
         )
 
-    # -- the nest -----------------------------------------------------------------------
+    # -- the nest ----------------------------------------------------------------------
 
     def stage(
         self,
@@ -322,7 +325,7 @@ def _both(a: ir.Value | None, b: ir.Value | None) -> ir.Value | None:
     return a & b
 
 
-# -- groups -----------------------------------------------------------------------------
+# -- groups ----------------------------------------------------------------------------
 
 
 def lower_group(env: Environment, name: str, group: Group) -> Launch:
@@ -367,7 +370,9 @@ def _lower_stage(
             operand = kernel.value(node.inputs[0], index)
             carry = kernel.builder.fresh()
             dtype = node.type.dtype
-            carries.append(ir.Carry(carry, node.op.combine_for(dtype), operand.atom, dtype))
+            carries.append(
+                ir.Carry(carry, node.op.combine_for(dtype), operand.atom, dtype)
+            )
         for node in stored:
             index = kernel.index(group.place[node])
             kernel.store(node, index, kernel.value(node, index))
@@ -414,7 +419,7 @@ def _levels(partition: Partition, group: Group) -> dict[Node, int]:
 def _usage(
     partition: Partition, group: Group, levels: dict[Node, int]
 ) -> dict[Node, set[int]]:
-    """The stages that need each member with a long formula that spans the inner loop."""
+    """The stages that need each member whose long formula spans the inner loop."""
     stages: dict[Node, set[int]] = {n: set() for n in group.members}
     for node in reversed(group.members):
         if isinstance(node.op, Reduce) or node in group.outputs:
@@ -436,17 +441,18 @@ def _vector_axis(partition: Partition, group: Group) -> Axis | None:
     """The axis along which most arrays are contiguous."""
     if not group.frame:
         return None
-    votes: Counter[Axis] = Counter()
+    votes: Counter[Axis | None] = Counter()
     for node in group.members:
         places = group.domain.get(node, group.place[node])
         for source in partition.sources(node):
             if source.node in group.place or not source.alignment:
                 continue
             last = source.alignment[-1]
-            if last is not None and last != -1 and places[last] is not None:
+            if last is not None and last != -1:
                 votes[places[last]] += 1
-        if node in group.outputs and group.place[node] and group.place[node][-1] is not None:
+        if node in group.outputs and group.place[node]:
             votes[group.place[node][-1]] += 1
+    del votes[None]  # axes of size 1
     if not votes:
         return group.frame[-1]
     most = max(votes.values())

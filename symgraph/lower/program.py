@@ -44,8 +44,9 @@ class Failure:
 class Lowered:
     """A program with what the graph knows about it.
 
-    `constants` are the values of the constant arrays, in order; `failures` explains error
-    codes; `classes` the dimensions taken to be equal; `nodes` what each array holds.
+    `constants` are the values of the constant arrays, in order; `failures` explains
+    error codes; `classes` the dimensions taken to be equal; `nodes` what each array
+    holds.
     """
 
     program: Program
@@ -57,7 +58,7 @@ class Lowered:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What is to be computed: leaves in order, outputs, and new values of shared leaves."""
+    """What to compute: leaves in order, outputs, and new values of shared leaves."""
 
     inputs: tuple[Node, ...]
     shared: tuple[Node, ...]
@@ -158,13 +159,14 @@ class Emitter:
         self.sizes = SizeTable(self.classes)
         self._declare_arguments()
         self._declare_results()
-        for node in dict.fromkeys(demanding):
+        written = list(dict.fromkeys(demanding))
+        for node in written:
             for it in node.op.require(*node.inputs):
                 self.require(it.left, it.relation, it.right, it.reason, node, it.error)
         self.partition = Partition(self.request.roots, self.classes)
         for group in self.partition.groups:
             self._lower_unit(group)
-        self._guard()
+        self._guard(written)
         program = Program(
             self.name,
             tuple(self.arrays.values()),
@@ -174,10 +176,14 @@ class Emitter:
             tuple(self.array(n) for n in self.request.outputs),
         )
         return Lowered(
-            plan(program), tuple(self.constants), self.failures, self.classes, self.nodes
+            plan(program),
+            tuple(self.constants),
+            self.failures,
+            self.classes,
+            self.nodes,
         )
 
-    # -- arrays -------------------------------------------------------------------------
+    # -- arrays ------------------------------------------------------------------------
 
     def _declare_arguments(self) -> None:
         for prefix, role, leaves in (
@@ -241,7 +247,7 @@ class Emitter:
         """A dimension as a number or the name of a size."""
         return self.sizes.extent(size)
 
-    # -- errors -------------------------------------------------------------------------
+    # -- errors ------------------------------------------------------------------------
 
     def failure(
         self,
@@ -265,27 +271,33 @@ class Emitter:
         node: Node,
         error: type[SymgraphError] = IndexOutOfBoundsError,
     ) -> None:
-        """Refuse the call at entry unless the sizes stand in `relation` (eq, le, lt)."""
-        resolved = self.classes.resolve(left), self.classes.resolve(right)
-        if relation == "lt" and all(isinstance(s, int) for s in resolved):
-            if resolved[0] < resolved[1]:  # type: ignore[operator]
-                return
+        """Refuse calls at entry unless the sizes stand in `relation` (eq, le, lt)."""
+        a, b = self.classes.resolve(left), self.classes.resolve(right)
+        if isinstance(a, int) and isinstance(b, int) and relation == "lt" and a < b:
+            return
         code = self.failure(reason, node, error)
         self.sizes.require(left, relation, right, code)
 
-    def _guard(self) -> None:
-        """Guards on sizes that no argument's shape settles."""
+    def _guard(self, written: Sequence[Node]) -> None:
+        """Guards on sizes that no argument's shape settles.
+
+        Those of `written` nodes too, which rewriting may have done away with.
+        """
         self.sizes.equal_sizes(SIZES_DIFFER)
-        for node in list(self.nodes.values()):
+        checked: set[Dim] = set()
+        for node in (*written, *self.nodes.values()):
             if isinstance(node.op, Leaf):
                 continue
-            reason = f"{node.op.name}: negative dimensions are not allowed"
             for size in node.type.dims:
                 resolved = self.classes.resolve(size)
-                if isinstance(resolved, Dim) and not dims.surely_nonnegative(resolved):
+                if isinstance(resolved, int) or resolved in checked:
+                    continue
+                checked.add(resolved)
+                if not dims.surely_nonnegative(resolved):
+                    reason = f"{node.op.name}: negative dimensions are not allowed"
                     self.require(0, "le", size, reason, node, ShapeError)
 
-    # -- steps --------------------------------------------------------------------------
+    # -- steps -------------------------------------------------------------------------
 
     def _lower_unit(self, group: Group) -> None:
         node = group.members[-1]

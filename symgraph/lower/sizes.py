@@ -1,8 +1,9 @@
 """Run-time sizes: which dimensions are one, how each is computed, what must hold.
 
 The fast version of a function is valid while all dimensions that meet are equal.  The
-pairs that meet are read off the graph *as the user wrote it*, so that no rewrite can mask a
-shape error, and off the rewritten graph; classes of equal dimensions then share one name.
+pairs that meet are read off the graph *as the user wrote it*, so that no rewrite can
+mask a shape error, and off the rewritten graph; classes of equal dimensions then share
+one name.
 """
 
 from __future__ import annotations
@@ -72,7 +73,9 @@ class Classes:
                 stack.pop()
             elif root is not top:
                 if isinstance(root, int) or root in self._resolved:
-                    self._resolved[top] = root if isinstance(root, int) else self._resolved[root]
+                    self._resolved[top] = (
+                        root if isinstance(root, int) else self._resolved[root]
+                    )
                     stack.pop()
                 else:
                     stack.append(root)
@@ -86,7 +89,7 @@ class Classes:
         return self._resolved[size]
 
     def _rebuilt(self, dim: Dim) -> Size:
-        """`dim` over resolved parts; where dimensions meet, the one they are equal to."""
+        """`dim` over resolved parts; where dimensions meet, what they are equal to."""
 
         def part(size: object) -> Size:
             return self._resolved[size] if isinstance(size, Dim) else size  # type: ignore[return-value]
@@ -202,8 +205,9 @@ class SizeTable:
             return name
         raise UnsupportedError(
             message(
-                "a size that depends on computed data cannot be compiled: it must follow "
-                "from the inputs' shapes, from integer scalar inputs and from constants",
+                "a size that depends on computed data cannot be compiled: it must "
+                "follow from the inputs' shapes, from integer scalar inputs and from "
+                "constants",
                 operands=(node,),
                 line=describe_site(node.site),
                 remedy="pass the size as an integer input, or use mode='interpret'",

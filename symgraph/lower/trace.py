@@ -1,4 +1,4 @@
-"""What a node reads and at which index, found by running its `element` on placeholders."""
+"""What a node reads and where, found by running its `element` on placeholders."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def data_inputs(node: Node) -> tuple[Node, ...]:
 def reads_through(
     node: Node, inlined: Callable[[Node], bool], is_one: Callable[[Size], bool]
 ) -> Iterator[tuple[Node, Index]]:
-    """Each node that `node` reads once `inlined` nodes are seen through, with its index.
+    """Each node that `node` reads, `inlined` nodes seen through, with its index.
 
     Indices are over axes ``d0, d1, ...``, one for each dimension of `node` (of a
     reduction's or opaque op's operand).  Sizes and data are other names.

@@ -53,7 +53,7 @@ class BroadcastTo(View):
         pairs = zip(x.type.dims, shape[len(shape) - x.type.ndim :], strict=True)
         return ((size, target) for size, target in pairs if size != 1)
 
-    def ref(self, x: Array, *sizes: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array, *sizes: Array) -> Array:
         return np.broadcast_to(x, tuple(int(s) for s in sizes))
 
     def vjp(self, g: Variable, y: Variable, x: Variable, *sizes: Variable) -> Grads:
@@ -84,7 +84,7 @@ class Sum(Reduce):
 
     combine: ClassVar[ir.Combine] = "sum"
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.sum(x, axis=self.axes, keepdims=self.keepdims, dtype=x.dtype)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
@@ -125,7 +125,7 @@ class SumTo(Expanded):
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
         return meeting(*(i.type.dims for i in inputs))
 
-    def ref(self, g: Array, like: Array) -> Array:  # type: ignore[override]
+    def ref(self, g: Array, like: Array) -> Array:
         offset = g.ndim - like.ndim
         once = tuple(
             offset + k

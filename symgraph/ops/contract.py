@@ -83,7 +83,7 @@ class Contract(Opaque):
         for labels, node in zip((self.left, self.right), inputs, strict=True):
             yield from zip(labels, node.type.dims, strict=True)
 
-    def ref(self, x: Array, y: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array, y: Array) -> Array:
         """Both as stacks of matrices, multiplied and put in the order of the result."""
         size = dict(zip(self.left, x.shape, strict=True))
         for label, extent in zip(self.right, y.shape, strict=True):

@@ -35,7 +35,7 @@ class Full(Indexed):
         value, *sizes = inputs
         return tensor(value.type.dtype, shape_from(sizes))
 
-    def ref(self, value: Array, *sizes: Array) -> Array:  # type: ignore[override]
+    def ref(self, value: Array, *sizes: Array) -> Array:
         return np.full(tuple(int(s) for s in sizes), value, dtype=value.dtype)
 
     def vjp(self, g: Variable, y: Variable, value: Variable, *sizes: Variable) -> Grads:
@@ -107,7 +107,7 @@ class Arange(Indexed):
         start, _, length = inputs
         return tensor(start.type.dtype, shape_from((length,)))
 
-    def ref(self, start: Array, step: Array, length: Array) -> Array:  # type: ignore[override]
+    def ref(self, start: Array, step: Array, length: Array) -> Array:
         count = np.arange(int(length)).astype(start.dtype)
         return np.asarray(start + step * count)
 

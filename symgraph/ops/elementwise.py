@@ -55,7 +55,7 @@ class Add(Binary):
 
     commutative: ClassVar[bool] = True
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.add(a, b)
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
@@ -64,7 +64,7 @@ class Add(Binary):
     def dim(self, a: Size, b: Size) -> Size:
         return dims.add(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a | b if a.dtype == "bool" else a + b
 
 
@@ -77,7 +77,7 @@ def add(a: object, b: object) -> Variable:
 class Subtract(Binary):
     """a - b."""
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.subtract(a, b)
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
@@ -86,7 +86,7 @@ class Subtract(Binary):
     def dim(self, a: Size, b: Size) -> Size:
         return dims.sub(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a - b
 
 
@@ -101,7 +101,7 @@ class Multiply(Binary):
 
     commutative: ClassVar[bool] = True
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.multiply(a, b)
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
@@ -110,7 +110,7 @@ class Multiply(Binary):
     def dim(self, a: Size, b: Size) -> Size:
         return dims.mul(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a & b if a.dtype == "bool" else a * b
 
 
@@ -125,14 +125,14 @@ class Divide(Binary):
 
     operands: ClassVar[str] = "division"
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.divide(a, b)
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
         return g / b, -(g * y / b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a / b
 
 
@@ -148,7 +148,7 @@ def divide(a: object, b: object) -> Variable:
 class FloorDivide(Binary):
     """a // b, rounded down; 0 where an integer divisor is 0."""
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.floor_divide(a, b)
 
@@ -158,7 +158,7 @@ class FloorDivide(Binary):
     def dim(self, a: Size, b: Size) -> Size:
         return dims.floordiv(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a // b
 
 
@@ -171,14 +171,14 @@ def floor_divide(a: object, b: object) -> Variable:
 class Remainder(Binary):
     """a - b * floor(a / b): the sign is the divisor's; 0 where an integer divisor is 0."""
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.remainder(a, b)
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
         return g, -(g * floor_divide(a, b))
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a % b
 
 
@@ -196,10 +196,10 @@ class Equal(Comparison):
 
     commutative: ClassVar[bool] = True
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.equal(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a.eq(b)
 
 
@@ -209,10 +209,10 @@ class NotEqual(Comparison):
 
     commutative: ClassVar[bool] = True
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.not_equal(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a.ne(b)
 
 
@@ -220,10 +220,10 @@ class NotEqual(Comparison):
 class Less(Comparison):
     """a < b."""
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.less(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a < b
 
 
@@ -231,10 +231,10 @@ class Less(Comparison):
 class LessEqual(Comparison):
     """a <= b."""
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.less_equal(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a <= b
 
 
@@ -277,7 +277,7 @@ class Minimum(Binary):
 
     commutative: ClassVar[bool] = True
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.minimum(a, b)
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
@@ -286,7 +286,7 @@ class Minimum(Binary):
     def dim(self, a: Size, b: Size) -> Size:
         return dims.minimum(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a & b if a.dtype == "bool" else ir.apply("min", a, b)
 
 
@@ -296,7 +296,7 @@ class Maximum(Binary):
 
     commutative: ClassVar[bool] = True
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.maximum(a, b)
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
@@ -305,7 +305,7 @@ class Maximum(Binary):
     def dim(self, a: Size, b: Size) -> Size:
         return dims.maximum(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a | b if a.dtype == "bool" else ir.apply("max", a, b)
 
 
@@ -333,13 +333,13 @@ class Where(Elemwise):
         shape = broadcast(*(i.type.dims for i in inputs))
         return tensor(inputs[1].type.dtype, shape)
 
-    def ref(self, condition: Array, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, condition: Array, a: Array, b: Array) -> Array:
         return np.where(condition, a, b)
 
     def vjp(self, g: Variable, y: Variable, c: Variable, a: Variable, b: Variable) -> Grads:
         return None, where(c, g, 0), where(c, 0, g)
 
-    def scalar(self, c: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, c: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
         return ir.select(c, a, b)
 
 
@@ -356,7 +356,7 @@ def where(condition: object, a: object, b: object) -> Variable:
 class Negative(Elemwise):
     """-x."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.negative(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
@@ -365,7 +365,7 @@ class Negative(Elemwise):
     def dim(self, x: Size) -> Size:
         return dims.scale(x, -1)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return -x
 
 
@@ -384,13 +384,13 @@ def negative(x: object) -> Variable:
 class Abs(Elemwise):
     """The absolute value; its gradient at 0 is 0."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.abs(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (where(less(x, 0), -g, where(equal(x, 0), 0, g)),)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return x if x.dtype == "bool" else ir.apply("abs", x)
 
 
@@ -403,13 +403,13 @@ def abs(x: object) -> Variable:
 class Copy(Elemwise):
     """x in an array of its own."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.array(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g,)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return x
 
 
@@ -417,13 +417,13 @@ class Copy(Elemwise):
 class Invert(Elemwise):
     """~x: logical not on bool, bitwise on integers."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.invert(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ~x
 
 
@@ -434,10 +434,10 @@ class BitwiseAnd(Comparison):
     result: ClassVar[str | None] = None
     commutative: ClassVar[bool] = True
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.bitwise_and(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a & b
 
 
@@ -448,10 +448,10 @@ class BitwiseOr(Comparison):
     result: ClassVar[str | None] = None
     commutative: ClassVar[bool] = True
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.bitwise_or(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a | b
 
 
@@ -462,10 +462,10 @@ class BitwiseXor(Comparison):
     result: ClassVar[str | None] = None
     commutative: ClassVar[bool] = True
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         return np.bitwise_xor(a, b)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a ^ b
 
 

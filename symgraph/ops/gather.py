@@ -45,7 +45,7 @@ class Gather(Indexed):
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
         return meeting(*(i.type.dims for i in inputs[1:]))
 
-    def ref(self, x: Array, *indices: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array, *indices: Array) -> Array:
         first = np.moveaxis(x, self.axes, range(len(self.axes)))
         return _placed(first[indices], self.place, indices)
 
@@ -157,7 +157,7 @@ class Scatter(Opaque):
             target.insert(axis, place)
         return tuple(target)
 
-    def ref(self, base: Array, value: Array, *indices: Array) -> Array:  # type: ignore[override]
+    def ref(self, base: Array, value: Array, *indices: Array) -> Array:
         result = np.array(base)
         count = len(np.broadcast_shapes(*(i.shape for i in indices)))
         source = np.moveaxis(value, range(self.place, self.place + count), range(count))
@@ -192,7 +192,7 @@ class RowScatter(Indexed):
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
         return ((inputs[0].type.dims[0], inputs[1].type.dims[0]),)
 
-    def ref(self, value: Array, position: Array, length: Array) -> Array:  # type: ignore[override]
+    def ref(self, value: Array, position: Array, length: Array) -> Array:
         result = np.zeros((len(value), int(length)), value.dtype)
         result[np.arange(len(value)), position] = value
         return result if self.axis else result.T

@@ -71,7 +71,7 @@ class Max(Extreme):
 
     combine: ClassVar[ir.Combine] = "max"
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.asarray(np.max(x, axis=self.axes, keepdims=self.keepdims))
 
 
@@ -84,7 +84,7 @@ class Min(Extreme):
 
     combine: ClassVar[ir.Combine] = "min"
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.asarray(np.min(x, axis=self.axes, keepdims=self.keepdims))
 
 
@@ -122,7 +122,7 @@ class ArgMax(Expanded):
         shape[self.axis : self.axis + 1] = [1] if self.keepdims else []
         return tensor("int64", tuple(shape))
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.asarray(np.argmax(x, axis=self.axis, keepdims=self.keepdims))
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
@@ -164,7 +164,7 @@ class Prod(Reduce):
 
     combine: ClassVar[ir.Combine] = "prod"
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.asarray(
             np.prod(x, axis=self.axes, keepdims=self.keepdims, dtype=x.dtype)
         )
@@ -185,7 +185,7 @@ class ProdOthers(Expanded):
     def infer(self, *inputs: Node) -> TensorType:
         return inputs[0].type
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         moved = np.moveaxis(x, self.axes, range(len(self.axes)))
         count = int(np.prod(moved.shape[: len(self.axes)]))
         flat = moved.reshape((count, *moved.shape[len(self.axes) :]))
@@ -238,7 +238,7 @@ class Any(Reduce):
 
     combine: ClassVar[ir.Combine] = "or"
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.asarray(np.any(x, axis=self.axes, keepdims=self.keepdims))
 
 
@@ -251,7 +251,7 @@ class All(Reduce):
 
     combine: ClassVar[ir.Combine] = "and"
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.asarray(np.all(x, axis=self.axes, keepdims=self.keepdims))
 
 

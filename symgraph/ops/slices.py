@@ -85,7 +85,7 @@ class Slice(_Sliced, View):
         shape[self.axis] = self._bounds(shape[self.axis], tuple(ends))[1]
         return tensor(x.type.dtype, tuple(shape))
 
-    def ref(self, x: Array, *ends: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array, *ends: Array) -> Array:
         return x[self._key(x, *ends)]
 
     def vjp(self, g: Variable, y: Variable, x: Variable, *ends: Variable) -> Grads:
@@ -123,7 +123,7 @@ class SliceEmbed(_Sliced):
         g, size, *ends = inputs
         yield g.type.dims[self.axis], self._bounds(dim_of(size), tuple(ends))[1]
 
-    def ref(self, g: Array, size: Array, *ends: Array) -> Array:  # type: ignore[override]
+    def ref(self, g: Array, size: Array, *ends: Array) -> Array:
         shape = (*g.shape[: self.axis], int(size), *g.shape[self.axis + 1 :])
         result = np.zeros(shape, g.dtype)
         result[self._key(result, *ends)] = g
@@ -197,7 +197,7 @@ class Pick(View):
         shape = x.type.dims
         return tensor(x.type.dtype, shape[: self.axis] + shape[self.axis + 1 :])
 
-    def ref(self, x: Array, index: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array, index: Array) -> Array:
         return np.asarray(np.take(x, int(index), axis=self.axis))
 
     def vjp(self, g: Variable, y: Variable, x: Variable, index: Variable) -> Grads:
@@ -232,7 +232,7 @@ class PickEmbed(Indexed):
         shape = g.type.dims
         return tensor(g.type.dtype, (*shape[: self.axis], extent, *shape[self.axis :]))
 
-    def ref(self, g: Array, size: Array, index: Array) -> Array:  # type: ignore[override]
+    def ref(self, g: Array, size: Array, index: Array) -> Array:
         result = np.zeros(
             (*g.shape[: self.axis], int(size), *g.shape[self.axis :]), g.dtype
         )

@@ -29,14 +29,14 @@ def _unary(made: FloatUnary, x: object) -> Variable:
 class Exp(FloatUnary):
     """e ** x."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.exp(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g * y,)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.apply("exp", x)
 
 
@@ -49,14 +49,14 @@ def exp(x: object) -> Variable:
 class Expm1(FloatUnary):
     """e ** x - 1, exact near 0."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.expm1(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g * (y + 1),)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.apply("expm1", x)
 
 
@@ -69,14 +69,14 @@ def expm1(x: object) -> Variable:
 class Log(FloatUnary):
     """The natural logarithm."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.log(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g / x,)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.apply("log", x)
 
 
@@ -89,14 +89,14 @@ def log(x: object) -> Variable:
 class Log1p(FloatUnary):
     """log(1 + x), exact near 0."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.log1p(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g / (1 + x),)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.apply("log1p", x)
 
 
@@ -109,14 +109,14 @@ def log1p(x: object) -> Variable:
 class Sqrt(FloatUnary):
     """The square root."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.sqrt(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g / (2 * y),)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.apply("sqrt", x)
 
 
@@ -129,14 +129,14 @@ def sqrt(x: object) -> Variable:
 class Tanh(FloatUnary):
     """The hyperbolic tangent."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.tanh(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g * (1 - y * y),)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.apply("tanh", x)
 
 
@@ -149,14 +149,14 @@ def tanh(x: object) -> Variable:
 class Sigmoid(FloatUnary):
     """The logistic function, 1 / (1 + exp(-x))."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return _expit(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g * y * (1 - y),)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.apply("sigmoid", x)
 
 
@@ -169,14 +169,14 @@ def sigmoid(x: object) -> Variable:
 class Sin(FloatUnary):
     """The sine of an angle in radians."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.sin(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g * cos(x),)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.apply("sin", x)
 
 
@@ -189,14 +189,14 @@ def sin(x: object) -> Variable:
 class Cos(FloatUnary):
     """The cosine of an angle in radians."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.cos(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (-(g * sin(x)),)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.apply("cos", x)
 
 
@@ -218,7 +218,7 @@ class Power(Binary):
 
     weight: ClassVar[int] = 80
 
-    def ref(self, a: Array, b: Array) -> Array:  # type: ignore[override]
+    def ref(self, a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.power(a, b)
 
@@ -228,7 +228,7 @@ class Power(Binary):
         slope = where(equal(b, 0), 0, b * power(a, b - 1))
         return g * slope, g * y * log(safe)
 
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return ir.apply("pow", a, b)
 
 
@@ -273,11 +273,11 @@ def _whole_power(x: Variable, exponent: int) -> Variable:
 class OnesLike(Elemwise):
     """1 in the shape and dtype of x."""
 
-    def ref(self, x: Array) -> Array:  # type: ignore[override]
+    def ref(self, x: Array) -> Array:
         return np.ones_like(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)
 
-    def scalar(self, x: ir.Value) -> ir.Value:  # type: ignore[override]
+    def scalar(self, x: ir.Value) -> ir.Value:
         return ir.const(1, x.dtype)

@@ -7,6 +7,7 @@ from typing import Any
 
 import networkx as nx
 import numpy as np
+
 from symgraph.codegen import ir
 from symgraph.codegen.interpret import run_program
 from symgraph.codegen.program import Array, Gemm, Launch, Program, Step
@@ -27,7 +28,7 @@ def run_loops(f: Function, values: Sequence[Any]) -> list[np.ndarray]:
     return result.results
 
 
-# -- what a step touches ----------------------------------------------------------------
+# -- what a step touches ---------------------------------------------------------------
 
 
 def reads(step: Step) -> list[str]:
@@ -61,14 +62,14 @@ def launches(program: Program) -> list[ir.Kernel]:
     return [s.kernel for s in program.steps if isinstance(s, Launch)]
 
 
-# -- order ------------------------------------------------------------------------------
+# -- order -----------------------------------------------------------------------------
 
 
 def assert_legal_order(program: Program) -> None:
     """Every array is written before it is read, and steps stand in topological order.
 
-    The graph of steps has an edge from each writer of an array to each reader of what it
-    wrote; writers of parts of one array keep their order.
+    The graph of steps has an edge from each writer of an array to each reader of what
+    it wrote; writers of parts of one array keep their order.
     """
     owner = base(program)
     graph = nx.DiGraph()
@@ -83,7 +84,9 @@ def assert_legal_order(program: Program) -> None:
         written = {owner[name] for name in writes(step)}
         for name in {owner[n] for n in reads(step)} - given:
             sources = [w for w in writers.get(name, []) if name not in written]
-            assert name in written or sources, f"step {number} reads {name}: never written"
+            assert name in written or sources, (
+                f"step {number} reads {name}: never written"
+            )
             graph.add_edges_from((source, number) for source in sources)
     assert nx.is_directed_acyclic_graph(graph)
     assert all(a < b for a, b in graph.edges)
@@ -91,7 +94,7 @@ def assert_legal_order(program: Program) -> None:
     assert results <= set(writers), "a result is never written"
 
 
-# -- memory -----------------------------------------------------------------------------
+# -- memory ----------------------------------------------------------------------------
 
 
 def lives(program: Program) -> dict[str, tuple[int, int]]:
@@ -128,7 +131,7 @@ def assert_legal_memory(program: Program) -> None:
 
 
 def assert_in_place(program: Program, number: int, old: Array, new: Array) -> None:
-    """Step `number` may write `new` over `old`: no element is read after it is written."""
+    """Step `number` may write `new` over `old`: it reads no element once written."""
     step = program.steps[number]
     assert isinstance(step, Launch), "a library call in place"
     owner = base(program)
@@ -141,7 +144,9 @@ def assert_in_place(program: Program, number: int, old: Array, new: Array) -> No
     assert (old.shape, old.dtype) == (new.shape, new.dtype)
     accesses = [a for a in _accesses(step.kernel) if a[0].buffer in touched]
     loops, indices = {id(a[1]) for a in accesses}, {a[0].index for a in accesses}
-    assert len(loops) == len(indices) == 1, "an element is read where another is written"
+    assert len(loops) == len(indices) == 1, (
+        "an element is read where another is written"
+    )
     stores = [isinstance(a[0], ir.Store) for a in accesses]
     assert stores == sorted(stores), "read after written"
 

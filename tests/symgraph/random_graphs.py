@@ -1,8 +1,8 @@
 """Random graphs with values for their inputs, as a hypothesis strategy.
 
 Graphs grow by one expression at a time, whose value is computed at once.  So they stay
-within what can be compared: nothing overflows, comparisons are never decided by rounding,
-and sizes of 1 broadcast only where the types say so.
+within what can be compared: nothing overflows, comparisons are never decided by
+rounding, and sizes of 1 broadcast only where the types say so.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import symgraph as sg
 from hypothesis import strategies as st
+
+import symgraph as sg
 from symgraph.evaluate import evaluate
 from symgraph.graph import Node
 from symgraph.op import Array
@@ -68,7 +69,7 @@ class Grower:
         self.value_of: dict[Node, Array] = {}
         self.script: list[str] = []
 
-    # -- drawing ------------------------------------------------------------------------
+    # -- drawing -----------------------------------------------------------------------
 
     def choose(self, *options: Any) -> Any:
         return self.draw(st.sampled_from(options))
@@ -76,7 +77,9 @@ class Grower:
     def number(self, low: int, high: int) -> int:
         return int(self.draw(st.integers(low, high)))
 
-    def pick(self, accept: Callable[[Variable], bool] = lambda _: True) -> Variable | None:
+    def pick(
+        self, accept: Callable[[Variable], bool] = lambda _: True
+    ) -> Variable | None:
         """One of the newest expressions that `accept` takes."""
         fitting = [v for v in reversed(self.pool) if accept(v)][:8]
         return self.choose(*fitting) if fitting else None
@@ -105,7 +108,7 @@ class Grower:
 
         return fits
 
-    # -- growing ------------------------------------------------------------------------
+    # -- growing -----------------------------------------------------------------------
 
     def declare(self) -> None:
         """An input, its sizes known, named or open, with a value."""
@@ -116,8 +119,9 @@ class Grower:
         dtype = self.choose(*DTYPES)
         name = f"x{len(self.inputs)}"
         rng = np.random.default_rng(self.number(0, 1000))
-        value = np.asarray(rng.uniform(-2, 2, shape) if is_float(dtype) else
-                           rng.integers(-3, 4, shape)).astype(dtype)
+        value = np.asarray(
+            rng.uniform(-2, 2, shape) if is_float(dtype) else rng.integers(-3, 4, shape)
+        ).astype(dtype)
         variable = sg.tensor(name, dtype, declared)
         self.inputs.append(variable)
         self.values.append(value)
@@ -212,7 +216,11 @@ def binary(g: Grower) -> Variable | None:
 def whole(g: Grower) -> Variable | None:
     """Integer arithmetic, with zero divisors among the values."""
     x = g.pick(lambda v: v.dtype.startswith("int"))
-    y = None if x is None else g.pick(lambda v: v.dtype.startswith("int") and g.meets(x)(v))
+    y = (
+        None
+        if x is None
+        else g.pick(lambda v: v.dtype.startswith("int") and g.meets(x)(v))
+    )
     if x is None or y is None:
         return None
     bits = (sg.bitwise_and, sg.bitwise_or, sg.bitwise_xor)
@@ -289,7 +297,9 @@ def row_chain(g: Grower) -> Variable | None:
 
 def transposed(g: Grower) -> Variable | None:
     x = g.any(2)
-    return None if x is None else sg.transpose(x, g.draw(st.permutations(range(x.ndim))))
+    return (
+        None if x is None else sg.transpose(x, g.draw(st.permutations(range(x.ndim))))
+    )
 
 
 def sliced(g: Grower) -> Variable | None:
@@ -299,7 +309,9 @@ def sliced(g: Grower) -> Variable | None:
     ends = st.none() | st.integers(-6, 6)
     steps = st.sampled_from([1, 1, 2, 3, -1, -2])
     keys = [
-        slice(g.draw(ends), g.draw(ends), g.draw(steps)) if g.choose(True, False) else slice(None)
+        slice(g.draw(ends), g.draw(ends), g.draw(steps))
+        if g.choose(True, False)
+        else slice(None)
         for _ in range(x.ndim)
     ]
     return x[tuple(keys)]
@@ -323,9 +335,11 @@ def gathered(g: Grower) -> Variable | None:
         return None
     size = g.shape(x)[axis]
     index = g.pick(
-        lambda v: v.dtype == "int64"
-        and g.value_of[v.node].min(initial=0) >= -size
-        and g.value_of[v.node].max(initial=0) < size
+        lambda v: (
+            v.dtype == "int64"
+            and g.value_of[v.node].min(initial=0) >= -size
+            and g.value_of[v.node].max(initial=0) < size
+        )
     )
     drawn = st.lists(st.integers(-size, size - 1), min_size=0, max_size=5)
     if index is None or g.choose(True, False):
@@ -388,9 +402,11 @@ def product(g: Grower) -> Variable | None:
         return x.T @ x
     inner = g.shape(x)[-1]
     y = g.pick(
-        lambda v: v.dtype == x.dtype
-        and 1 <= v.ndim <= 2
-        and g.shape(v)[max(v.ndim - 2, 0)] == inner
+        lambda v: (
+            v.dtype == x.dtype
+            and 1 <= v.ndim <= 2
+            and g.shape(v)[max(v.ndim - 2, 0)] == inner
+        )
     )
     return None if y is None else sg.matmul(x, y)
 

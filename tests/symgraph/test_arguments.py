@@ -1,4 +1,4 @@
-"""Arguments of a call: by position, name and default, in every form that arrays have."""
+"""Arguments of a call: by position, name and default, in every form of array."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def double(variable: sg.Variable, mode: str = "fast", **options: Any) -> Functio
     return sg.function([variable], variable + variable, mode=mode, **options)
 
 
-# -- positions, names and defaults --------------------------------------------------------
+# -- positions, names and defaults -----------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -101,7 +101,7 @@ def test_a_name_that_two_inputs_have_cannot_be_used():
         f(3.0, a=1.0)
 
 
-# -- what converts ------------------------------------------------------------------------
+# -- what converts ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -223,7 +223,7 @@ def test_arguments_are_left_as_they_are():
     assert table.flags.f_contiguous and (table == 1).all()
 
 
-# -- what is refused ----------------------------------------------------------------------
+# -- what is refused -------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", MODES)

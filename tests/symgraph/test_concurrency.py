@@ -65,7 +65,7 @@ def finish(process: subprocess.Popen[str], seconds: float = 60) -> str:
     return out
 
 
-# -- threads ------------------------------------------------------------------------------
+# -- threads ---------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -162,7 +162,7 @@ def test_a_call_that_fails_gives_its_locks_back():
     np.testing.assert_array_equal(w.get_value(), 1.0)
 
 
-# -- the number of threads ----------------------------------------------------------------
+# -- the number of threads -------------------------------------------------------------
 
 
 @pytest.fixture
@@ -195,7 +195,7 @@ def test_the_number_of_threads_is_a_setting():
         assert sg.config.num_threads is None
 
 
-# -- signals ------------------------------------------------------------------------------
+# -- signals ---------------------------------------------------------------------------
 
 LONG = """
     m = sg.dmatrix("m")
@@ -233,7 +233,7 @@ def test_ctrl_c_ends_a_long_call_soon_and_changes_nothing(mode):
     assert finish(process) == "again 2\n"
 
 
-# -- other processes ----------------------------------------------------------------------
+# -- other processes -------------------------------------------------------------------
 
 FORK = """
     x = sg.dvector("x")

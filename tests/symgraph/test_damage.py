@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def entry(directory: Path) -> Path:
     return path
 
 
-# -- damaged files ------------------------------------------------------------------------
+# -- damaged files ---------------------------------------------------------------------
 
 
 def test_a_second_function_comes_from_the_cache(directory: Path):
@@ -160,7 +161,7 @@ def test_another_version_is_another_entry(monkeypatch: pytest.MonkeyPatch):
     works(from_cache=False)
 
 
-# -- directories and disks ----------------------------------------------------------------
+# -- directories and disks -------------------------------------------------------------
 
 
 def works_with_one_warning(text: str) -> None:
@@ -243,7 +244,7 @@ def test_the_cache_may_be_turned_off(directory: Path):
     assert not directory.exists()
 
 
-# -- other processes ----------------------------------------------------------------------
+# -- other processes -------------------------------------------------------------------
 
 CHILD = """
 import os, signal, sys, tempfile
@@ -316,7 +317,7 @@ def test_files_that_vanish_are_no_error(directory: Path):
     works(from_cache=True)
 
 
-# -- keys ---------------------------------------------------------------------------------
+# -- keys ------------------------------------------------------------------------------
 
 
 #: Formulas over a large constant c and x, for symgraph and for NumPy alike.
@@ -446,6 +447,46 @@ def test_a_pipeline_without_a_rule_is_really_applied():
     assert plain(1e-20) == 0.0
 
 
+def test_a_cached_function_fails_with_the_messages_of_a_compiled_one():
+    """They are made from the graph again, for the codes that stand in the object."""
+    x, i, j = sg.dvector("x"), sg.lvector("i"), sg.lvector("j")
+    k = sg.lscalar("k")
+    w = sg.shared(A)
+
+    def made() -> Function:
+        outputs = [x[i] * 2, sg.exp(x)[j], x[k], (x + w).max(), x.reshape((k, 2))]
+        return sg.function([x, i, j, k], outputs, updates={w: w + x})
+
+    given = np.arange(4.0)
+    w.set_value(given)
+    calls = [
+        *((given, [4], [0], 2), (given, [0], [-5], 2), (given, [0], [0], 9)),
+        *((np.zeros(0), [0], [0], 0), (given[:3], [0], [0], 2), (given, [], [], -1)),
+    ]
+    texts = []
+    for from_cache in (False, True):
+        f = made()
+        assert f.from_cache is from_cache
+        for call in calls:
+            with pytest.raises(sg.errors.SymgraphError) as caught:
+                f(*call)
+            texts.append((type(caught.value), str(caught.value)))
+    count = len(calls)
+    assert texts[:count] == texts[count:]
+    assert len(set(texts)) == count
+    np.testing.assert_array_equal(w.get_value(), given)
+
+
+def test_a_user_without_a_home_has_a_directory_of_his_own(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.delenv("SYMGRAPH_CACHE_DIR")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    made = cache.default_directory()
+    assert made.parent == Path(tempfile.gettempdir()) and made.name != "symgraph"
+
+
 def test_functions_of_a_users_own_ops_are_not_kept(directory: Path):
     """Their formulas may change without any change in this package's sources."""
 
@@ -470,4 +511,22 @@ def test_functions_of_a_users_own_ops_are_not_kept(directory: Path):
         f = made(factor)
         assert not f.from_cache
         np.testing.assert_array_equal(f(A), A * factor)
+    assert not directory.exists()
+
+
+def test_functions_of_a_users_own_passes_are_not_kept(directory: Path):
+    @dataclass(frozen=True)
+    class Nothing:
+        """A pass whose repr does not tell what it does."""
+
+        name: str = "nothing"
+
+        def __call__(self, outputs: Any, trace: Any) -> Any:
+            return outputs
+
+    x = sg.dvector("x")
+    for _ in range(2):
+        f = sg.function([x], x * 2, mode=sg.Mode().including(Nothing()))
+        assert not f.from_cache
+        np.testing.assert_array_equal(f(A), A * 2)
     assert not directory.exists()

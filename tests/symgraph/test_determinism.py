@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import os
 import subprocess
@@ -56,13 +57,13 @@ def data(dtype: str) -> dict[str, list[tuple[Array, ...]]]:
     }  # fmt: skip
 
 
-def train(steps: int) -> list[Array]:
-    """A small network after some steps of gradient descent."""
+def train(steps: int) -> tuple[list[Array], str]:
+    """A small network after some steps of gradient descent, and its program."""
     rng = np.random.default_rng(3)
     x, y = sg.fmatrix("x"), sg.lvector("y")
     sizes = (64, 96, 10)
     weights, h = [], x
-    for i, (m, n) in enumerate(zip(sizes, sizes[1:], strict=False)):
+    for i, (m, n) in enumerate(itertools.pairwise(sizes)):
         w = sg.shared(rng.normal(size=(m, n)).astype("float32") / 8)
         b = sg.shared(np.zeros(n, "float32"))
         weights += [w, b]
@@ -76,12 +77,15 @@ def train(steps: int) -> list[Array]:
     labels = rng.integers(0, 10, 257)
     losses = [step(images, labels) for _ in range(steps)]
     assert losses[-1] < losses[0]
-    return [np.array(losses), *(w.get_value() for w in weights)]
+    values = [np.array(losses), *(w.get_value() for w in weights)]
+    return values, step.source("loops") + step.source("llvm")
 
 
 def digests() -> dict[str, str]:
     """A digest of each result."""
-    found = {"network": digest(train(10))}
+    weights, program = train(10)
+    code = hashlib.sha256(program.encode()).hexdigest()
+    found = {"network": digest(weights), "program": code}
     for dtype in ("float32", "float64"):
         arguments = data(dtype)
         for name, f in functions(dtype).items():
@@ -111,9 +115,9 @@ def test_another_process_with_other_threads_gives_the_same_bits(
     here: dict[str, str], count: int
 ):
     done = subprocess.run(
-        [sys.executable, __file__], capture_output=True, text=True, check=False, cwd=ROOT,
-        env=os.environ | {"OMP_NUM_THREADS": str(count), "PYTHONPATH": str(ROOT)},
-        timeout=60,
+        [sys.executable, __file__], capture_output=True, text=True, check=False,
+        cwd=ROOT, timeout=60, env=os.environ | {"OMP_NUM_THREADS": str(count),
+        "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(count)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     got = json.loads(done.stdout)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+
 import symgraph as sg
 from symgraph.codegen import ir
 from symgraph.codegen.check import check_program
@@ -104,7 +105,12 @@ def arguments(case: Fused, n: int, m: int) -> list[np.ndarray]:
     """Random values; matrices of an MLP fit `x`, labels lie below all widths."""
     rng = np.random.default_rng(n + m)
     hidden, classes = 6, 3
-    shapes = {"w1": (m, hidden), "b1": (hidden,), "w2": (hidden, classes), "b2": (classes,)}
+    shapes = {
+        "w1": (m, hidden),
+        "b1": (hidden,),
+        "w2": (hidden, classes),
+        "b2": (classes,),
+    }
     values = []
     for variable in case.inputs:
         if variable is label:
@@ -149,7 +155,7 @@ def test_values(name: str) -> None:
                 assert_same(a, b, f"{name} {way} {number} at {n}, {m}", rtol=1e-4)
 
 
-# -- what kernels hold ------------------------------------------------------------------
+# -- what kernels hold -----------------------------------------------------------------
 
 
 def arrays_by_role(program: Program, *roles: Any) -> list[tuple[ir.Extent, ...]]:
@@ -179,7 +185,9 @@ def test_reductions_over_one_domain_share_a_loop() -> None:
     (kernel,) = launches(sg.function([x, y], total).program)
     inner = [s for s in loops(kernel) if s.carries]
     assert [len(s.carries) for s in inner] == [3]
-    exps = [s for s, _ in ir.walk(kernel.body) if isinstance(s, ir.Let) and s.op == "exp"]
+    exps = [
+        s for s, _ in ir.walk(kernel.body) if isinstance(s, ir.Let) and s.op == "exp"
+    ]
     assert len(exps) == 1
 
 
@@ -196,7 +204,7 @@ def test_parallel_work_does_not_wait_for_a_full_reduction() -> None:
 
 
 def test_a_cycle_of_kernels_is_avoided() -> None:
-    """a -> sum -> c and a -> c: a and c must not share a kernel that waits for the sum."""
+    """a -> sum -> c and a -> c: a and c share no kernel, waiting for itself."""
     a = sg.exp(x)
     s = sg.sum(a, axis=0)
     c = a + sg.sum(s * s) * y
@@ -204,7 +212,9 @@ def test_a_cycle_of_kernels_is_avoided() -> None:
     assert_legal_order(f.program)
     values = arguments(CASES["fan_out"], 4, 5)
     e = np.exp(values[0].astype("float64"))
-    assert_same(f(*values)[0], (e + (e.sum(0) ** 2).sum() * values[1]).astype("f4"), "c", 1e-5)
+    assert_same(
+        f(*values)[0], (e + (e.sum(0) ** 2).sum() * values[1]).astype("f4"), "c", 1e-5
+    )
 
 
 def test_a_spread_scalar_is_no_array() -> None:
@@ -227,7 +237,7 @@ def test_what_is_large_takes_several_kernels() -> None:
 
 
 def test_views_are_read_in_place() -> None:
-    """No kernel only moves elements, unless a library call or the caller wants them so."""
+    """No kernel only moves elements, unless a library call wants them so."""
     z = sg.transpose(x, (1, 0))[::-1, 1:]
     (kernel,) = launches(sg.function([x], sg.tanh(z)).program)
     assert sum(isinstance(s, ir.Load) for s, _ in ir.walk(kernel.body)) == 1

@@ -7,9 +7,10 @@ import random
 import networkx as nx
 import numpy as np
 import pytest
-import symgraph as sg
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
+import symgraph as sg
 from symgraph.codegen import ir
 from symgraph.codegen.check import check_program
 from symgraph.codegen.interpret import run_program
@@ -25,30 +26,26 @@ x = sg.tensor("x", "float64", ("n", "m"))
 w = sg.tensor("w", "float64", ("m", "m"))
 
 
-# -- programs drawn at random: each step combines arrays elementwise, or transposed -----
+# -- programs drawn at random: each step combines arrays elementwise, or transposed ----
 
-MAP = parse_kernel(
-    """
-    kernel map(a: in float64[n, n], b: in float64[n, n], c: out float64[n, n]; n) split i
-      parallel i < n
-        vector j < n
-          v1 = load a[i, j]: float64
-          v2 = load b[i, j]: float64
-          v3 = sub(v1, v2): float64
-          store c[i, j] = v3
-    """
-)
-TURNED = parse_kernel(
-    """
-    kernel turned(a: in float64[n, n], b: in float64[n, n], c: out float64[n, n]; n) split i
-      parallel i < n
-        vector j < n
-          v1 = load a[i, j]: float64
-          v2 = load b[j, i]: float64
-          v3 = sub(v1, v2): float64
-          store c[i, j] = v3
-    """
-)
+
+def difference(second: str) -> ir.Kernel:
+    """c = a - b over squares, with b read at `second`."""
+    square = "float64[n, n]"
+    return parse_kernel(
+        f"""
+        kernel k(a: in {square}, b: in {square}, c: out {square}; n) split i
+          parallel i < n
+            vector j < n
+              v1 = load a[i, j]: float64
+              v2 = load b[{second}]: float64
+              v3 = sub(v1, v2): float64
+              store c[i, j] = v3
+        """
+    )
+
+
+MAP, TURNED = difference("i, j"), difference("j, i")
 
 
 @st.composite
@@ -64,7 +61,9 @@ def programs(draw: st.DrawFn) -> Program:
         steps.append(Launch(kernel, (*operands, f"t{number}"), ("n",)))
         readable.append(f"t{number}")
         if rng.random() < 0.3:
-            view = Array(f"v{number}", "float64", ("n", "n"), "view", None, f"t{number}")
+            view = Array(
+                f"v{number}", "float64", ("n", "n"), "view", None, f"t{number}"
+            )
             arrays.append(view)
             readable.append(view.name)
     arrays.append(Array("y", "float64", ("n", "n"), "output"))
@@ -130,7 +129,7 @@ def test_lifetimes(program: Program) -> None:
     assert found == lives(program)
 
 
-# -- by hand ----------------------------------------------------------------------------
+# -- by hand ---------------------------------------------------------------------------
 
 
 def planned(inputs: list[Variable], output: Variable) -> Program:
@@ -192,7 +191,10 @@ def test_the_arena_is_never_larger_than_all_temporaries() -> None:
     for sizes in ({n: 3, m: 7}, {n: 1000, m: 2}, {n: 0, m: 1}):
         arena, everything = arena_bytes(program, sizes)
         assert arena <= everything
-    assert arena_bytes(program, {n: 10, m: 10})[0] < arena_bytes(program, {n: 10, m: 10})[1]
+    assert (
+        arena_bytes(program, {n: 10, m: 10})[0]
+        < arena_bytes(program, {n: 10, m: 10})[1]
+    )
 
 
 def test_size_keys_compare_bytes() -> None:
@@ -206,7 +208,7 @@ def test_size_keys_compare_bytes() -> None:
 
 
 def kernel(body: str) -> ir.Kernel:
-    lines = [line for line in body.strip("\n").splitlines()]
+    lines = body.strip("\n").splitlines()
     head = "kernel k(a: in float64[n], b: out float64[n]; n)"
     return parse_kernel("\n".join([head, *lines]) + "\n")
 
@@ -217,7 +219,9 @@ def test_reads_before_writes() -> None:
     v1 = load a[i]: float64
     store b[i] = v1
 """
-    shifted = same.replace("load a[i]", "load a[n - 1 - i]").replace("n - 1 - i", "-1*i + n - 1")
+    shifted = same.replace("load a[i]", "load a[n - 1 - i]").replace(
+        "n - 1 - i", "-1*i + n - 1"
+    )
     after = """
   serial i < n
     store b[i] = 0.0:float64

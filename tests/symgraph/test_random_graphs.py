@@ -1,7 +1,7 @@
 """Random graphs give the same in every way to compute them.
 
-``interpret`` is each op's meaning on the graph as written; the loop interpreter runs the
-lowered program; compiled code runs it natively.  More examples: ``pytest -m slow``.
+``interpret`` is each op's meaning on the graph as written; the loop interpreter runs
+the lowered program; compiled code runs it natively.  More examples: ``pytest -m slow``.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+
 from symgraph.codegen.check import check_program
 from symgraph.evaluate import evaluate
 from symgraph.function import Function, function

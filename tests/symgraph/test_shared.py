@@ -92,7 +92,7 @@ def test_a_default_update_may_be_set_and_taken_back() -> None:
     assert w.default_update is None
 
 
-# -- what a variable takes ----------------------------------------------------------------
+# -- what a variable takes -------------------------------------------------------------
 
 
 def test_what_is_stored_is_what_compiled_code_takes() -> None:
@@ -150,7 +150,7 @@ def test_the_number_of_axes_is_fixed_and_python_numbers_must_fit() -> None:
     assert (w.get_value(), k.get_value()) == (3.0, -128)
 
 
-# -- between calls ------------------------------------------------------------------------
+# -- between calls ---------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["fast", "interpret"])
