@@ -389,7 +389,9 @@ class _ProgramChecker:
     def view(self, array: Array) -> None:
         target = self.arrays.get(array.target or "")
         if target is None or target.role == "view" or target.dtype != array.dtype:
-            self.fail(f"the target {array.target!r} is no array of {array.dtype}", array)
+            self.fail(
+                f"the target {array.target!r} is no array of {array.dtype}", array
+            )
 
     def memory(self, name: str) -> str:
         """The array whose memory `name` is."""

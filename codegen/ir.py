@@ -219,7 +219,8 @@ class Builder:
 
     def let(self, op: str, *args: Value | bool | int | float, dtype: str = "") -> Value:
         """Append ``fresh = op(args)``; literals take the dtype of the values beside."""
-        like = next(a.dtype for a in args if isinstance(a, Value) and _types(op, a, args))
+        typed = args[1:] if op == "select" else args
+        like = next(a.dtype for a in typed if isinstance(a, Value))
         atoms = tuple(
             a.atom if isinstance(a, Value) else const(a, like).atom for a in args
         )
@@ -238,11 +239,6 @@ class Builder:
         return Value(self, name, buffer.dtype)
 
 
-def _types(op: str, value: Value, args: tuple[object, ...]) -> bool:
-    """Whether a literal beside `value` takes its dtype (select's condition does not)."""
-    return not (op == "select" and value is args[0])
-
-
 def const(value: bool | int | float, dtype: str) -> Value:
     """A literal of `dtype`, rounded to it once, here."""
     exact = np.dtype(dtype).type(value).item()
@@ -257,11 +253,15 @@ class Value:
     atom: Atom
     dtype: str
 
-    def _let(self, op: str, *args: Value | bool | int | float, dtype: str = "") -> Value:
+    def _let(
+        self, op: str, *args: Value | bool | int | float, dtype: str = ""
+    ) -> Value:
         values = (a for a in args if isinstance(a, Value))
         builder = next((v.builder for v in values if v.builder is not None), None)
         if builder is None:
-            raise ValueError(f"{op} of literals only: fold it before building the kernel")
+            raise ValueError(
+                f"{op} of literals only: fold it before building the kernel"
+            )
         return builder.let(op, *args, dtype=dtype)
 
     def __add__(self, o: Value | int | float) -> Value:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from .ir import Atom, Extent, Kernel, Let
+from .ir import Extent, Kernel, Let
 
 Role = Literal["input", "shared", "constant", "output", "update", "temp", "view"]
 
@@ -93,8 +93,8 @@ class Program:
     """What one compiled function does.
 
     `host` statements compute int64 sizes from bound sizes and scalars read from arguments,
-    in order.  `results` names the output arrays in the order in which they are returned.
-    Error codes of guards and of the kernels' checks share one numbering; what a code
+    in order; a call in which a sum or a product of them overflows is declined.
+    `results` names the output arrays in the order in which they are returned.  Error codes of guards and of the kernels' checks share one numbering; what a code
     means is the caller's business.
     """
 
@@ -112,6 +112,3 @@ class Program:
     def by_role(self, *roles: Role) -> tuple[Array, ...]:
         """The arrays with one of `roles`, in order."""
         return tuple(a for a in self.arrays if a.role in roles)
-
-
-__all__ = ["Array", "Atom", "Gemm", "Guard", "Launch", "Program", "ReadScalar", "Step"]

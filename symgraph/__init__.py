@@ -10,7 +10,7 @@ array([2., 4.])
 from . import errors, passes, rewrite, special
 from .autodiff import grad, value_and_grad
 from .config import config
-from .declare import *  # noqa: F403
+from .declare import *
 from .function import Function, In, Mode, function
 from .graphs import Graph, ancestors, clone_replace
 from .inspect.nx import to_networkx

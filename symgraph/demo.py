@@ -30,7 +30,7 @@ from .function import Function
 from .inspect.dot import graph_dot
 from .inspect.json_form import graph_json
 from .leaf import Shared
-from .memory import arena_bytes
+from .lower.memory import arena_bytes
 from .shared import SharedVariable
 
 #: Over 24 seeds, 40 epochs of this end at 96.7 % to 98.9 % of the test digits.

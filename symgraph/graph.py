@@ -43,7 +43,9 @@ class Node:
         return f"{self.op}({arguments}): {self.type}"
 
     def __reduce__(self) -> str:
-        raise TypeError("nodes are pickled with their graph: pickle a Graph or function")
+        raise TypeError(
+            "nodes are pickled with their graph: pickle a Graph or function"
+        )
 
     def __copy__(self) -> Node:
         return self

@@ -35,7 +35,6 @@ from typing import (
     dataclass_transform,
 )
 
-import numpy as np
 from numpy.typing import NDArray
 
 from . import dims
@@ -291,5 +290,3 @@ def all_ops() -> Iterator[type[Op]]:
         stack.extend(cls.__subclasses__())
         if "__dataclass_fields__" in cls.__dict__:
             yield cls
-
-

@@ -79,12 +79,12 @@ class Variable:
         return tuple(Variable(n) for n in self.node.inputs)
 
     @property
-    def T(self) -> Variable:  # noqa: N802
+    def T(self) -> Variable:
         """The axes in reverse order."""
         return _ops().transpose(self)
 
     @property
-    def mT(self) -> Variable:  # noqa: N802
+    def mT(self) -> Variable:
         """The last two axes exchanged."""
         return _ops().matrix_transpose(self)
 
@@ -138,13 +138,19 @@ class Variable:
         )
 
     def __bool__(self) -> bool:
-        self._refuse("bool() of a variable (`if x > 0`?)", "use sg.where(condition, a, b)")
+        self._refuse(
+            "bool() of a variable (`if x > 0`?)", "use sg.where(condition, a, b)"
+        )
 
     def __float__(self) -> float:
-        self._refuse("float() of a variable", "compile it with sg.function, or x.eval({...})")
+        self._refuse(
+            "float() of a variable", "compile it with sg.function, or x.eval({...})"
+        )
 
     def __int__(self) -> int:
-        self._refuse("int() of a variable", "compile it with sg.function, or x.eval({...})")
+        self._refuse(
+            "int() of a variable", "compile it with sg.function, or x.eval({...})"
+        )
 
     def __index__(self) -> int:
         self._refuse(
@@ -167,7 +173,8 @@ class Variable:
         size = self.node.type.dims[0] if self.ndim else None
         if not isinstance(size, int):
             self._refuse(
-                "iterating over a variable", "the first dimension must be known to iterate"
+                "iterating over a variable",
+                "the first dimension must be known to iterate",
             )
         return (self[k] for k in range(size))
 
@@ -175,7 +182,9 @@ class Variable:
         self._refuse("`in` on a variable", "use sg.any(x == item)")
 
     def __setitem__(self, key: object, value: object) -> None:
-        self._refuse("assignment to x[...]", "expressions are immutable: y = x[i].set(v)")
+        self._refuse(
+            "assignment to x[...]", "expressions are immutable: y = x[i].set(v)"
+        )
 
     # -- operators ----------------------------------------------------------------------
 
@@ -310,12 +319,18 @@ class Variable:
 
     def reshape(self, *shape: Any) -> Variable:
         """See :func:`symgraph.reshape`."""
-        given = shape[0] if len(shape) == 1 and isinstance(shape[0], tuple | list) else shape
+        given = (
+            shape[0]
+            if len(shape) == 1 and isinstance(shape[0], tuple | list)
+            else shape
+        )
         return _ops().reshape(self, given)
 
     def transpose(self, *axes: Any) -> Variable:
         """See :func:`symgraph.transpose`."""
-        given = axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
+        given = (
+            axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
+        )
         return _ops().transpose(self, given or None)
 
     def flatten(self) -> Variable:
@@ -330,7 +345,9 @@ def _ops() -> Any:
     return ops
 
 
-def constant(value: object, dtype: str | None = None, name: str | None = None) -> Variable:
+def constant(
+    value: object, dtype: str | None = None, name: str | None = None
+) -> Variable:
     """A constant with the value and (unless given) the dtype of `value`.
 
     >>> constant(2.5)

@@ -48,7 +48,9 @@ class _Names:
         return self.numbers.setdefault(name, str(len(self.numbers)))
 
     def atom(self, atom: Atom) -> Atom:
-        return atom if isinstance(atom, Const) else self[atom]
+        if isinstance(atom, Const):  # as text, in which 0.0 is not -0.0, and NaN is NaN
+            return f"{atom.value!r}:{atom.dtype}"
+        return self[atom]
 
     def extent(self, extent: Extent) -> Extent:
         return extent if isinstance(extent, int) else self[extent]

@@ -32,7 +32,7 @@ from typing import Any
 
 from ..codegen.program import Array, Launch, Program, Step
 from ..codegen.text import print_item, print_kernel
-from ..memory import Lifetime, arrays_of, lifetimes, size_key
+from ..lower.memory import Lifetime, arrays_of, lifetimes, size_key
 from .dot import quoted
 
 VERSION = 1

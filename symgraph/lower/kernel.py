@@ -21,11 +21,11 @@ from typing import Protocol
 from ..codegen import ir
 from ..codegen.program import Launch
 from ..dims import Size
-from ..fuse import Axis, Group, Partition
 from ..graph import Node
 from ..leaf import Constant
 from ..op import Element, Elemwise, Index, Indexed, Reduce
 from .at import At, Context
+from .fuse import Axis, Group, Partition
 
 #: Values of formulas at least this long are kept rather than computed in two stages.
 KEEP_WEIGHT = 20

@@ -16,15 +16,15 @@ from ..errors import (
     UnsupportedError,
     message,
 )
-from ..fuse import Group, Partition
 from ..graph import Node, describe_site, intern, rebuild, toposort
 from ..leaf import Constant, Leaf
-from ..memory import plan
 from ..op import Expanded, Index, Indexed, Opaque, Reduce
 from ..ops.elementwise import Copy
 from ..ops.view import squeeze
 from ..variable import Variable
+from .fuse import Group, Partition
 from .kernel import KernelBuilder, lower_group
+from .memory import plan
 from .sizes import Classes, SizeTable
 
 #: The error code of a guard on sizes that must be equal; others are numbered from 2.

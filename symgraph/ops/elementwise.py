@@ -336,7 +336,9 @@ class Where(Elemwise):
     def ref(self, condition: Array, a: Array, b: Array) -> Array:
         return np.where(condition, a, b)
 
-    def vjp(self, g: Variable, y: Variable, c: Variable, a: Variable, b: Variable) -> Grads:
+    def vjp(
+        self, g: Variable, y: Variable, c: Variable, a: Variable, b: Variable
+    ) -> Grads:
         return None, where(c, g, 0), where(c, 0, g)
 
     def scalar(self, c: ir.Value, a: ir.Value, b: ir.Value) -> ir.Value:
@@ -498,4 +500,3 @@ def bitwise_or(a: object, b: object) -> Variable:
 def bitwise_xor(a: object, b: object) -> Variable:
     """Elementwise ``a ^ b``."""
     return _bitwise(BitwiseXor(), a, b)
-

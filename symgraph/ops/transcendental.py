@@ -245,7 +245,9 @@ def power(a: object, b: object) -> Variable:
             return _whole_power(x, int(exponent))
         if is_float(x.dtype):
             return divide(1.0, _whole_power(x, -int(exponent)))
-        raise ValueError("integers to negative integer powers are not allowed, as in NumPy")
+        raise ValueError(
+            "integers to negative integer powers are not allowed, as in NumPy"
+        )
     if not is_float(x.dtype):
         raise DTypeError(
             f"power: an integer to an unknown integer power is not supported\n"

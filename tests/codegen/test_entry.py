@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import operator
 import sys
 import threading
 import tracemalloc
@@ -193,6 +194,10 @@ REFERENCES = {
 }  # fmt: skip
 
 
+#: A size that does not fit 64 bits is no size: the call is declined.
+EXACT = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}
+
+
 @pytest.mark.parametrize("op", REFERENCES)
 def test_host_arithmetic_is_numpys(op: str):
     logical = op in ("eq", "ne", "lt", "le", "gt", "ge")
@@ -203,7 +208,12 @@ def test_host_arithmetic_is_numpys(op: str):
             a, b = np.array(x), np.array(y)
             with np.errstate(all="ignore"):
                 expected = REFERENCES[op](a, b)
-            assert f(a, b)[0] == expected, (x, y)
+            exact = EXACT.get(op)
+            if exact is not None and exact(x, y) != int(expected):
+                with pytest.raises(Declined):
+                    f(a, b)
+            else:
+                assert f(a, b)[0] == expected, (x, y)
 
 
 @pytest.mark.parametrize(("op", "reference"), [("neg", np.negative), ("abs", np.abs)])

@@ -16,7 +16,13 @@ from symgraph.codegen.check import check_program
 from symgraph.codegen.interpret import run_program
 from symgraph.codegen.program import Array, Launch, Program
 from symgraph.codegen.text import parse_kernel
-from symgraph.memory import arena_bytes, lifetimes, plan, reads_before_writes, size_key
+from symgraph.lower.memory import (
+    arena_bytes,
+    lifetimes,
+    plan,
+    reads_before_writes,
+    size_key,
+)
 from symgraph.variable import Variable
 
 from ..support import assert_same

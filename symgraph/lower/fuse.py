@@ -22,13 +22,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 
-from .codegen import ir
-from .dims import Size
-from .graph import Node, toposort, users
-from .leaf import Leaf
-from .lower.sizes import Classes
-from .lower.trace import data_inputs, reads_through
-from .op import Elemwise, Indexed, Opaque, Reduce
+from ..codegen import ir
+from ..dims import Size
+from ..graph import Node, toposort, users
+from ..leaf import Leaf
+from ..op import Elemwise, Indexed, Opaque, Reduce
+from .sizes import Classes
+from .trace import data_inputs, reads_through
 
 #: A group's formulas are this long together at most; longer chains take more kernels.
 MAX_WEIGHT = 400

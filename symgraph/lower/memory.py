@@ -14,8 +14,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .codegen import ir
-from .codegen.program import Array, Gemm, Launch, Program, Step
+from ..codegen import ir
+from ..codegen.program import Array, Gemm, Launch, Program, Step
 
 #: The size of an array in a form that compares: bytes times the product of the names.
 SizeKey = tuple[int, tuple[str, ...]]
