@@ -4,8 +4,8 @@ A :class:`Kernel` is a loop nest over C-contiguous buffers.  Its statements are 
 three-address form: every :class:`Let` applies one scalar primitive to *atoms* (names of
 values defined earlier, or :class:`Const`), so printing, checking, interpreting and
 emitting are each one flat walk.  Reductions are loops that *carry* accumulators, and
-parallelism is marked on the one top-level loop; nothing is inferred from the shape of the
-code.  A :class:`~.program.Program` strings kernels and library calls together.
+parallelism is marked on the one top-level loop; nothing is inferred from the shape of
+the code.  A :class:`~.program.Program` strings kernels and library calls together.
 
 Names are plain strings.  A kernel's names are its buffers, its sizes (int64 arguments),
 its loop axes (int64), and its values; all four live in one scope and never repeat.
@@ -24,12 +24,13 @@ SIGNED = ("int8", "int16", "int32", "int64")
 UNSIGNED = ("uint8", "uint16", "uint32", "uint64")
 DTYPES = ("bool", *SIGNED, *UNSIGNED, *FLOATS)
 
-#: Scalar primitives and the number of their arguments.  Semantics are NumPy's, for every
-#: value: ``floordiv`` and ``rem`` round towards minus infinity and give 0 for a zero
-#: integer divisor; ``min`` and ``max`` propagate NaN; a float-to-integer ``cast`` that is
-#: out of range (or NaN) gives the smallest integer of the type for signed types;
-#: ``shr`` is arithmetic for signed types; ``fma`` rounds once.  ``and/or/xor/not``
-#: are logical on bool and bitwise on integers.  ``bitcast`` keeps the width.
+#: Scalar primitives and the number of their arguments.  Semantics are NumPy's, for
+#: every value: ``floordiv`` and ``rem`` round towards minus infinity and give 0 for a
+#: zero integer divisor; ``min`` and ``max`` propagate NaN; a float-to-integer ``cast``
+#: that is out of range (or NaN) gives the smallest integer of the type for signed
+#: types; ``shr`` is arithmetic for signed types; ``fma`` rounds once.
+#: ``and/or/xor/not`` are logical on bool and bitwise on integers.  ``bitcast`` keeps
+#: the width.
 PRIMITIVES: dict[str, int] = {
     "add": 2, "sub": 2, "mul": 2, "div": 2, "floordiv": 2, "rem": 2,
     "neg": 1, "abs": 1, "min": 2, "max": 2, "fma": 3, "sqrt": 1,
@@ -167,10 +168,10 @@ class Carry:
 class Loop:
     """``for axis in range(extent): body``.
 
-    A *parallel* loop has no carries and stands outermost.  A *vector* loop runs in lanes
-    of the target's width; its accumulators are combined lane by lane and then across, in
-    an order fixed by the extent and the width.  Loops may nest inside a vector loop: their
-    carries then hold one accumulator per lane.
+    A *parallel* loop has no carries and stands outermost.  A *vector* loop runs in
+    lanes of the target's width; its accumulators are combined lane by lane and then
+    across, in an order fixed by the extent and the width.  Loops may nest inside a
+    vector loop: their carries then hold one accumulator per lane.
     """
 
     axis: str
@@ -188,8 +189,8 @@ class Kernel:
     """One launch: a loop nest with the buffers and sizes that it reads.
 
     `split` names the outermost loop's axis when the range of that loop may be cut into
-    chunks that run in any order or at once (it may be a vector loop).  `scratch` buffers
-    are private to a chunk: a row of a value kept between the loops of one row.
+    chunks that run in any order or at once (it may be a vector loop).  `scratch`
+    buffers are private to a chunk: a row of a value kept between the loops of one row.
     """
 
     name: str
@@ -206,7 +207,7 @@ class Kernel:
 
 @dataclass(slots=True)
 class Builder:
-    """Appends statements to a list, naming values, so that formulas read as formulas."""
+    """Appends statements, naming values, so that formulas read as formulas."""
 
     statements: list[Statement] = field(default_factory=list)
     prefix: str = "v"

@@ -20,11 +20,11 @@ class Array:
     """A C-contiguous run-time array.
 
     The shape of an *input*, *shared* or *constant* array binds sizes: the first place
-    where a name occurs defines it, and every further place, like every number, is checked
-    at entry.  *output* and *update* arrays are made anew by each call; an update replaces
-    the value of the shared array `target` when the whole call has succeeded.  *temp*
-    arrays live in the arena, in slot `slot`.  A *view* is the memory of the array `target`
-    (not itself a view) in another shape of as many elements.
+    where a name occurs defines it, and every further place, like every number, is
+    checked at entry.  *output* and *update* arrays are made anew by each call; an
+    update replaces the value of the shared array `target` when the whole call has
+    succeeded.  *temp* arrays live in the arena, in slot `slot`.  A *view* is the memory
+    of the array `target` (not itself a view) in another shape of as many elements.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Array:
 
 @dataclass(frozen=True, slots=True)
 class ReadScalar:
-    """``name = array[()]`` as int64: a size that comes from an integer argument's value."""
+    """``name = array[()]`` as int64: a size that is an integer argument's value."""
 
     name: str
     array: str
@@ -92,9 +92,10 @@ Step: TypeAlias = Launch | Gemm
 class Program:
     """What one compiled function does.
 
-    `host` statements compute int64 sizes from bound sizes and scalars read from arguments,
-    in order; a call in which a sum or a product of them overflows is declined.
-    `results` names the output arrays in the order in which they are returned.  Error codes of guards and of the kernels' checks share one numbering; what a code
+    `host` statements compute int64 sizes from bound sizes and scalars read from
+    arguments, in order; a call in which a sum or a product of them overflows is
+    declined. `results` names the output arrays in the order in which they are returned.
+    Error codes of guards and of the kernels' checks share one numbering; what a code
     means is the caller's business.
     """
 

@@ -1,8 +1,8 @@
 """What can go wrong, said in the user's terms.
 
-Every error names the operation, the types it was given, the user's own line and what to do
-about it.  Each class also derives from the built-in exception that NumPy raises in the same
-place, so that ``except ValueError`` around a shape mistake goes on working.
+Every error names the operation, the types it was given, the user's own line and what to
+do about it.  Each class also derives from the built-in exception that NumPy raises in
+the same place, so that ``except ValueError`` around a shape mistake goes on working.
 """
 
 from __future__ import annotations

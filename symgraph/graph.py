@@ -1,8 +1,8 @@
 """Nodes and graphs: immutable, interned, walked without recursion.
 
-A :class:`Node` applies an op to nodes.  Nodes are interned, weakly and under a lock: building
-the same expression twice gives the same object, so common subexpressions are shared from
-the start and equality is identity.
+A :class:`Node` applies an op to nodes.  Nodes are interned, weakly and under a lock:
+building the same expression twice gives the same object, so common subexpressions are
+shared from the start and equality is identity.
 """
 
 from __future__ import annotations
@@ -145,8 +145,8 @@ def rebuild(
 ) -> tuple[Node, ...]:
     """`outputs` with nodes replaced, everything above them made anew.
 
-    `replace` maps nodes to what stands in for them (whose own inputs are left as they are),
-    or is called with each node and its new inputs.
+    `replace` maps nodes to what stands in for them (whose own inputs are left as they
+    are), or is called with each node and its new inputs.
     """
     mapping: dict[Node, Node] = {}
     fixed: dict[Node, Node] = {} if callable(replace) else replace

@@ -1,6 +1,7 @@
-"""What an op owes: its type, its meaning, its derivative and its lowering, side by side.
+"""What an op owes: type, meaning, derivative and lowering, side by side.
 
-An op is a frozen dataclass whose fields are its parameters.  Adding one touches one file:
+An op is a frozen dataclass whose fields are its parameters.  Adding one touches one
+file:
 
 ``infer``    the result's type, from the input nodes
 ``ref``      the meaning, in NumPy; every test compares with it
@@ -10,18 +11,20 @@ lowering     one of the protocols below, by base class
 
 Lowering protocols:
 
-* :class:`Indexed`: the result is a scalar expression over index variables (*index lambda*).
-  `element` is a generator that yields :class:`Read` requests and returns the value, so that
-  producers of any depth are inlined without recursion.  :class:`Elemwise` is the common case,
-  with a `scalar` formula; views, gathers and ranges are the others.
+* :class:`Indexed`: the result is a scalar expression over index variables (*index
+  lambda*).  `element` is a generator that yields :class:`Read` requests and returns the
+  value, so that producers of any depth are inlined without recursion.
+  :class:`Elemwise` is the common case, with a `scalar` formula; views, gathers and
+  ranges are the others.
 * :class:`Reduce`: combines elements along axes.
 * :class:`Expanded`: rewritten into other ops before lowering (`expand`).
-* :class:`Opaque`: stands alone; `steps` emits kernels or library calls over materialised
-  arrays.
+* :class:`Opaque`: stands alone; `steps` emits kernels or library calls over
+  materialised arrays.
 """
 
 from __future__ import annotations
 
+import inspect
 import re
 from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
@@ -75,7 +78,7 @@ def op(cls: type[T]) -> type[T]:
     Most ops have no parameters, and need none of the code that a dataclass generates:
     leaving it out halves the time that it takes to import the ops.
     """
-    if cls.__dict__.get("__annotations__") and _parameters(cls):
+    if _parameters(cls):
         return dataclass(frozen=True)(cls)
     bare: Any = cls
     bare.__dataclass_fields__ = {}
@@ -87,7 +90,7 @@ def op(cls: type[T]) -> type[T]:
 
 def _parameters(cls: type[Any]) -> list[str]:
     """The annotated names that are parameters (and not variables of the class)."""
-    texts = cls.__dict__["__annotations__"]
+    texts = inspect.get_annotations(cls)
     return [name for name, text in texts.items() if "ClassVar" not in str(text)]
 
 
@@ -153,7 +156,8 @@ class Indexed(Op):
 class Elemwise(Indexed):
     """One scalar formula applied to broadcast elements; inputs share one dtype."""
 
-    #: How operands are brought to one dtype: as they are promoted, to a float type, to bool.
+    #: How operands are brought to one dtype: as they are promoted, to a float type, to
+    #: bool.
     operands: ClassVar[str] = "common"
     #: The result's dtype where it is not that of the operands.
     result: ClassVar[str | None] = None
@@ -167,7 +171,8 @@ class Elemwise(Indexed):
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
         return meeting(*(i.type.dims for i in inputs))
 
-    #: The formula's length in primitives, roughly; long formulas are not computed twice.
+    #: The formula's length in primitives, roughly; long formulas are not computed
+    #: twice.
     weight: ClassVar[int] = 1
 
     def scalar(self, *values: ir.Value) -> ir.Value:
@@ -231,7 +236,7 @@ class Opaque(Op):
     inlines: ClassVar[bool] = False
 
     def data(self, *inputs: Node) -> tuple[Node, ...]:
-        """The inputs that are read as arrays; the others are sizes, seen in the type."""
+        """The inputs read as arrays; the others are sizes, seen in the type."""
         return inputs
 
     def plain(self, *inputs: Variable) -> Variable | None:
@@ -263,15 +268,15 @@ def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:
                     f"cannot broadcast: axis {k - len(shape)} has size "
                     f"{dims.text(result[offset + k])} in one operand and "
                     f"{dims.text(size)} in another",
-                    "sizes must be equal, or one of them 1; reshape, transpose or slice "
-                    "an operand",
+                    "sizes must be equal, or one of them 1; reshape, transpose or "
+                    "slice an operand",
                 )
             result[offset + k] = met
     return tuple(result)
 
 
 def meeting(*shapes: tuple[Size, ...]) -> Iterator[tuple[Size, Size]]:
-    """Pairs of dimensions, none known to be 1, that meet when `shapes` are broadcast."""
+    """Pairs of dimensions that meet in broadcasting, none known to be 1."""
     first = shapes[0]
     if all(s is first for s in shapes):
         return
@@ -283,7 +288,7 @@ def meeting(*shapes: tuple[Size, ...]) -> Iterator[tuple[Size, Size]]:
 
 
 def all_ops() -> Iterator[type[Op]]:
-    """Every concrete op class (a leaf of the class tree with its own dataclass fields)."""
+    """Every concrete op class: those that :func:`op` has decorated."""
     stack: list[type[Op]] = [Op]
     while stack:
         cls = stack.pop()

@@ -20,9 +20,9 @@ from .types import TensorType, result_dtype
 class Variable:
     """A symbolic array: an expression, a name for it and the line it was written on.
 
-    Operators and methods build new expressions and follow NumPy.  ``==`` is elementwise;
-    variables hash by identity of the expression, so they work as dictionary keys only
-    through :meth:`same` or their `node`.
+    Operators and methods build new expressions and follow NumPy.  ``==`` is
+    elementwise; variables hash by identity of the expression, so they work as
+    dictionary keys only through :meth:`same` or their `node`.
     """
 
     __slots__ = ("name", "node", "site")
@@ -35,7 +35,7 @@ class Variable:
         self.name = name
         self.site = node.site
 
-    # -- what it is ---------------------------------------------------------------------
+    # -- what it is --------------------------------------------------------------------
 
     @property
     def type(self) -> TensorType:
@@ -125,7 +125,7 @@ class Variable:
         given = {v.node: value for v, value in (givens or {}).items()}
         return evaluate([self.node], given)[0]
 
-    # -- what it is not -----------------------------------------------------------------
+    # -- what it is not ----------------------------------------------------------------
 
     def _refuse(self, what: str, remedy: str) -> NoReturn:
         raise SymgraphError(
@@ -186,7 +186,7 @@ class Variable:
             "assignment to x[...]", "expressions are immutable: y = x[i].set(v)"
         )
 
-    # -- operators ----------------------------------------------------------------------
+    # -- operators ---------------------------------------------------------------------
 
     def __getitem__(self, key: object) -> Variable:
         return _ops().getitem(self, key)
@@ -287,7 +287,7 @@ class Variable:
     def __ge__(self, other: object) -> Variable:
         return _ops().greater_equal(self, other)
 
-    # -- methods ------------------------------------------------------------------------
+    # -- methods -----------------------------------------------------------------------
 
     def astype(self, dtype: object) -> Variable:
         """Converted to `dtype`; see :func:`symgraph.cast`."""
@@ -388,7 +388,7 @@ def _holds_variable(value: list[object] | tuple[object, ...]) -> bool:
 
 
 def apply(op: Op, *inputs: Variable) -> Variable:
-    """`op` applied to variables; errors of type inference are told with the user's line."""
+    """`op` applied to variables; errors name the op, the types and the user's line."""
     try:
         return Variable(intern(op, tuple(v.node for v in inputs), here()))
     except SymgraphError as error:

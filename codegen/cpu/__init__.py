@@ -1,1 +1,1 @@
-"""The CPU target: loop IR to LLVM IR with explicit vectors, machine code, a callable."""
+"""The CPU target: loop IR to LLVM IR with explicit vectors, then machine code."""

@@ -108,9 +108,8 @@ class Writer:
         self, op: str, left: str, right: str, bad: list[str], sign: str = "u"
     ) -> str:
         """``add``, ``mul`` (or signed ``sub``) of i64; `bad` gets the overflow bit."""
-        pair = self.let(
-            f"call {{ i64, i1 }} @llvm.{sign}{op}.with.overflow.i64(i64 {left}, i64 {right})"
-        )
+        name = f"@llvm.{sign}{op}.with.overflow.i64"
+        pair = self.let(f"call {{ i64, i1 }} {name}(i64 {left}, i64 {right})")
         bad.append(self.let(f"extractvalue {{ i64, i1 }} {pair}, 1"))
         return self.let(f"extractvalue {{ i64, i1 }} {pair}, 0")
 
@@ -147,7 +146,7 @@ def emit_let(
         raise CompileError(f"size {let.name} = {let.op}: only int64 and bool are sizes")
     args = [_atom(a, values) for a in let.args]
     if bad is not None and let.op in ("add", "sub", "mul") and let.dtype == "int64":
-        values[let.name] = out.checked(let.op, *args, bad, sign="s")
+        values[let.name] = out.checked(let.op, args[0], args[1], bad, sign="s")
     else:
         values[let.name] = _scalar(out, let.op, args, let.dtype == "bool")
 

@@ -70,7 +70,7 @@ def reduce_twice(x: Value) -> tuple[Exponent, Value, Value]:
 
 
 def exp(x: Value) -> Value:
-    """``2**k * exp(r)``."""
+    """``exp(r)`` scaled by ``2**k``."""
     f = FORMATS[x.dtype]
     e, r0 = reduce(clamp(x, f.exp_low, f.exp_high))
     r = fma(e.k, -f.ln2_lo, r0)

@@ -59,7 +59,7 @@ def log_sum(k: Value, m: Value, small: Value, coefficients: tuple[float, ...]) -
 
 
 def log(x: Value) -> Value:
-    """``k ln(2) + log(m)``."""
+    """``log(m)`` with ``k ln(2)`` added."""
     k, m = split(x)
     result = log_sum(k, m, k * FORMATS[x.dtype].ln2_lo, LOG[x.dtype])
     result = select(x < INF, result, x)  # also NaN

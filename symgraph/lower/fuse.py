@@ -402,8 +402,8 @@ def _match(
     if free:
         return None
     inner = [mapping[a] for a in other.inner if a in mapping]
-    if frame.inner and (set(frame.inner) != set(inner) or left):
-        return None
+    if (left and inner) or (frame.inner and set(frame.inner) != set(inner)):
+        return None  # what spans the inner loops spans all of them, or runs too often
     frame.rows = [a for a in frame.rows if a in targets]
     frame.inner = inner
     for axis in left:

@@ -148,32 +148,42 @@ def _donor(
 def reads_before_writes(kernel: ir.Kernel, source: str, target: str) -> bool:
     """Whether `kernel` reads each element of `source` only just before it writes it.
 
-    That is: all accesses to both are at one index, in one loop's body, loads first.
+    That is: all accesses to both are at one index, in the body of one loop, loads
+    first; and the index names every loop around, so that no element is visited again.
     """
-    bodies = [
-        [s for s in body if _touches(s, (source, target))]
-        for body in _bodies(kernel.body)
-    ]
-    touching = [body for body in bodies if body]
+    touching = []
+    for axes, body in _bodies(kernel.body):
+        accesses = [s for s in body if _touches(s, source, target)]
+        if accesses:
+            touching.append((axes, accesses))
     if len(touching) != 1:
         return False
-    accesses = touching[0]
+    ((axes, accesses),) = touching
     indices = {s.index for s in accesses if isinstance(s, ir.Load | ir.Store)}
+    named = {name for index in indices for affine in index for name, _ in affine.terms}
     kinds = [isinstance(s, ir.Store) for s in accesses]
-    return len(indices) == 1 and kinds == sorted(kinds) and sum(kinds) == 1
+    once = len(indices) == 1 and named.issuperset(axes)
+    return once and kinds == sorted(kinds) and sum(kinds) == 1
 
 
-def _touches(statement: ir.Statement, buffers: tuple[str, ...]) -> bool:
-    return isinstance(statement, ir.Load | ir.Store) and statement.buffer in buffers
+def _touches(statement: ir.Statement, source: str, target: str) -> bool:
+    return isinstance(statement, ir.Load | ir.Store) and statement.buffer in (
+        source,
+        target,
+    )
 
 
-def _bodies(statements: Sequence[ir.Statement]) -> Iterator[tuple[ir.Statement, ...]]:
-    """The statement lists of a nest, the outermost first."""
-    stack = [tuple(statements)]
+def _bodies(
+    statements: Sequence[ir.Statement],
+) -> Iterator[tuple[tuple[str, ...], tuple[ir.Statement, ...]]]:
+    """The statement lists of a nest, outermost first, with the loops around them."""
+    stack: list[tuple[tuple[str, ...], tuple[ir.Statement, ...]]] = [
+        ((), tuple(statements))
+    ]
     while stack:
-        body = stack.pop()
-        yield body
-        stack.extend(s.body for s in body if isinstance(s, ir.Loop))
+        axes, body = stack.pop()
+        yield axes, body
+        stack.extend(((*axes, s.axis), s.body) for s in body if isinstance(s, ir.Loop))
 
 
 def arena_bytes(program: Program, sizes: dict[str, int]) -> tuple[int, int]:

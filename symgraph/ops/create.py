@@ -97,8 +97,9 @@ def ones_like(x: object, dtype: object = None) -> Variable:
 
 @op
 class Arange(Indexed):
-    """start + step * (0, 1, ...): inputs start and step, scalars of one dtype, and the
-    int64 length.
+    """start + step * (0, 1, ...).
+
+    Inputs are start and step, scalars of one dtype, and the int64 length.
     """
 
     free: ClassVar[bool] = True

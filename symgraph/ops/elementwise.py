@@ -46,7 +46,7 @@ def _arithmetic(made: Elemwise, a: object, b: object, *, boolean: bool) -> Varia
     return apply(made, x, y)
 
 
-# -- arithmetic -------------------------------------------------------------------------
+# -- arithmetic ------------------------------------------------------------------------
 
 
 @op
@@ -169,7 +169,7 @@ def floor_divide(a: object, b: object) -> Variable:
 
 @op
 class Remainder(Binary):
-    """a - b * floor(a / b): the sign is the divisor's; 0 where an integer divisor is 0."""
+    """a - b * floor(a / b), with the divisor's sign; 0 for an integer divisor 0."""
 
     def ref(self, a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -187,7 +187,7 @@ def remainder(a: object, b: object) -> Variable:
     return _arithmetic(Remainder(), a, b, boolean=False)
 
 
-# -- comparisons ------------------------------------------------------------------------
+# -- comparisons -----------------------------------------------------------------------
 
 
 @op
@@ -268,7 +268,7 @@ def greater_equal(a: object, b: object) -> Variable:
     return less_equal(b, a)
 
 
-# -- choice -----------------------------------------------------------------------------
+# -- choice ----------------------------------------------------------------------------
 
 
 @op
@@ -351,7 +351,7 @@ def where(condition: object, a: object, b: object) -> Variable:
     return apply(Where(), chosen, *promote(a, b))
 
 
-# -- one operand ------------------------------------------------------------------------
+# -- one operand -----------------------------------------------------------------------
 
 
 @op

@@ -141,7 +141,7 @@ class Scatter(Opaque):
         emit.loop(node, value.type.dims, add, parallel=False)
 
     def _target(self, at: At, kernel: KernelBuilder, index: Index) -> Index:
-        """Where the value at `index` is added; position 0 where that is out of bounds."""
+        """Where the value at `index` is added; 0 where that is out of bounds."""
         base, _, *indices = at.node.inputs
         ndim = len(broadcast(*(i.type.dims for i in indices)))
         block = index[self.place : self.place + ndim]
@@ -174,7 +174,7 @@ class Scatter(Opaque):
 
 @op
 class RowScatter(Indexed):
-    """Zeros with one value in each row: inputs value, position and the int64 row length.
+    """Zeros with one value in each row: inputs value, position and the row length.
 
     The new axis, along which the positions count, is `axis` (0 or 1).
     """

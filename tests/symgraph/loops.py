@@ -143,22 +143,30 @@ def assert_in_place(program: Program, number: int, old: Array, new: Array) -> No
     assert len(touched) == 2, "one of the arrays is there twice, or through a view"
     assert (old.shape, old.dtype) == (new.shape, new.dtype)
     accesses = [a for a in _accesses(step.kernel) if a[0].buffer in touched]
-    loops, indices = {id(a[1]) for a in accesses}, {a[0].index for a in accesses}
-    assert len(loops) == len(indices) == 1, (
-        "an element is read where another is written"
-    )
+    places, indices = {a[1] for a in accesses}, {a[0].index for a in accesses}
+    assert len(places) == len(indices) == 1, "read elsewhere than written"
     stores = [isinstance(a[0], ir.Store) for a in accesses]
     assert stores == sorted(stores), "read after written"
 
 
+def assert_stored_once(program: Program) -> None:
+    """No kernel computes an element of an array again and again."""
+    for kernel in launches(program):
+        arrays = {b.name for b in kernel.buffers}
+        for access, axes in _accesses(kernel):
+            if isinstance(access, ir.Store) and access.buffer in arrays:
+                named = {name for a in access.index for name, _ in a.terms}
+                assert access.accumulate or named.issuperset(axes), access
+
+
 def _accesses(
     kernel: ir.Kernel,
-) -> Iterator[tuple[ir.Load | ir.Store, tuple[ir.Statement, ...]]]:
-    """Every load and store, with the body that it stands in."""
-    bodies = [kernel.body]
-    for body in bodies:
+) -> Iterator[tuple[ir.Load | ir.Store, tuple[str, ...]]]:
+    """Every load and store, with the axes of the loops that it stands in."""
+    bodies: list[tuple[tuple[str, ...], tuple[ir.Statement, ...]]] = [((), kernel.body)]
+    for axes, body in bodies:
         for statement in body:
             if isinstance(statement, ir.Load | ir.Store):
-                yield statement, body
+                yield statement, axes
             elif isinstance(statement, ir.Loop):
-                bodies.append(statement.body)
+                bodies.append(((*axes, statement.axis), statement.body))

@@ -17,7 +17,13 @@ from symgraph.function import Function
 from symgraph.variable import Variable
 
 from ..support import assert_same
-from .loops import assert_legal_memory, assert_legal_order, launches, run_loops
+from .loops import (
+    assert_legal_memory,
+    assert_legal_order,
+    assert_stored_once,
+    launches,
+    run_loops,
+)
 
 x = sg.tensor("x", "float32", ("n", "m"))
 y = sg.tensor("y", "float32", ("n", "m"))
@@ -139,6 +145,7 @@ def test_legal(name: str) -> None:
     program = compiled(CASES[name]).program
     check_program(program)
     assert_legal_order(program)
+    assert_stored_once(program)
     assert_legal_memory(program)
 
 
@@ -215,6 +222,20 @@ def test_a_cycle_of_kernels_is_avoided() -> None:
     assert_same(
         f(*values)[0], (e + (e.sum(0) ** 2).sum() * values[1]).astype("f4"), "c", 1e-5
     )
+
+
+def test_what_spans_part_of_the_inner_loops_stays_outside() -> None:
+    """Rows of a sum over a square: a product with it runs once an element."""
+    weight = sg.tensor("weight", "float64", ("n", "m"))
+    k = sg.tensor("k", "float64")
+    scale = sg.sum(weight * sg.tanh(k), axis=1, keepdims=True)
+    total = sg.sum(sg.tanh(weight / (sg.expand_dims(scale, 1) ** 2 + 1)))
+    f = sg.function([weight, k], sg.grad(total, k))
+    assert_stored_once(f.program)
+    assert_legal_memory(f.program)
+    values = [np.array([[2.0, 1.0], [0.5, -2.0]]), np.array(1.5)]
+    expected = sg.function([weight, k], sg.grad(total, k), mode="interpret")(*values)
+    assert_same(f(*values), expected, "gradient")
 
 
 def test_a_spread_scalar_is_no_array() -> None:

@@ -18,7 +18,13 @@ from symgraph.op import Array
 from symgraph.variable import Variable
 
 from ..support import assert_same
-from .loops import assert_legal_memory, assert_legal_order, launches, run_loops
+from .loops import (
+    assert_legal_memory,
+    assert_legal_order,
+    assert_stored_once,
+    launches,
+    run_loops,
+)
 
 #: Nothing, one element, less than a vector, vectors with a tail, several chunks.
 SIZES = ((0, 3), (3, 0), (1, 1), (2, 17), (17, 2), (33, 64), (700, 65), (3, 20011))
@@ -72,6 +78,7 @@ def test_every_size(name: str, dtype: str) -> None:
     interpret = sg.function([x], output, mode="interpret")
     check_program(f.program)
     assert_legal_order(f.program)
+    assert_stored_once(f.program)
     assert_legal_memory(f.program)
     for shape in SIZES:
         if name == "products" and shape[1] > 1000:
@@ -221,6 +228,12 @@ def test_many_copies_of_one_output() -> None:
     results = f(np.arange(3.0))
     assert len({id(r) for r in results}) == 600
     assert all((r == np.arange(3.0)).all() for r in results)
+
+
+def test_a_choice_among_one_value() -> None:
+    b = sg.scalar("b", "bool")
+    f = sg.function([b], sg.where(sg.expand_dims(b, 0), sg.expand_dims(b, 0), b))
+    assert f(np.bool_(True)).tolist() == [True]
 
 
 def test_an_array_constant_without_elements() -> None:

@@ -241,6 +241,12 @@ def test_reads_before_writes() -> None:
     v4 = add(v3, v2): float64
     store b[j] = v4
 """
+    again = """
+  serial j < n
+    serial i < n
+      v1 = load a[i]: float64
+      store b[i] = v1
+"""
     assert reads_before_writes(kernel(same), "a", "b")
-    for other in (shifted, after, twice):
+    for other in (shifted, after, twice, again):
         assert not reads_before_writes(kernel(other), "a", "b")

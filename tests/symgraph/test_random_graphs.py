@@ -18,7 +18,12 @@ from symgraph.evaluate import evaluate
 from symgraph.function import Function, function
 from symgraph.graph import toposort
 
-from .loops import assert_legal_memory, assert_legal_order, run_loops
+from .loops import (
+    assert_legal_memory,
+    assert_legal_order,
+    assert_stored_once,
+    run_loops,
+)
 from .random_graphs import RandomGraph, random_graphs
 
 #: How far results may be off, in what rounding the inputs would change, and in ulp of
@@ -55,6 +60,7 @@ def check(graph: RandomGraph) -> None:
     f = function(graph.inputs, graph.outputs, on_unused_input="ignore")
     check_program(f.program)
     assert_legal_order(f.program)
+    assert_stored_once(f.program)
     assert_legal_memory(f.program)
     compare(run_loops(f, graph.values), expected, tolerance, f, "loops")
     compare(f(*graph.values), expected, tolerance, f, "compiled")
