@@ -342,6 +342,7 @@ def _neighbours(kernel: Kernel, outer: Loop, inner: Loop) -> dict[str, int] | No
         return None
     if any(c.value in axes for c in inner.carries):
         return None
+    pair = (axis(outer.axis), axis(inner.axis))
     dims: dict[str, int] = {}
     for statement in inside:
         if not isinstance(statement, Load | Store):
@@ -356,25 +357,29 @@ def _neighbours(kernel: Kernel, outer: Loop, inner: Loop) -> dict[str, int] | No
         d = touched[0]
         buffer = kernel.buffer(statement.buffer)
         whole = buffer.shape[d : d + 2] == (outer.extent, inner.extent)
-        pair = (axis(outer.axis), axis(inner.axis))
         if not whole or touched[1:] != [d + 1] or statement.index[d : d + 2] != pair:
             return None
         if dims.setdefault(buffer.name, d) != d:
             return None
-    return dims if _all_inside(kernel, inside, dims) else None
+    return dims if _only_there(kernel, inside, dims, pair) else None
 
 
-def _all_inside(kernel: Kernel, inside: list[Statement], dims: dict[str, int]) -> bool:
-    """Whether every access to the arrays in `dims` is indexed by the two loops."""
-    everywhere = [s for s, _ in walk(kernel.body)]
-    for name, d in dims.items():
-        here = [s for s in inside if isinstance(s, Load | Store) and s.buffer == name]
-        there = [
-            s for s in everywhere if isinstance(s, Load | Store) and s.buffer == name
-        ]
-        if len(here) != len(there) or any(not s.index[d].terms for s in here):
-            return False
-    return True
+def _only_there(
+    kernel: Kernel,
+    inside: list[Statement],
+    dims: dict[str, int],
+    pair: tuple[Affine, Affine],
+) -> bool:
+    """Whether every access to the arrays in `dims` is `inside`, at the index `pair`.
+
+    Loops one after another may share an axis, so the index alone does not tell.
+    """
+    within = set(map(id, inside))
+    return all(
+        id(s) in within and s.index[dims[s.buffer] : dims[s.buffer] + 2] == pair
+        for s, _ in walk(kernel.body)
+        if isinstance(s, Load | Store) and s.buffer in dims
+    )
 
 
 def _merged(kernel: Kernel, outer: Loop, inner: Loop, dims: dict[str, int]) -> Kernel:

@@ -230,6 +230,14 @@ def test_many_copies_of_one_output() -> None:
     assert all((r == np.arange(3.0)).all() for r in results)
 
 
+def test_an_array_that_is_its_own_index() -> None:
+    """One array read along the loops and elsewhere keeps its two dimensions."""
+    x = sg.tensor("x", "int64", (3, 5))
+    value = np.random.default_rng(0).integers(0, 5, (3, 5))
+    f = sg.function([x], x[:, x] * 1.0)
+    assert_same(f(value), value[:, value] * 1.0, "x[:, x]")
+
+
 def test_a_choice_among_one_value() -> None:
     b = sg.scalar("b", "bool")
     f = sg.function([b], sg.where(sg.expand_dims(b, 0), sg.expand_dims(b, 0), b))
