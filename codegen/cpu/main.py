@@ -19,6 +19,7 @@ from ..program import Array, Gemm, Launch, Program
 from . import product
 from .runtime import Slot
 from .straight import Writer, c_string, emit_let, size
+from .team import TEAM
 from .support import ALIGNMENT, FRAME_WORDS
 
 #: What `run` returns besides 0 and the positive code of a failed check: an exception is
@@ -121,10 +122,33 @@ def driver(program: Program, prepared: dict[int, Prepared]) -> str:
     _steps(d, plans, scratch)
     # Most of its time goes into the calls: optimising it costs more than it can save.
     head = (
-        "internal i32 @run(ptr %cells, ptr %table, ptr %sizes, ptr %data) "
+        "internal i32 @steps(ptr %cells, ptr %table, ptr %sizes, ptr %data, ptr %team) "
         "noinline optnone"
     )
-    return f"{c_string('too_large', TOO_LARGE)}\n{d.out.function(head)}"
+    texts = (
+        c_string("too_large", TOO_LARGE),
+        d.out.function(head),
+        _shared(program, prepared),
+        TEAM,
+    )
+    return "\n".join(texts)
+
+
+def _shared(program: Program, prepared: dict[int, Prepared]) -> str:
+    """``i1 @shared(sizes)``: whether some step has work for more than one thread."""
+    d = _Driver(program, prepared, frame_of(program))
+    out = d.out
+    for name, position in d.frame.sizes.items():
+        d.sizes[name] = out.load("i64", "%sizes", 8 * position)
+    counts = {plan.chunks for plan in _plans(d).values()} - {"1"}
+    several = [out.let(f"icmp ugt i64 {chunks}, 1") for chunks in sorted(counts)]
+    for step in program.steps:
+        if isinstance(step, Gemm):
+            work = _cost(out, ((1, (step.m, step.n, step.k, step.batch)),), d.sizes)
+            least = f"{2.0 * product.PANEL_WORK:e}"
+            several.append(out.let(f"fcmp oge double {work}, {least}"))
+    out.do(f"ret i1 {out.either(several) if several else 'false'}")
+    return out.function("internal i1 @shared(ptr %sizes) noinline optnone")
 
 
 def _frame_memory(d: _Driver) -> None:
@@ -324,11 +348,14 @@ def _steps(d: _Driver, plans: dict[int, _Plan], scratch: dict[int, list[str]]) -
             case Gemm():
                 plan = _fill_gemm(d, step)
         if i == last:  # nothing is left to be stopped
-            out.do(f"call void @launch(ptr %table, ptr %frame, i64 {plan.chunks})")
+            out.do(
+                f"call void @launch(ptr %table, ptr %frame, i64 {plan.chunks}, "
+                "ptr %team)"
+            )
         else:
             stop = out.let(
                 f"call i32 @step(ptr %table, ptr %frame, i64 {plan.chunks}, "
-                "ptr %state, ptr %last)"
+                "ptr %team, ptr %state, ptr %last)"
             )
             out.require(out.let(f"icmp eq i32 {stop}, 0"), "done")
     out.do("br label %done")

@@ -27,7 +27,7 @@ from ..ir import DTYPES
 
 #: The version of what `link` and compiled code agree on: the table, the cells, and the
 #: exported names ``entry``, ``trim``, ``arena_bytes`` and ``layout``.
-LAYOUT = 1
+LAYOUT = 2
 #: Bits of the last word of ``layout``.
 USES_THREADS, USES_BLAS = 1, 2
 #: Byte offsets inside a PyArrayObject, a PyListObject and a PyObject (64-bit CPython).
@@ -67,7 +67,8 @@ class Slot(IntEnum):
     ALIGNED_ALLOC = 37
     FREE = 38
     CLOCK_GETTIME = 39
-    COUNT = 40
+    YIELD = 40
+    COUNT = 41
 
 
 class Cell(IntEnum):
@@ -97,6 +98,7 @@ _LIBC = {
     Slot.ALIGNED_ALLOC: "posix_memalign",
     Slot.FREE: "free",
     Slot.CLOCK_GETTIME: "clock_gettime",
+    Slot.YIELD: "sched_yield",
 }
 #: Positions in NumPy's C API table, fixed by its ABI.
 _NUMPY = {Slot.NEW_ARRAY: 93, Slot.RETURN_ARRAY: 76}

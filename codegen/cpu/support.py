@@ -52,7 +52,7 @@ define internal i64 @plan(i64 %total, double %cost, i64 %align) {{
 """
 
 #: ``chunk`` runs one chunk of a launch; its signature is the thread layer's.
-#: ``launch`` runs them all, on several threads where there are several of both.
+#: ``launch`` runs them all, with the team where there are one and several chunks.
 LAUNCH = f"""
 define internal void @chunk(ptr %index.at, ptr %dims, ptr %steps, ptr %frame) {{
   %index = load i64, ptr %index.at
@@ -74,18 +74,14 @@ define internal void @chunk(ptr %index.at, ptr %dims, ptr %steps, ptr %frame) {{
   ret void
 }}
 
-define internal void @launch(ptr %table, ptr %frame, i64 %chunks) {{
+define internal void @launch(ptr %table, ptr %frame, i64 %chunks, ptr %team) {{
 entry:
   %args = alloca i64
-  %dims = alloca i64
-  %steps = alloca i64
   %many = icmp ugt i64 %chunks, 1
   br i1 %many, label %ask, label %serial
 ask:
-  %threads.at = getelementptr i64, ptr %table, i64 {int(Slot.THREADS)}
-  %threads = load i64, ptr %threads.at
-  %helped = icmp ugt i64 %threads, 1
-  br i1 %helped, label %parallel, label %alone
+  %none = icmp eq ptr %team, null
+  br i1 %none, label %alone, label %parallel
 alone:
   %notice.at = getelementptr i64, ptr %table, i64 {int(Slot.NOTICE)}
   %notice = load i64, ptr %notice.at
@@ -95,15 +91,7 @@ tell:
   store i64 2, ptr %notice.at
   br label %serial
 parallel:
-  ; The layer passes base + step * r for each argument: from 0 by 1, the index itself.
-  store i64 0, ptr %args
-  store i64 %chunks, ptr %dims
-  store i64 1, ptr %steps
-  ; Always the same number of threads: OpenMP would end those that a smaller team lacks.
-  %team = trunc i64 %threads to i32
-{_table("layer", Slot.PARALLEL_FOR)}
-  call void %layer(ptr @chunk, ptr %args, ptr %dims, ptr %steps, ptr %frame,
-    i64 0, i64 1, i32 %team)
+  call void @post(ptr %table, ptr %team, ptr %frame, i64 %chunks)
   ret void
 serial:
   %some = icmp sgt i64 %chunks, 0
@@ -111,7 +99,7 @@ serial:
 loop:
   %index = phi i64 [ 0, %serial ], [ %next, %loop ]
   store i64 %index, ptr %args
-  call void @chunk(ptr %args, ptr %dims, ptr %steps, ptr %frame)
+  call void @chunk(ptr %args, ptr null, ptr null, ptr %frame)
   %next = add i64 %index, 1
   %again = icmp slt i64 %next, %chunks
   br i1 %again, label %loop, label %done
@@ -159,11 +147,12 @@ look:
 }}
 """
 
-#: ``step(table, frame, chunks, thread state, last look)`` launches, and returns nonzero
+#: ``step(table, frame, chunks, team, thread state, last look)`` launches, and returns nonzero
 #: when the call must end: the status then holds a check's code, or -1 after a signal.
 STEP = """
-define internal i32 @step(ptr %table, ptr %frame, i64 %chunks, ptr %state, ptr %last) {
-  call void @launch(ptr %table, ptr %frame, i64 %chunks)
+define internal i32 @step(ptr %table, ptr %frame, i64 %chunks, ptr %team, ptr %state,
+    ptr %last) {
+  call void @launch(ptr %table, ptr %frame, i64 %chunks, ptr %team)
   %status.at = getelementptr i64, ptr %frame, i64 3
   %status = load ptr, ptr %status.at
   %code = load i32, ptr %status
