@@ -68,7 +68,8 @@ class Slot(IntEnum):
     FREE = 38
     CLOCK_GETTIME = 39
     YIELD = 40
-    COUNT = 41
+    SLEEP = 41
+    COUNT = 42
 
 
 class Cell(IntEnum):
@@ -99,6 +100,7 @@ _LIBC = {
     Slot.FREE: "free",
     Slot.CLOCK_GETTIME: "clock_gettime",
     Slot.YIELD: "sched_yield",
+    Slot.SLEEP: "usleep",
 }
 #: Positions in NumPy's C API table, fixed by its ABI.
 _NUMPY = {Slot.NEW_ARRAY: 93, Slot.RETURN_ARRAY: 76}

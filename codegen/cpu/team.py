@@ -21,6 +21,9 @@ from .runtime import Slot
 TICKET, DONE, JOB, FRAME, OVER, WORDS = 0, 16, 32, 33, 34, 48
 #: How often a member looks for work between two offers of its processor to others.
 LOOKS = 256
+#: After this many looks a member that found nothing sleeps between them, for so many
+#: microseconds: beside other busy processes it then has its turn saved for real work.
+PATIENCE, NAP = 65536, 20
 
 #: What the caller's member needs to run the program, and where it leaves the result.
 CALL_WORDS = 6
@@ -93,7 +96,15 @@ _REST = f"""
 define internal void @rest(ptr %table, i64 %looks) {{
   %low = and i64 %looks, {LOOKS - 1}
   %due = icmp eq i64 %low, {LOOKS - 1}
-  br i1 %due, label %give, label %go
+  br i1 %due, label %long, label %go
+long:
+  %idle = icmp ugt i64 %looks, {PATIENCE}
+  br i1 %idle, label %nap, label %give
+nap:
+  %sleep.at = getelementptr i64, ptr %table, i64 {int(Slot.SLEEP)}
+  %sleep = load ptr, ptr %sleep.at
+  call i32 %sleep(i32 {NAP})
+  ret void
 give:
   %yield.at = getelementptr i64, ptr %table, i64 {int(Slot.YIELD)}
   %yield = load ptr, ptr %yield.at

@@ -60,8 +60,11 @@ def python(code: str, *args: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str], seconds: float = 60) -> str:
-    out, err = process.communicate(timeout=seconds)
-    assert process.returncode == 0, err
+    """The rest of what a process prints; `communicate` misses what is buffered here."""
+    assert process.stdout is not None and process.stderr is not None
+    with process:
+        out, err = process.stdout.read(), process.stderr.read()
+        assert process.wait(timeout=seconds) == 0, err
     return out
 
 
