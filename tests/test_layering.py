@@ -43,10 +43,10 @@ MAY_IMPORT = {
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
         "autodiff": "errors graph op ops types variable",
-        "check": "dims errors evaluate graph leaf op rewrite",
         "lower": "codegen dims errors graph leaf op ops variable",
         "rules": "dims graph leaf op ops rewrite types variable",
         "special": "ops",
+        "check": "arguments dims errors evaluate graph leaf lower op rewrite",
         "passes": "check config errors graph rewrite rules",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
         "compiler": "codegen config graph graphs leaf lower op passes rewrite variable",
@@ -320,7 +320,7 @@ def main() -> None:
         found = rooms(package)
         cycle = cycle_in(found)
         order = sorted(found) if cycle else TopologicalSorter(found).static_order()
-        for room in order:
+        for room in (r for r in order if r in found):
             print(f'    "{room}": "{" ".join(sorted(found[room]))}",')
         if cycle:
             print(f"    # a cycle: {' <- '.join(cycle)}")

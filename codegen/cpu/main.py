@@ -19,8 +19,8 @@ from ..program import Array, Gemm, Launch, Program
 from . import product
 from .runtime import Slot
 from .straight import Writer, c_string, emit_let, size
-from .team import TEAM
 from .support import ALIGNMENT, FRAME_WORDS
+from .team import TEAM
 
 #: What `run` returns besides 0 and the positive code of a failed check: an exception is
 #: set already.

@@ -147,8 +147,9 @@ look:
 }}
 """
 
-#: ``step(table, frame, chunks, team, thread state, last look)`` launches, and returns nonzero
-#: when the call must end: the status then holds a check's code, or -1 after a signal.
+#: ``step(table, frame, chunks, team, thread state, last look)`` launches, and returns
+#: nonzero when the call must end: the status then holds a check's code, or -1 after a
+#: signal.
 STEP = """
 define internal i32 @step(ptr %table, ptr %frame, i64 %chunks, ptr %team, ptr %state,
     ptr %last) {
