@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from .. import dims
 from ..codegen import ir
@@ -16,7 +18,7 @@ from ..errors import (
     UnsupportedError,
     message,
 )
-from ..graph import Node, describe_site, intern, rebuild, toposort
+from ..graph import Node, Site, describe_site, intern, rebuild, toposort
 from ..leaf import Constant, Leaf
 from ..op import Expanded, Index, Indexed, Opaque, Reduce
 from ..ops.elementwise import Copy
@@ -26,6 +28,9 @@ from .fuse import Group, Partition
 from .kernel import KernelBuilder, lower_group
 from .memory import plan
 from .sizes import Classes, SizeTable
+
+#: Reductions of at most this many elements, where that is known, are not shared out.
+SMALL_REDUCTION = 4096
 
 #: The error code of a guard on sizes that must be equal; others are numbered from 2.
 SIZES_DIFFER = 1
@@ -95,8 +100,8 @@ def lower(written: Request, rewritten: Request, name: str) -> Lowered:
 def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
     """`roots` in the form that lowering takes.
 
-    Opaque ops that cannot handle their operands are replaced; then reductions over axes
-    that all have size 1, those just made among them, become views.
+    Opaque ops that cannot handle their operands are replaced; then reductions, those
+    just made among them, are brought into the form of :func:`_reduced`.
     """
 
     def plain(node: Node, inputs: tuple[Node, ...]) -> Node:
@@ -108,13 +113,33 @@ def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
 
     def lean(node: Node, inputs: tuple[Node, ...]) -> Node:
         if isinstance(node.op, Reduce):
-            shape = inputs[0].type.dims
-            if all(classes.resolve(shape[axis]) == 1 for axis in node.op.axes):
-                kept = Variable(inputs[0])
-                return (kept if node.op.keepdims else squeeze(kept, node.op.axes)).node
+            return _reduced(node.op, inputs[0], classes, node.site)
         return intern(node.op, inputs, node.site)
 
     return rebuild(rebuild(roots, plain), lean)
+
+
+def _reduced(op: Reduce, operand: Node, classes: Classes, site: Site | None) -> Node:
+    """A reduction as a view where every axis has size 1, else in one step or two.
+
+    A reduction of several axes to one element is taken row by row first, so that rows
+    can be shared out among threads; small ones of known size are left alone.
+    """
+    sizes = [classes.resolve(s) for s in operand.type.dims]
+    axes = [axis for axis in op.axes if sizes[axis] != 1]
+    rows = [k for k, s in enumerate(sizes) if s != 1 and k not in op.axes]
+    known = math.prod(s for s in sizes if isinstance(s, int))
+    small = all(isinstance(s, int) for s in sizes) and known <= SMALL_REDUCTION
+    if axes and (rows or small or len(axes) == 1):
+        return intern(op, (operand,), site)
+    result = operand
+    if axes:
+        made: Any = op  # a dataclass, as every op with parameters is
+        inner = replace(made, axes=tuple(axes[1:]), keepdims=True)
+        outer = replace(made, axes=(axes[0],), keepdims=True)
+        result = intern(outer, (intern(inner, (operand,), site),), site)
+    kept = Variable(result)
+    return (kept if op.keepdims else squeeze(kept, op.axes)).node
 
 
 def _distinct(roots: Sequence[Node]) -> list[Node]:

@@ -199,15 +199,23 @@ def test_reductions_over_one_domain_share_a_loop() -> None:
 
 
 def test_a_full_reduction_takes_in_what_only_it_reads() -> None:
-    (kernel,) = launches(sg.function([x], sg.sum(sg.tanh(x) * 2)).program)
+    """Rows are summed with the formula in the loop, by all threads; then their sums."""
+    rows, total = launches(sg.function([x], sg.sum(sg.tanh(x) * 2)).program)
+    assert rows.split is not None
+    assert total.split is None
+    assert any(isinstance(s, ir.Let) and s.op == "tanh" for s, _ in ir.walk(rows.body))
+
+
+def test_a_small_reduction_takes_one_kernel() -> None:
+    small = sg.tensor("small", "float32", (8, 8))
+    (kernel,) = launches(sg.function([small], sg.sum(sg.tanh(small))).program)
     assert kernel.split is None
 
 
 def test_parallel_work_does_not_wait_for_a_full_reduction() -> None:
     f = sg.function([x], x / sg.sum(x))
     splits = [k.split for k in launches(f.program)]
-    assert splits[0] is None
-    assert splits[1] is not None
+    assert [split is None for split in splits] == [False, True, False]
 
 
 def test_a_cycle_of_kernels_is_avoided() -> None:
