@@ -9,7 +9,7 @@ around it.  In reading order:
 - `check`      scopes and dtypes; with `access`, bounds and races
 - `interpret`  the slow, obvious oracle for every target
 - `expand`     exp, log, tanh, ... as expansions into primitives
-- `cpu`        native code through llvmlite and numba's JIT
+- `cpu`        native code through llvmlite, on numba's thread layer
 
 Import the module that is needed; this one imports nothing, so that it costs nothing.
 """

@@ -9,7 +9,7 @@ from __future__ import annotations
 from .runtime import Cell, Slot
 
 #: The cost of one chunk, in the scalar additions that `schedule.grain` counts: 10 to 50
-#: microseconds in vector loops, where starting all threads takes 3.
+#: microseconds in vector loops, where to claim a chunk takes a fraction of one.
 CHUNK_COST = 400_000
 #: A bound on the number of chunks: enough to balance load over many cores.
 MOST_CHUNKS = 256

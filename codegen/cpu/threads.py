@@ -119,9 +119,9 @@ def start() -> None:
 def _short_spin() -> Iterator[None]:
     """Have OpenMP threads soon sleep while they wait, unless the user says otherwise.
 
-    GNU OpenMP reads this when it is loaded.  By default its threads spin for about a
-    millisecond, and beside one busy process a step of a few hundred microseconds then
-    takes thirty times as long; with a short spin it takes twice as long.
+    GNU OpenMP reads this when it is loaded.  By default its threads spin for many
+    milliseconds at a call's end, which takes the processor from other busy processes
+    and, where those hold the other threads up, from the call itself.
     """
     names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
     if any(name in os.environ for name in names):
