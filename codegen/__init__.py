@@ -9,7 +9,9 @@ around it.  In reading order:
 - `check`      scopes and dtypes; with `access`, bounds and races
 - `interpret`  the slow, obvious oracle for every target
 - `expand`     exp, log, tanh, ... as expansions into primitives
+- `schedule`   hoisting, collapsing of loops, and what a chunk of a loop costs
 - `cpu`        native code through llvmlite, on numba's thread layer
+- `cache`      compiled code on disk
 
 Import the module that is needed; this one imports nothing, so that it costs nothing.
 """
