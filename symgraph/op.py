@@ -6,6 +6,8 @@ file:
 ``infer``    the result's type, from the input nodes
 ``ref``      the meaning, in NumPy; every test compares with it
 ``vjp``      the gradient, graph to graph
+``jvp``      the tangent, graph to graph; derived unless given
+``batch``    the op over a stack of arguments; derived for elementwise ops
 ``dim``      the result as a dimension, for integer scalars used as shapes
 lowering     one of the protocols below, by base class
 
@@ -112,6 +114,15 @@ class Op:
     #: Called as ``vjp(g, y, *xs)`` with the cotangent of the result, the result and the
     #: inputs; returns a cotangent (or None: no dependence) for each input.
     vjp: ClassVar[Callable[..., tuple[Variable | None, ...]] | None] = None
+    #: Pushes tangents forward: called as ``jvp(y, xs, ts)`` with the result, the inputs
+    #: and a tangent (or None: none) for each; returns the tangent of the result (or
+    #: None).  Where it is None, `symgraph.autodiff` derives it from `vjp`.
+    jvp: ClassVar[Callable[..., Variable | None] | None] = None
+    #: The op over a stack of arguments: called as ``batch(batched, *xs)``, where
+    #: ``batched[k]`` says that input k has one more axis, in front (at least one has);
+    #: the result has that axis in front too.  Where it is None, it is derived for
+    #: elementwise and expanded ops, and refused for others.
+    batch: ClassVar[Callable[..., Variable] | None] = None
     #: Called as ``dim(*sizes)`` where all inputs are integer scalars used as shapes.
     dim: ClassVar[Callable[..., Size | None] | None] = None
 

@@ -5,158 +5,18 @@ Bottom up: `cast`, `elementwise` and `transcendental`; `sizes` (shapes as values
 (matrix products); `slices`, `gather` and `index`; `join`; `softmax`; `gradient`.
 """
 
-from .broadcasting import BroadcastTo, Sum, SumTo, broadcast_to, sum, sum_to
-from .cast import Cast, cast
-from .contract import Contract, contract, dot, matmul, outer, tensordot
-from .create import (
-    Arange,
-    Full,
-    arange,
-    eye,
-    full,
-    full_like,
-    ones,
-    ones_like,
-    zeros,
-    zeros_like,
-)
-from .elementwise import (
-    Abs,
-    Add,
-    Binary,
-    BitwiseAnd,
-    BitwiseOr,
-    BitwiseXor,
-    Comparison,
-    Divide,
-    Equal,
-    FloorDivide,
-    Invert,
-    Less,
-    LessEqual,
-    Maximum,
-    Minimum,
-    Multiply,
-    Negative,
-    NotEqual,
-    Remainder,
-    Subtract,
-    Where,
-    abs,
-    add,
-    bitwise_and,
-    bitwise_or,
-    bitwise_xor,
-    divide,
-    equal,
-    floor_divide,
-    greater,
-    greater_equal,
-    invert,
-    less,
-    less_equal,
-    maximum,
-    minimum,
-    multiply,
-    negative,
-    not_equal,
-    remainder,
-    subtract,
-    where,
-)
-from .gather import Gather, RowScatter, Scatter
-from .gradient import StopGradient, stop_gradient
-from .index import getitem, take
-from .join import Concatenate, concatenate, stack
-from .reduce import (
-    All,
-    Any,
-    ArgMax,
-    Max,
-    Min,
-    Prod,
-    ProdOthers,
-    all,
-    any,
-    argmax,
-    max,
-    mean,
-    min,
-    prod,
-)
-from .sizes import Shape, dim_of, shape_of
-from .slices import Pick, PickEmbed, Slice, SliceEmbed
-from .softmax import (
-    LogSoftmax,
-    LogSumExp,
-    Softmax,
-    SoftmaxGrad,
-    log_softmax,
-    logsumexp,
-    softmax,
-)
-from .transcendental import (
-    Cos,
-    Exp,
-    Expm1,
-    Log,
-    Log1p,
-    OnesLike,
-    Power,
-    Sigmoid,
-    Sin,
-    Sqrt,
-    Tanh,
-    cos,
-    exp,
-    expm1,
-    log,
-    log1p,
-    power,
-    sigmoid,
-    sin,
-    sqrt,
-    tanh,
-)
-from .view import (
-    ExpandDims,
-    Reshape,
-    Squeeze,
-    Transpose,
-    View,
-    expand_dims,
-    matrix_transpose,
-    reshape,
-    squeeze,
-    transpose,
-)
-
-__all__ = [
-    "BroadcastTo", "Sum", "SumTo", "broadcast_to", "sum", "sum_to",
-    "Cast", "cast",
-    "Contract", "contract", "dot", "matmul", "outer", "tensordot",
-    "Arange", "Full", "arange", "eye", "full", "full_like", "ones", "ones_like",
-    "zeros", "zeros_like",
-    "Abs", "Add", "Binary", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Comparison",
-    "Divide", "Equal", "FloorDivide", "Invert", "Less", "LessEqual", "Maximum",
-    "Minimum", "Multiply", "Negative", "NotEqual", "Remainder", "Subtract", "Where",
-    "abs", "add", "bitwise_and", "bitwise_or", "bitwise_xor", "divide", "equal",
-    "floor_divide", "greater", "greater_equal", "invert", "less", "less_equal",
-    "maximum", "minimum", "multiply", "negative", "not_equal", "remainder", "subtract",
-    "where",
-    "Gather", "RowScatter", "Scatter",
-    "StopGradient", "stop_gradient",
-    "getitem", "take",
-    "Concatenate", "concatenate", "stack",
-    "All", "Any", "ArgMax", "Max", "Min", "Prod", "ProdOthers", "all", "any", "argmax",
-    "max", "mean", "min", "prod",
-    "Shape", "dim_of", "shape_of",
-    "Pick", "PickEmbed", "Slice", "SliceEmbed",
-    "LogSoftmax", "LogSumExp", "Softmax", "SoftmaxGrad", "log_softmax", "logsumexp",
-    "softmax",
-    "Cos", "Exp", "Expm1", "Log", "Log1p", "OnesLike", "Power", "Sigmoid", "Sin",
-    "Sqrt", "Tanh", "cos", "exp", "expm1", "log", "log1p", "power", "sigmoid", "sin",
-    "sqrt", "tanh",
-    "ExpandDims", "Reshape", "Squeeze", "Transpose", "View", "expand_dims",
-    "matrix_transpose", "reshape", "squeeze", "transpose",
-]  # fmt: skip
+from .broadcasting import *
+from .cast import *
+from .contract import *
+from .create import *
+from .elementwise import *
+from .gather import *
+from .gradient import *
+from .index import *
+from .join import *
+from .reduce import *
+from .sizes import *
+from .slices import *
+from .softmax import *
+from .transcendental import *
+from .view import *

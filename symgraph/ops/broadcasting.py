@@ -22,6 +22,15 @@ from .view import View, expand_dims
 if TYPE_CHECKING:
     from ..lower import At
 
+__all__ = [
+    "BroadcastTo",
+    "Sum",
+    "SumTo",
+    "broadcast_to",
+    "sum",
+    "sum_to",
+]
+
 
 @op
 class BroadcastTo(View):

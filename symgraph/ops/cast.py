@@ -11,6 +11,11 @@ from ..op import Array, Elemwise, op
 from ..types import TensorType, check_dtype, is_float, tensor
 from ..variable import Variable, apply, as_tensor
 
+__all__ = [
+    "Cast",
+    "cast",
+]
+
 
 @op
 class Cast(Elemwise):
@@ -44,6 +49,3 @@ def cast(x: object, dtype: object) -> Variable:
     value = as_tensor(x)
     to = check_dtype(dtype)
     return value if value.dtype == to else apply(Cast(to), value)
-
-
-__all__ = ["Cast", "cast"]

@@ -25,6 +25,15 @@ from .view import expand_dims, reshape, squeeze, transpose
 if TYPE_CHECKING:
     from ..lower import Emitter
 
+__all__ = [
+    "Contract",
+    "contract",
+    "dot",
+    "matmul",
+    "outer",
+    "tensordot",
+]
+
 Labels: TypeAlias = tuple[int, ...]
 
 

@@ -24,6 +24,19 @@ from .view import expand_dims
 if TYPE_CHECKING:
     from ..lower import At
 
+__all__ = [
+    "Arange",
+    "Full",
+    "arange",
+    "eye",
+    "full",
+    "full_like",
+    "ones",
+    "ones_like",
+    "zeros",
+    "zeros_like",
+]
+
 
 @op
 class Full(Indexed):

@@ -19,6 +19,51 @@ from ..op import Array, Elemwise, broadcast, op
 from ..types import TensorType, is_float, tensor
 from ..variable import Variable, apply, promote
 
+__all__ = [
+    "Abs",
+    "Add",
+    "Binary",
+    "BitwiseAnd",
+    "BitwiseOr",
+    "BitwiseXor",
+    "Comparison",
+    "Divide",
+    "Equal",
+    "FloorDivide",
+    "Invert",
+    "Less",
+    "LessEqual",
+    "Maximum",
+    "Minimum",
+    "Multiply",
+    "Negative",
+    "NotEqual",
+    "Remainder",
+    "Subtract",
+    "Where",
+    "abs",
+    "add",
+    "bitwise_and",
+    "bitwise_or",
+    "bitwise_xor",
+    "divide",
+    "equal",
+    "floor_divide",
+    "greater",
+    "greater_equal",
+    "invert",
+    "less",
+    "less_equal",
+    "maximum",
+    "minimum",
+    "multiply",
+    "negative",
+    "not_equal",
+    "remainder",
+    "subtract",
+    "where",
+]
+
 Grads = tuple[Variable | None, ...]
 
 

@@ -24,6 +24,12 @@ if TYPE_CHECKING:
     from ..lower import At, Emitter
     from ..lower.kernel import KernelBuilder
 
+__all__ = [
+    "Gather",
+    "RowScatter",
+    "Scatter",
+]
+
 
 @op
 class Gather(Indexed):

@@ -7,6 +7,11 @@ from ..op import Array, Elemwise, op
 from ..variable import Variable, apply, as_tensor
 from .common import Grads
 
+__all__ = [
+    "StopGradient",
+    "stop_gradient",
+]
+
 
 @op
 class StopGradient(Elemwise):

@@ -14,6 +14,11 @@ from .gather import Gather
 from .slices import Pick, slice_axis
 from .view import expand_dims, reshape
 
+__all__ = [
+    "getitem",
+    "take",
+]
+
 #: A part of a key: a slice, None (a new axis), or an int64 scalar or array.
 Part: TypeAlias = slice | Variable | None
 

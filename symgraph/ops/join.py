@@ -23,6 +23,12 @@ if TYPE_CHECKING:
     from ..lower import Emitter
     from ..lower.kernel import KernelBuilder
 
+__all__ = [
+    "Concatenate",
+    "concatenate",
+    "stack",
+]
+
 
 @op
 class Concatenate(Opaque):

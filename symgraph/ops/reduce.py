@@ -21,6 +21,23 @@ from .elementwise import bitwise_or, divide, equal, not_equal, where
 from .sizes import shape_of, total
 from .view import expand_dims, reshape, transpose
 
+__all__ = [
+    "All",
+    "Any",
+    "ArgMax",
+    "Max",
+    "Min",
+    "Prod",
+    "ProdOthers",
+    "all",
+    "any",
+    "argmax",
+    "max",
+    "mean",
+    "min",
+    "prod",
+]
+
 
 def _apply(
     made: Callable[[tuple[int, ...], bool], Reduce],

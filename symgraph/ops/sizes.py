@@ -22,6 +22,12 @@ from .common import Grads, one_axis, refuse
 if TYPE_CHECKING:
     from ..lower import At
 
+__all__ = [
+    "Shape",
+    "dim_of",
+    "shape_of",
+]
+
 
 @op
 class Shape(Indexed):

@@ -23,6 +23,13 @@ from .view import View
 if TYPE_CHECKING:
     from ..lower import At
 
+__all__ = [
+    "Pick",
+    "PickEmbed",
+    "Slice",
+    "SliceEmbed",
+]
+
 
 def wrapped(index: Size, size: Size) -> Size:
     """`index` with `size` added where it is negative."""

@@ -23,6 +23,16 @@ from .reduce import check_nonempty, max
 from .transcendental import exp, log
 from .view import expand_dims, squeeze
 
+__all__ = [
+    "LogSoftmax",
+    "LogSumExp",
+    "Softmax",
+    "SoftmaxGrad",
+    "log_softmax",
+    "logsumexp",
+    "softmax",
+]
+
 
 class _RowWise(Expanded):
     """A function along one axis, which must have elements."""

@@ -13,6 +13,30 @@ from ..types import is_float
 from ..variable import Variable, apply, promote
 from .elementwise import Binary, Grads, divide, equal, multiply, where
 
+__all__ = [
+    "Cos",
+    "Exp",
+    "Expm1",
+    "Log",
+    "Log1p",
+    "OnesLike",
+    "Power",
+    "Sigmoid",
+    "Sin",
+    "Sqrt",
+    "Tanh",
+    "cos",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "power",
+    "sigmoid",
+    "sin",
+    "sqrt",
+    "tanh",
+]
+
 
 class FloatUnary(Elemwise):
     """A function of one operand, computed in floating point."""

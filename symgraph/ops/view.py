@@ -21,6 +21,19 @@ from .sizes import dim_of, shape_from, shape_variables, size_variable, total
 if TYPE_CHECKING:
     from ..lower import At, Emitter
 
+__all__ = [
+    "ExpandDims",
+    "Reshape",
+    "Squeeze",
+    "Transpose",
+    "View",
+    "expand_dims",
+    "matrix_transpose",
+    "reshape",
+    "squeeze",
+    "transpose",
+]
+
 
 class View(Indexed):
     """An index map: every element of the result is one element of x."""

@@ -1,0 +1,37 @@
+"""Examples: functions."""
+
+from __future__ import annotations
+
+import numpy as np
+import scipy.special
+
+from symgraph import ops
+from symgraph.op import Array, Op
+from symgraph.types import FLOATS
+
+from ..cases import (
+    ANY,
+    FLOATED,
+    POSITIVE,
+    Case,
+    elementwise,
+)
+
+
+def float_power(x: Array, y: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.power(x, y)
+
+
+EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
+    ops.Exp: elementwise(ops.exp, np.exp, ANY, dtypes=FLOATED),
+    ops.Expm1: elementwise(ops.expm1, np.expm1, ANY, dtypes=FLOATED),
+    ops.Log: elementwise(ops.log, np.log, POSITIVE, dtypes=FLOATED),
+    ops.Log1p: elementwise(ops.log1p, np.log1p, POSITIVE, dtypes=FLOATED),
+    ops.Sqrt: elementwise(ops.sqrt, np.sqrt, POSITIVE, dtypes=FLOATED),
+    ops.Tanh: elementwise(ops.tanh, np.tanh, ANY, dtypes=FLOATED),
+    ops.Sigmoid: elementwise(ops.sigmoid, scipy.special.expit, ANY, dtypes=FLOATS),
+    ops.Sin: elementwise(ops.sin, np.sin, ANY, dtypes=FLOATED),
+    ops.Cos: elementwise(ops.cos, np.cos, ANY, dtypes=FLOATED),
+    ops.Power: elementwise(ops.power, float_power, POSITIVE, ANY, dtypes=FLOATS),
+}
