@@ -88,8 +88,8 @@ def main() -> None:
     lines = [
         "# Growth",
         "",
-        "Made by `python bench/growth.py`, in seconds.  The last column is the time for",
-        "each kernel or input, relative to that of the first row with 100 or more.",
+        "Made by `python bench/growth.py`, in seconds.  The last column is the time",
+        "for each kernel or input, relative to that of the first row with 100 or more.",
         "",
         f"| graph | size | {' | '.join(COLUMNS)} | all | each |",
         "|---|---:|" + "---:|" * (len(COLUMNS) + 2),

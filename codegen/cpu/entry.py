@@ -57,8 +57,8 @@ class _Entry:
     boxes: dict[str, str] = field(default_factory=dict)
 
 
-#: An entry with more arrays than this is compiled without optimisation, which takes time
-#: superlinear in their number and has little to gain beside the work on them.
+#: An entry with more arrays than this is compiled without optimisation, which takes
+#: time superlinear in their number and has little to gain beside the work on them.
 MANY_ARRAYS = 64
 
 
