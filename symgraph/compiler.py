@@ -23,6 +23,7 @@ from .codegen.cache import (
     fingerprint,
     sources_digest,
 )
+from .composite import bodies_of
 from .config import config
 from .graph import Node
 from .graphs import Graph, structure_key
@@ -134,6 +135,8 @@ class Compilation:
         """
         package = __name__.partition(".")[0]
         kinds: set[type] = {type(node.op) for node in self.graph.nodes}
+        bodies = (bodies_of(node.op) for node in self.graph.nodes)
+        kinds |= {kind for found in bodies for body in found for kind in body.kinds}
         kinds |= {type(step) for step in self.pipeline}
         own = all(kind.__module__.partition(".")[0] == package for kind in kinds)
         return disk_cache() if config.cache and own else None

@@ -37,6 +37,7 @@ MAY_IMPORT = {
         "leaf": "dims errors op types",
         "evaluate": "dims errors graph leaf op types",
         "variable": "errors evaluate graph leaf op types",
+        "composite": "errors graph leaf op types variable",
         "arguments": "dims errors graph leaf op types variable",
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
@@ -44,12 +45,13 @@ MAY_IMPORT = {
         "shared": "errors evaluate graph leaf op types variable",
         "autodiff": "errors graph op ops types variable",
         "lower": "codegen dims errors graph leaf op ops variable",
-        "rules": "dims graph leaf op ops rewrite types variable",
+        "rules": "composite dims graph leaf op ops rewrite types variable",
         "special": "ops",
         "check": "arguments dims errors evaluate graph leaf lower op rewrite",
         "passes": "check config errors graph rewrite rules",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
-        "compiler": "codegen config graph graphs leaf lower op passes rewrite variable",
+        "compiler": "codegen composite config graph graphs leaf lower op passes "
+        "rewrite variable",
         "inspect": "codegen dims graph graphs leaf lower op variable",
         "function": "arguments codegen compiler errors evaluate graph graphs leaf "
         "lower op passes shared tree variable",

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..composite import Composite
 from ..graph import Node, intern
 from ..leaf import Constant
 from ..op import Elemwise, Reduce
@@ -35,6 +36,16 @@ canonical = RuleSet("canonical")
 def _if_same_type(x: Variable, node: Node) -> Variable | None:
     """`x` where it can stand for `node` as it is."""
     return x if x.type == node.type else None
+
+
+# -- ops made of a graph ---------------------------------------------------------------
+
+
+@canonical.rule(Composite, preserves="exact")
+def inline(node: Node) -> Variable:
+    """composite(x) -> its body"""
+    assert isinstance(node.op, Composite)
+    return node.op.expand(*(Variable(i) for i in node.inputs))
 
 
 # -- sums ------------------------------------------------------------------------------

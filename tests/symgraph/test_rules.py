@@ -12,6 +12,8 @@ from scipy.special import expit, log_softmax, softmax
 from symgraph import ops
 from symgraph.autodiff import grad
 from symgraph.check import agree, random_inputs
+from symgraph.composite import Composite
+from symgraph.composite import trace as trace_body
 from symgraph.declare import tensor
 from symgraph.evaluate import evaluate
 from symgraph.graph import Node, intern, toposort
@@ -34,7 +36,7 @@ from symgraph.rules.fold import fold
 from symgraph.rules.softmax import softmax_rules
 from symgraph.rules.stabilize import stabilize
 from symgraph.rules.structure import structure
-from symgraph.variable import Variable, constant
+from symgraph.variable import Variable, apply, constant
 
 SETS = (canonical, stabilize, softmax_rules, structure, fold, expand)
 RULES = {rule.name: rule for rules in SETS for rule in rules}
@@ -84,7 +86,11 @@ class Case:
     no: Callable[[], Variable]
 
 
+COMPOSED = apply(Composite(trace_body(lambda t: ops.exp(t) + 1.0, [x])[0]), x)
+
 CASES: dict[str, Case] = {
+    # canonical: ops made of a graph
+    "inline": Case(lambda: COMPOSED, lambda: P),
     # canonical: sums
     "add_negative_zero": Case(lambda: x + -0.0, lambda: x + 0.0),
     "add_zero": Case(lambda: i + 0, lambda: x + 0.0),
