@@ -15,7 +15,7 @@ from ..types import TensorType, is_float, tensor
 from ..variable import Variable, apply, as_tensor, promote
 from .broadcasting import kept, sum, widened
 from .cast import cast
-from .common import Axis, Grads, many_axes, one_axis
+from .common import Axis, Flags, Grads, many_axes, one_axis
 from .create import arange
 from .elementwise import bitwise_or, divide, equal, not_equal, where
 from .sizes import shape_of, total
@@ -145,6 +145,9 @@ class ArgMax(Expanded):
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)
 
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        return apply(ArgMax(self.axis + 1, self.keepdims), x)
+
     def expand(self, *inputs: Variable) -> Variable:
         (x,) = inputs
         hit = equal(x, max(x, self.axis, keepdims=True))
@@ -213,6 +216,9 @@ class ProdOthers(Expanded):
             result.reshape(moved.shape), range(len(self.axes)), self.axes
         )
 
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        return apply(ProdOthers(tuple(axis + 1 for axis in self.axes)), x)
+
     def expand(self, *inputs: Variable) -> Variable:
         (x,) = inputs
         zero = equal(x, 0)
@@ -255,6 +261,8 @@ class Any(Reduce):
 
     combine: ClassVar[ir.Combine] = "or"
 
+    vjp = None
+
     def ref(self, x: Array) -> Array:
         return np.asarray(np.any(x, axis=self.axes, keepdims=self.keepdims))
 
@@ -267,6 +275,8 @@ class All(Reduce):
     keepdims: bool = False
 
     combine: ClassVar[ir.Combine] = "and"
+
+    vjp = None
 
     def ref(self, x: Array) -> Array:
         return np.asarray(np.all(x, axis=self.axes, keepdims=self.keepdims))
