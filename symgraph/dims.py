@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -115,6 +115,17 @@ def scale(a: Size, factor: int) -> Size:
     """a * factor for a known factor."""
     const, terms = _linear(a)
     return _from_linear(const * factor, {d: c * factor for d, c in terms.items()})
+
+
+def weighted_sum(const: int, parts: Iterable[tuple[Size, int]]) -> Size:
+    """const + sum(size * factor), in time linear in its terms."""
+    terms: dict[Dim, int] = {}
+    for size, factor in parts:
+        more, others = _linear(size)
+        const += more * factor
+        for dim, coef in others.items():
+            terms[dim] = terms.get(dim, 0) + coef * factor
+    return _from_linear(const, terms)
 
 
 def sub(a: Size, b: Size) -> Size:

@@ -57,6 +57,11 @@ class _Entry:
     boxes: dict[str, str] = field(default_factory=dict)
 
 
+#: An entry with more arrays than this is compiled without optimisation, which takes
+#: time superlinear in their number and has little to gain beside the work on them.
+MANY_ARRAYS = 64
+
+
 def entry(program: Program) -> str:
     """``ptr @entry(self, args, count, names)``, with what it exports to `link`."""
     _check(program)
@@ -72,6 +77,9 @@ def entry(program: Program) -> str:
     _return(e)
     _leave(e)
     head = "ptr @entry(ptr %self, ptr %args, i64 %count, ptr %names)"
+    given = program.by_role("input", "shared", "constant")
+    if len(given) + len(owned) > MANY_ARRAYS:
+        head += " noinline optnone"
     return "\n".join([_layout(program), c_string("emptied", EMPTIED), RELEASE,
         e.out.function(head)])  # fmt: skip
 

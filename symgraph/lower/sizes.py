@@ -97,10 +97,7 @@ class Classes:
         match dim.kind:
             case "linear":
                 const, terms = dim.args
-                total: Size = const  # type: ignore[assignment]
-                for d, coef in terms:  # type: ignore[attr-defined]
-                    total = dims.add(total, dims.scale(part(d), coef))
-                return total
+                return dims.weighted_sum(const, [(part(d), c) for d, c in terms])  # type: ignore
             case "bcast":
                 return part(dim.args[0])
             case "mul":
@@ -132,6 +129,7 @@ class SizeTable:
         self.guards: list[Guard] = []
         self.array_of: dict[Node, str] = {}
         self._names: dict[Dim, str] = {}
+        self._lets: dict[tuple[str, tuple[ir.Atom, ...]], str] = {}
         self._count = 0
 
     def bind(self, size: Size) -> ir.Extent:
@@ -193,8 +191,11 @@ class SizeTable:
         )
 
     def _let(self, op: str, *args: ir.Atom) -> str:
-        name = self._fresh("s")
-        self.host.append(ir.Let(name, op, args, "int64"))
+        """The name of ``op(args)``, computed once: sums share their beginnings."""
+        name = self._lets.get((op, args))
+        if name is None:
+            name = self._lets[op, args] = self._fresh("s")
+            self.host.append(ir.Let(name, op, args, "int64"))
         return name
 
     def _host_value(self, node: Node) -> str:

@@ -1,12 +1,16 @@
 """The ops and the functions that build expressions, one module a family.
 
-Bottom up: `cast`, `elementwise` and `transcendental`; `sizes` (shapes as values);
+Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
+`choice`, `arithmetic`, `logic`, `transcendental`, `powers`; `sizes` (shapes as values);
 `view` (index maps); `broadcasting` (and the sum); `create`; `reduce`; `contract`
 (matrix products); `slices`, `gather` and `index`; `join`; `softmax`; `gradient`.
 """
 
+from .arithmetic import *
 from .broadcasting import *
 from .cast import *
+from .choice import *
+from .comparison import *
 from .contract import *
 from .create import *
 from .elementwise import *
@@ -14,6 +18,8 @@ from .gather import *
 from .gradient import *
 from .index import *
 from .join import *
+from .logic import *
+from .powers import *
 from .reduce import *
 from .sizes import *
 from .slices import *

@@ -16,9 +16,9 @@ from ..graph import Node
 from ..op import Array, Opaque, op
 from ..types import FLOATS, TensorType, tensor
 from ..variable import Variable, apply, promote
+from .arithmetic import multiply
 from .broadcasting import Sum
 from .common import Flags, Grads, many_axes, refuse, sum_of
-from .elementwise import multiply
 from .reduce import Any
 from .view import expand_dims, reshape, squeeze, transpose
 

@@ -16,8 +16,9 @@ from ..types import TensorType, check_dtype, is_float, tensor
 from ..variable import Variable, apply, as_tensor, constant
 from .broadcasting import broadcast_to, sum
 from .cast import cast
+from .choice import maximum
 from .common import Flags, Grads, linear_in_first, refuse, refuse_sizes
-from .elementwise import equal, maximum
+from .comparison import equal
 from .sizes import dim_of, shape_from, shape_variables, size_variable
 from .view import expand_dims
 

@@ -13,11 +13,14 @@ from ..graph import Node
 from ..op import Array, Expanded, Reduce, op
 from ..types import TensorType, is_float, tensor
 from ..variable import Variable, apply, as_tensor, promote
+from .arithmetic import divide
 from .broadcasting import kept, sum, widened
 from .cast import cast
+from .choice import where
 from .common import Axis, Flags, Grads, many_axes, one_axis
+from .comparison import equal, not_equal
 from .create import arange
-from .elementwise import bitwise_or, divide, equal, not_equal, where
+from .logic import bitwise_or
 from .sizes import shape_of, total
 from .view import expand_dims, reshape, transpose
 

@@ -16,9 +16,11 @@ from ..graph import Node
 from ..op import Array, Expanded, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply, promote
+from .arithmetic import abs
 from .broadcasting import stacked, sum
+from .choice import where
 from .common import Axis, Flags, Grads, many_axes, one_axis
-from .elementwise import abs, less, where
+from .comparison import less
 from .reduce import check_nonempty, max
 from .transcendental import exp, log
 from .view import expand_dims, squeeze

@@ -18,19 +18,13 @@ from ..composite import Composite
 from ..graph import Node, intern
 from ..leaf import Constant
 from ..op import Elemwise, Reduce
+from ..ops.arithmetic import Abs, Divide, Negative, multiply
 from ..ops.broadcasting import Sum
 from ..ops.cast import Cast, cast
-from ..ops.elementwise import (
-    Abs,
-    Divide,
-    Invert,
-    Maximum,
-    Minimum,
-    Negative,
-    Where,
-    multiply,
-)
-from ..ops.transcendental import Power, sqrt
+from ..ops.choice import Maximum, Minimum, Where
+from ..ops.logic import Invert
+from ..ops.powers import Power
+from ..ops.transcendental import sqrt
 from ..ops.view import ExpandDims, Squeeze, View, expand_dims
 from ..rewrite import RuleSet, Seen, Uses, has_value, like
 from ..types import is_float

@@ -9,7 +9,8 @@ Softmax and its gradient have a file of their own, :mod:`symgraph.rules.softmax`
 from __future__ import annotations
 
 from ..graph import Node
-from ..ops.elementwise import Abs, Negative, maximum, minimum
+from ..ops.arithmetic import Abs, Negative
+from ..ops.choice import maximum, minimum
 from ..ops.transcendental import exp, expm1, log, log1p, sigmoid
 from ..rewrite import RuleSet
 from ..variable import Variable

@@ -19,14 +19,15 @@ from symgraph.evaluate import evaluate
 from symgraph.graph import Node, intern, toposort
 from symgraph.graphs import Graph
 from symgraph.op import Op
+from symgraph.ops.arithmetic import Add
 from symgraph.ops.broadcasting import Sum, SumTo
 from symgraph.ops.cast import Cast
+from symgraph.ops.choice import Where
 from symgraph.ops.contract import Contract
-from symgraph.ops.elementwise import Add, Where
+from symgraph.ops.powers import Power
 from symgraph.ops.sizes import size_variable
 from symgraph.ops.slices import Slice, SliceEmbed
 from symgraph.ops.softmax import Softmax, SoftmaxGrad
-from symgraph.ops.transcendental import Power
 from symgraph.ops.view import Reshape, Transpose
 from symgraph.rewrite import Rule, RuleSet, Trace, rewrite
 from symgraph.rules.canonical import canonical, lossless
