@@ -134,5 +134,6 @@ from .ops import (
 from .shared import SharedVariable, shared
 from .types import TensorType
 from .variable import Variable, as_tensor, constant
+from .vectorize import vectorize, vectorize_graph
 
 __version__ = "0.1.0"
