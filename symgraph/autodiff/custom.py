@@ -82,7 +82,10 @@ class _Front:
             _typed(x.dtype, x.type.shape[1:] if own else x.type.shape)
             for x, own in zip(xs, batched, strict=True)
         ]
-        wides = [parameter(x) for x in xs]
+        wides = [
+            parameter(x) if own else core
+            for x, core, own in zip(xs, cores, batched, strict=True)
+        ]
         stacks = {
             core.node: wide
             for core, wide, own in zip(cores, wides, batched, strict=True)

@@ -22,9 +22,9 @@ from ..ops.arithmetic import Abs, Divide, Negative, multiply
 from ..ops.broadcasting import Sum
 from ..ops.cast import Cast, cast
 from ..ops.choice import Maximum, Minimum, Where
+from ..ops.gradient import Marker
 from ..ops.logic import Invert
 from ..ops.powers import Power
-from ..ops.gradient import Marker
 from ..ops.transcendental import sqrt
 from ..ops.view import ExpandDims, Squeeze, View, expand_dims
 from ..rewrite import RuleSet, Seen, Uses, has_value, like
