@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "evaluate": "dims errors graph leaf op types",
         "variable": "errors evaluate graph leaf op types",
         "composite": "errors graph leaf op types variable",
-        "arguments": "dims errors graph leaf op types variable",
+        "arguments": "dims errors graph leaf op variable",
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
@@ -49,14 +49,15 @@ MAY_IMPORT = {
         "rules": "composite dims graph leaf op ops rewrite types variable",
         "vectorize": "composite dims errors graph leaf op ops types variable",
         "special": "ops",
-        "check": "arguments dims errors evaluate graph leaf lower op rewrite",
+        "check": "dims errors evaluate graph leaf lower op rewrite",
         "passes": "check config errors graph rewrite rules",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
         "compiler": "codegen composite config graph graphs leaf lower op passes "
         "rewrite variable",
         "inspect": "codegen dims graph graphs leaf lower op variable",
+        "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler errors evaluate graph graphs leaf "
-        "lower op passes shared tree variable",
+        "lower op passes shared tree variable versions",
         "symgraph": "autodiff config declare errors function graphs inspect op ops "
         "passes rewrite shared special types variable vectorize",
         "target": "function graph graphs leaf variable",
