@@ -43,7 +43,8 @@ MAY_IMPORT = {
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
-        "autodiff": "errors graph op ops types variable",
+        "autodiff": "composite dims errors evaluate graph leaf op ops types variable "
+        "vectorize",
         "lower": "codegen dims errors graph leaf op ops variable",
         "rules": "composite dims graph leaf op ops rewrite types variable",
         "vectorize": "composite dims errors graph leaf op ops types variable",
