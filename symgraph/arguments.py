@@ -192,11 +192,13 @@ def explain(
             _check_declared(leaf, axis, size, extent, declared, what)
     shapes = Shapes(leaves, arrays)
     stretched = False
-    for node, left, right, broadcast in pairs:
-        a, b = shapes(left), shapes(right)
-        if a != b and not (broadcast and a == 1):
-            _refuse(node, shapes, a, b, broadcast, what)
-        stretched |= a != b
+    for met in pairs:
+        a, b = shapes(met.left), shapes(met.right)
+        if a == b:
+            continue
+        if not met.broadcast or a != 1:
+            _refuse(met.node, shapes, a, b, met.broadcast, what)
+        stretched = stretched or not met.repeats
     return stretched
 
 

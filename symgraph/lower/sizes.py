@@ -35,6 +35,11 @@ class Meeting(NamedTuple):
     right: Size
     broadcast: bool
 
+    @property
+    def repeats(self) -> bool:
+        """Whether the left one is repeated as a rule: it is 0 or 1."""
+        return self.broadcast and dims.at_most_one(self.left)
+
 
 def meetings(nodes: Iterable[Node]) -> Iterator[Meeting]:
     """What meets in `nodes` and is not known to be equal."""
@@ -62,25 +67,18 @@ class Classes:
         """
         for met in meetings(nodes):
             self.pairs.append(met)
-            if not (met.broadcast and self.generic):
+            if not self.may_repeat(met):
                 self._union(met.left, met.right)
         self._resolved.clear()
+
+    def may_repeat(self, met: Meeting) -> bool:
+        """Whether the left size may be 1, and repeated, in this version."""
+        return met.broadcast if self.generic else met.repeats
 
     def same(self, left: Size, right: Size) -> bool:
         """Whether two dimensions are taken to be equal."""
         a, b = self.resolve(left), self.resolve(right)
         return a is b or a == b
-
-    @property
-    def contradictory(self) -> bool:
-        """Whether no call can satisfy this version: two numbers would be equal."""
-        return any(
-            isinstance(self.resolve(p.left), int)
-            and isinstance(self.resolve(p.right), int)
-            and not self.same(p.left, p.right)
-            for p in self.pairs
-            if not (p.broadcast and self.generic)
-        )
 
     def _find(self, size: Size) -> Size:
         passed = []
@@ -136,12 +134,13 @@ class Classes:
             case "linear":
                 const, terms = dim.args
                 return dims.weighted_sum(const, [(part(d), c) for d, c in terms])  # type: ignore
-            case "bcast" if self.generic:
+            case "bcast":
                 a, b = part(dim.args[0]), part(dim.args[1])
+                long = [d for d in (a, b) if not dims.at_most_one(d)]
+                if long and not self.generic:
+                    return long[0]
                 met = dims.bcast(a, b)
                 return a if met is None else met  # None: every call is refused
-            case "bcast":
-                return part(dim.args[0])
             case "mul":
                 return dims.mul(part(dim.args[0]), part(dim.args[1]))
             case "floordiv":
@@ -280,10 +279,9 @@ class SizeTable:
         Arguments' dimensions share a name and are checked by the entry itself.
         """
         resolve = self.classes.resolve
-        for _, left, right, broadcast in self.classes.pairs:
-            relation: Relation = "eq"
-            if broadcast and self.classes.generic:
-                relation = "fits"
+        for met in self.classes.pairs:
+            _, left, right, _ = met
+            relation: Relation = "fits" if self.classes.may_repeat(met) else "eq"
             for side in (left, right):
                 own, root = self._own(side), resolve(side)
                 if own is not root:
