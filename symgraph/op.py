@@ -123,8 +123,9 @@ class Op:
     jvp: ClassVar[Callable[..., Variable | None] | None] = None
     #: The op over a stack of arguments: called as ``batch(batched, *xs)``, where
     #: ``batched[k]`` says that input k has one more axis, in front (at least one has);
-    #: the result has that axis in front too.  Where it is None, it is derived for
-    #: elementwise and expanded ops, and refused for others.
+    #: the result has that axis in front too, or no more axes where it is the same for
+    #: all.  Where it is None, `symgraph.vectorize` derives it for elementwise and
+    #: expanded ops and for reductions, and refuses others.
     batch: ClassVar[Callable[..., Variable] | None] = None
     #: Called as ``dim(*sizes)`` where all inputs are integer scalars used as shapes.
     dim: ClassVar[Callable[..., Size | None] | None] = None

@@ -46,6 +46,7 @@ MAY_IMPORT = {
         "autodiff": "errors graph op ops types variable",
         "lower": "codegen dims errors graph leaf op ops variable",
         "rules": "composite dims graph leaf op ops rewrite types variable",
+        "vectorize": "composite dims errors graph leaf op ops types variable",
         "special": "ops",
         "check": "dims errors evaluate graph leaf lower op rewrite",
         "passes": "check config errors graph rewrite rules",
@@ -57,7 +58,7 @@ MAY_IMPORT = {
         "function": "arguments codegen compiler errors evaluate graph graphs leaf "
         "lower op passes shared tree variable versions",
         "symgraph": "autodiff config declare errors function graphs inspect op ops "
-        "passes rewrite shared special types variable",
+        "passes rewrite shared special types variable vectorize",
         "target": "function graph graphs leaf variable",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from .. import dims
 from ..codegen import ir
 from ..dims import Size
+from ..errors import IndexOutOfBoundsError, SymgraphError
 from ..graph import Node
 from ..op import Index, Same, Shape
 
@@ -20,14 +21,14 @@ class Context:
         builder: takes the statements.
         extent_of: a dimension as a number or the name of a size of the kernel.
         same: whether two dimensions are known to be equal.
-        on_check: receives (ok, reason, node) for a run-time check.
+        on_check: receives (ok, reason, node, error) for a run-time check.
         affine_of: int64 values that are known to be an index expression.
     """
 
     builder: ir.Builder
     extent_of: Callable[[Size], ir.Extent]
     same: Same
-    on_check: Callable[[ir.Value, str, Node], None]
+    on_check: Callable[[ir.Value, str, Node, type[SymgraphError]], None]
     affine_of: dict[str, ir.Affine] = field(default_factory=dict)
 
 
@@ -102,6 +103,11 @@ class At:
         """A literal of `dtype`."""
         return ir.Value(self.context.builder, ir.const(number, dtype).atom, dtype)
 
-    def check(self, ok: ir.Value, reason: str) -> None:
-        """Have the call fail with IndexOutOfBoundsError(reason) unless `ok` holds."""
-        self.context.on_check(ok, reason, self.node)
+    def check(
+        self,
+        ok: ir.Value,
+        reason: str,
+        error: type[SymgraphError] = IndexOutOfBoundsError,
+    ) -> None:
+        """Have the call fail with `error` for `reason` unless `ok` holds."""
+        self.context.on_check(ok, reason, self.node, error)

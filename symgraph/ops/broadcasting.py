@@ -13,9 +13,9 @@ from ..errors import ShapeError
 from ..graph import Node
 from ..op import Array, Element, Op, Read, Reduce, Same, Shape, op
 from ..types import FLOATS, TensorType, tensor
-from ..variable import Variable, apply, as_tensor
+from ..variable import Variable, apply, as_tensor, constant
 from .cast import cast
-from .common import Axis, Grads, many_axes
+from .common import Axis, Flags, Grads, linear_in_first, many_axes, refuse_sizes
 from .sizes import shape_from, shape_variables
 from .view import View, expand_dims, reshape
 
@@ -72,6 +72,11 @@ class BroadcastTo(View):
     def vjp(self, g: Variable, y: Variable, x: Variable, *sizes: Variable) -> Grads:
         return (sum_to(g, x), *(None for _ in sizes))
 
+    def batch(self, batched: Flags, x: Variable, *sizes: Variable) -> Variable:
+        refuse_sizes(self, batched[1:], x, *sizes)
+        x = expand_dims(x, tuple(range(1, len(sizes) - x.ndim + 2)))
+        return broadcast_to(x, (x.shape[0], *sizes))
+
     def element(self, at: At) -> Element:
         return (yield Read(0, at.aligned(0)))
 
@@ -88,6 +93,22 @@ def broadcast_to(x: object, shape: Any) -> Variable:
     return value if made.type.dims == value.type.dims else made
 
 
+def repeated(x: Variable, size: Any) -> Variable:
+    """`x` along a new axis of `size` in front."""
+    return broadcast_to(x, (size, *x.shape))
+
+
+def stacked(batched: Flags, *xs: Variable) -> list[Variable]:
+    """Inputs of a batched op with the batch axis on all of them."""
+    size = next(x.shape[0] for x, own in zip(xs, batched, strict=True) if own)
+    return [x if own else repeated(x, size) for x, own in zip(xs, batched, strict=True)]
+
+
+def pattern(shape: Any, dtype: str) -> Variable:
+    """A value of `shape`, for ops that look at nothing else."""
+    return broadcast_to(constant(0, dtype), shape)
+
+
 @op
 class Sum(Reduce):
     """The sum of the elements along axes."""
@@ -102,6 +123,8 @@ class Sum(Reduce):
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (broadcast_to(kept(self, g), x.shape),)
+
+    jvp = linear_in_first
 
 
 def kept(reduction: Reduce, value: Variable) -> Variable:
@@ -152,14 +175,15 @@ class SumTo(Op):
     def vjp(self, g: Variable, y: Variable, x: Variable, like: Variable) -> Grads:
         return broadcast_to(g, x.shape), None
 
-    def batch(self, batched: tuple[bool, ...], g: Variable, like: Variable) -> Variable:
-        count = (g if batched[0] else like).shape[0]
-        if not batched[0]:
-            g = broadcast_to(g, (count, *g.shape))
+    jvp = linear_in_first
+
+    def batch(self, batched: Flags, g: Variable, like: Variable) -> Variable:
+        if not batched[0]:  # `like` has a shape and no value
+            return sum_to(g, pattern(like.shape[1:], g.dtype))
         if not batched[1]:
-            like = broadcast_to(like, (count, *like.shape))
-        lead = tuple(range(1, 1 + g.ndim - like.ndim))
-        return sum_to(apply(Sum(lead), g) if lead else g, like)
+            like = pattern((g.shape[0], *like.shape), g.dtype)
+        added = tuple(range(1, g.ndim - like.ndim + 1))
+        return sum_to(sum(g, added) if added else g, like)
 
     def settled(self, same: Same, *inputs: Variable) -> Variable:
         """The sum over axes of size 1; an axis of n as (n, 1), where it may be one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -26,10 +26,12 @@ from ..op import (
 )
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
-from .common import Grads
-from .create import Full, arange, counts_from_zero, zeros_like
+from .broadcasting import repeated, stacked
+from .common import Flags, Grads, linear_in_first, refuse_sizes
+from .create import Full, arange, counts_from_zero, zeros, zeros_like
 from .sizes import dim_of, shape_from, shape_of
 from .slices import check_bounds, checked, out_of_bounds
+from .view import expand_dims, move_axes
 
 if TYPE_CHECKING:
     from ..lower import At, Emitter
@@ -70,6 +72,20 @@ class Gather(Indexed):
     def vjp(self, g: Variable, y: Variable, x: Variable, *indices: Variable) -> Grads:
         made = Scatter(self.axes, self.place)
         return apply(made, zeros_like(x), g, *indices), *(None for _ in indices)
+
+    jvp = linear_in_first
+
+    def batch(self, batched: Flags, x: Variable, *indices: Variable) -> Variable:
+        axes = tuple(axis + 1 for axis in self.axes)
+        if not any(batched[1:]):
+            return apply(Gather(axes, self.place + 1), x, *indices)
+        aligned = _aligned(batched[1:], indices)
+        if batched[0]:
+            rows = _rows(x, aligned)
+            read = apply(Gather((0, *axes), self.place), x, rows, *aligned)
+        else:
+            read = apply(self, x, *aligned)
+        return move_axes(read, (self.place,), (0,))
 
     def element(self, at: At) -> Element:
         _, *indices = at.node.inputs
@@ -192,6 +208,32 @@ class Scatter(Opaque):
         read = apply(Gather(self.axes, self.place), g, *indices)
         return g, read, *(None for _ in indices)
 
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable | None:
+        if ts[1] is None:
+            return ts[0]
+        base = zeros_like(xs[0]) if ts[0] is None else ts[0]
+        return apply(self, base, ts[1], *xs[2:])
+
+    def batch(
+        self, batched: Flags, base: Variable, value: Variable, *indices: Variable
+    ) -> Variable:
+        size = next(
+            x.shape[0]
+            for x, own in zip((base, value, *indices), batched, strict=True)
+            if own
+        )
+        base = base if batched[0] else repeated(base, size)
+        value = value if batched[1] else repeated(value, size)
+        axes = tuple(axis + 1 for axis in self.axes)
+        if not any(batched[2:]):
+            return apply(Scatter(axes, self.place + 1), base, value, *indices)
+        aligned = _aligned(batched[2:], indices)
+        value = move_axes(value, (0,), (self.place,))
+        made = Scatter((0, *axes), self.place)
+        return apply(made, base, value, _rows(base, aligned), *aligned)
+
 
 @op
 class RowScatter(Indexed):
@@ -224,11 +266,43 @@ class RowScatter(Indexed):
         indices = (rows, position) if self.axis else (position, rows)
         return apply(Gather((0, 1), 0), g, *indices), None, None
 
+    jvp = linear_in_first
+
+    def batch(
+        self, batched: Flags, value: Variable, position: Variable, length: Variable
+    ) -> Variable:
+        refuse_sizes(self, batched[2:], value, position, length)
+        value, position = stacked(batched[:2], value, position)
+        count, rows = value.shape
+        shape = (count, rows, length) if self.axis else (count, length, rows)
+        row = arange(rows)
+        places = (row, position) if self.axis else (position, row)
+        stack = expand_dims(arange(count), 1)
+        return apply(
+            Scatter((0, 1, 2), 0), zeros(shape, value.dtype), value, stack, *places
+        )
+
     def element(self, at: At) -> Element:
         row, column = at.index[1 - self.axis], at.index[self.axis]
         found = yield Read(1, (row,))
         place, _ = checked(at, found, dim_of(at.node.inputs[2]), self.axis)
         return (yield Read(0, (row,), at.value(column).eq(at.value(place))))
+
+
+def _aligned(batched: Flags, indices: Sequence[Variable]) -> list[Variable]:
+    """Batched indices with their batch axis in front of all axes of the others."""
+    pairs = list(zip(indices, batched, strict=True))
+    ndim = max(i.ndim - own for i, own in pairs)
+    return [
+        expand_dims(i, tuple(range(1, ndim - i.ndim + 2))) if own else i
+        for i, own in pairs
+    ]
+
+
+def _rows(x: Variable, aligned: Sequence[Variable]) -> Variable:
+    """The number of each element of the batch, to index the axis in front of `x`."""
+    ndim = max(i.ndim for i in aligned)
+    return expand_dims(arange(x.shape[0]), tuple(range(1, ndim)))
 
 
 def _is_zeros(node: Node) -> bool:
