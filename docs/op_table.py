@@ -61,7 +61,7 @@ def sections() -> Iterator[str]:
 def row(made: type[Op]) -> str:
     """The line of one op."""
     meaning = (inspect.getdoc(made) or "").partition("\n\n")[0].replace("\n", " ")
-    kind = next((name for cls, name in KINDS if issubclass(made, cls)), "")
+    kind = next((name for cls, name in KINDS if issubclass(made, cls)), "composition")
     follows = issubclass(made, Elemwise | Expanded)
     gradient = "none" if made.vjp is None else "own"
     tangent = "own" if made.jvp is not None else derived(made.vjp is not None)
