@@ -9,15 +9,15 @@ name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from .. import dims
 from ..codegen import ir
 from ..codegen.program import Guard, ReadScalar, Relation
 from ..dims import Dim, Size
-from ..errors import UnsupportedError, message
-from ..graph import Node, describe_site
+from ..errors import ShapeError, UnsupportedError, message
+from ..graph import Node, describe_site, toposort
 from ..op import meeting
 
 #: The order in which a class of equal dimensions chooses its representative.
@@ -59,6 +59,8 @@ class Classes:
         self._parent: dict[Dim, Size] = {}
         self._resolved: dict[Dim, Size] = {}
         self.pairs: list[Meeting] = []
+        #: Those that ask one dimension to be two numbers: no call fits this version.
+        self.clashes: list[Meeting] = []
 
     def unify(self, nodes: Iterable[Node]) -> None:
         """Take dimensions that meet in `nodes` to be equal.
@@ -67,8 +69,8 @@ class Classes:
         """
         for met in meetings(nodes):
             self.pairs.append(met)
-            if not self.may_repeat(met):
-                self._union(met.left, met.right)
+            if not (self.may_repeat(met) or self._union(met.left, met.right)):
+                self.clashes.append(met)
         self._resolved.clear()
 
     def may_repeat(self, met: Meeting) -> bool:
@@ -89,13 +91,17 @@ class Classes:
             self._parent[dim] = size
         return size
 
-    def _union(self, left: Size, right: Size) -> None:
+    def _union(self, left: Size, right: Size) -> bool:
+        """Take two dimensions to be equal; false where they are different numbers."""
         a, b = self._find(left), self._find(right)
-        if a is b or (isinstance(a, int) and isinstance(b, int)):
-            return
+        if isinstance(a, int) and isinstance(b, int):
+            return a == b
+        if a is b:
+            return True
         keep, drop = (a, b) if _rank(a) <= _rank(b) else (b, a)
         assert isinstance(drop, Dim)
         self._parent[drop] = keep
+        return True
 
     def resolve(self, size: Size) -> Size:
         """The representative of `size`'s class, with its parts resolved in turn."""
@@ -150,6 +156,28 @@ class Classes:
             case "min":
                 return dims.minimum(part(dim.args[0]), part(dim.args[1]))
         return dim
+
+
+def check_sizes(roots: Sequence[Node]) -> None:
+    """Refuse a graph that no call can fit.
+
+    Raises:
+        ShapeError: one dimension would have to be two numbers.
+    """
+    strict = Classes(generic=True)
+    strict.unify(toposort(roots))
+    for node, left, right, _ in strict.clashes:
+        sizes = [size for size in (left, right) if isinstance(size, Dim)]
+        which = f"dimension {dims.text(sizes[0])}" if sizes else "a dimension"
+        a, b = (strict.resolve(size) for size in (left, right))
+        raise ShapeError(
+            message(
+                f"{node.op.name}: the {which} would have to be both {a} and {b}",
+                operands=tuple(i.type for i in node.inputs),
+                line=describe_site(node.site),
+                remedy="no call can fit: one size is fixed elsewhere in this graph",
+            )
+        )
 
 
 def _rank(size: Size) -> tuple[int, int]:

@@ -7,10 +7,7 @@ sizes 0, 1 and n that its dimensions can have.
 
 from __future__ import annotations
 
-import copy
 import itertools
-import pickle
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
