@@ -43,6 +43,7 @@ MAY_IMPORT = {
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
+        "random": "config errors ops shared types variable",
         "autodiff": "errors graph op ops types variable",
         "lower": "codegen dims errors graph leaf op ops variable",
         "rules": "composite dims graph leaf op ops rewrite types variable",
@@ -56,7 +57,7 @@ MAY_IMPORT = {
         "function": "arguments codegen compiler errors evaluate graph graphs leaf "
         "lower op passes shared tree variable",
         "symgraph": "autodiff config declare errors function graphs inspect op ops "
-        "passes rewrite shared special types variable",
+        "passes random rewrite shared special types variable",
         "target": "function graph graphs leaf variable",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
@@ -75,6 +76,7 @@ MAY_IMPORT = {
         "check": "access cursor errors ir program text",
         "cpu": "errors ir program schedule",
         "interpret": "check ir program",
+        "arrays": "expand interpret ir",
     },
 }
 

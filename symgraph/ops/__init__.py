@@ -3,7 +3,8 @@
 Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `choice`, `arithmetic`, `logic`, `transcendental`, `powers`; `sizes` (shapes as values);
 `view` (index maps); `broadcasting` (and the sum); `create`; `reduce`; `contract`
-(matrix products); `slices`, `gather` and `index`; `join`; `softmax`; `gradient`.
+(matrix products); `slices`, `gather` and `index`; `join`; `softmax`; `gradient`;
+`random` (draws).
 """
 
 from .arithmetic import *
@@ -20,6 +21,7 @@ from .index import *
 from .join import *
 from .logic import *
 from .powers import *
+from .random import *
 from .reduce import *
 from .sizes import *
 from .slices import *

@@ -113,6 +113,9 @@ def test_all_float_ops_are_differentiable() -> None:
         *("All", "Any", "ArgMax", "BitwiseAnd", "BitwiseOr", "BitwiseXor", "Equal"),
         *("FloorDivide", "Invert", "Less", "LessEqual", "NotEqual", "OnesLike"),
         "StopGradient",
+        *("MultiplyHigh", "Positions", "Shuffle", "StandardExponential"),
+        *("StandardGumbel", "StandardLaplace", "StandardNormal", "StandardUniform"),
+        "Threefry",
     }
 
 
