@@ -15,6 +15,7 @@ from .function import Function, In, Mode, function
 from .graphs import Graph, ancestors, clone_replace
 from .inspect.nx import to_networkx
 from .inspect.text import dprint, graph_diff, pprint
+from .jit import jit
 from .op import Elemwise, Op, op
 from .ops import (
     abs,

@@ -58,7 +58,8 @@ MAY_IMPORT = {
         "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler errors evaluate graph graphs leaf "
         "lower op passes shared tree variable versions",
-        "symgraph": "autodiff config declare errors function graphs inspect op ops "
+        "jit": "config declare errors function tree variable",
+        "symgraph": "autodiff config declare errors function graphs inspect jit op ops "
         "passes random rewrite shared special types variable vectorize",
         "target": "function graph graphs leaf variable",
         "demo": "data errors function inspect leaf lower shared symgraph",
