@@ -8,6 +8,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from types import MethodType
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -183,11 +184,12 @@ class Jit:
         self, owner: tuple[Any, ...], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> _Call | None:
         """The arguments sorted out; None where there are variables among them."""
-        bound = self._signature.bind(*owner, *args, **kwargs)
+        signature = self._signature
+        if owner:  # without `self`
+            signature = inspect.signature(MethodType(self._fn, owner[0]))
+        bound = signature.bind(*args, **kwargs)
         bound.apply_defaults()
         given = dict(bound.arguments)
-        if owner:
-            given.pop(next(iter(given)))
         static = {k: given.pop(k) for k in list(given) if k in self._static}
         leaves: list[Any] = []
         structures: list[Structure] = []
@@ -205,8 +207,8 @@ class Jit:
             pairs = zip(given, structures, strict=True)
             made = {name: structure.build(remaining) for name, structure in pairs}
             arguments = {k: (made | static).get(k) for k in bound.arguments}
-            again = inspect.BoundArguments(self._signature, arguments)
-            return again.args[len(owner) :], again.kwargs
+            again = inspect.BoundArguments(signature, arguments)
+            return again.args, again.kwargs
 
         def names() -> list[str]:
             return [

@@ -112,6 +112,10 @@ class Model:
     def power(self, x, n):
         return self.slope * x**n
 
+    @sg.jit
+    def total(*xs):
+        return sum(xs[1:]) * xs[0].slope
+
     @classmethod
     @sg.jit
     def made(cls, x):
@@ -133,6 +137,7 @@ def test_methods() -> None:
     np.testing.assert_array_equal(two.power(x, n=2), 3 * x**2)
     np.testing.assert_array_equal(Model.made(x), x + 5)
     np.testing.assert_array_equal(one.plain(x), x - 1)
+    assert one.total(1.0, 2.0) == 6.0
     assert Model.apply.__doc__ == "Doc of apply."
     before = one.apply.cache_info().currsize
     moved = copy.copy(one)
