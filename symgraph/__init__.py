@@ -22,12 +22,15 @@ from .autodiff import (
     verify_grad,
     vjp,
 )
+from . import errors, passes, random, rewrite, special
+from .autodiff import grad, value_and_grad
 from .config import config
 from .declare import *
 from .function import Function, In, Mode, function
 from .graphs import Graph, ancestors, clone_replace
 from .inspect.nx import to_networkx
 from .inspect.text import dprint, graph_diff, pprint
+from .jit import jit
 from .op import Elemwise, Op, op
 from .ops import (
     abs,
