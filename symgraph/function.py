@@ -29,8 +29,8 @@ from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
 from .lower import Request
+from .mode import Mode, as_mode
 from .op import Array
-from .passes import DEFAULT, Pipeline
 from .shared import fit
 from .tree import Structure, flatten
 from .variable import Variable, as_tensor
@@ -39,32 +39,6 @@ if TYPE_CHECKING:
     from .codegen.cpu.link import NativeFunction
 
 Updates = Mapping[Variable, object] | Iterable[tuple[Variable, object]]
-
-
-@dataclass(frozen=True)
-class Mode:
-    """How a function is carried out: the pipeline that rewrites it, and the target.
-
-    `target` is "cpu", or "interpret" for each op's NumPy reference on the graph as
-    written.  Raises UnsupportedError for another.
-    """
-
-    pipeline: Pipeline = DEFAULT
-    target: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.target not in ("cpu", "interpret"):
-            raise UnsupportedError(
-                f"target {self.target!r} is not supported: there are 'cpu', 'interpret'"
-            )
-
-    def including(self, *passes: Any) -> Mode:
-        """With passes added at the end of the pipeline."""
-        return Mode(self.pipeline.including(*passes), self.target)
-
-    def excluding(self, *names: str) -> Mode:
-        """Without passes or rules, by name or by what they preserve."""
-        return Mode(self.pipeline.excluding(*names), self.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +93,17 @@ class Function:
         self._locks = _locks(spec.shared)
         self._report: Report | None = None
         self.from_cache = False
-        if spec.mode.target == "interpret":
-            self._entry: Callable[..., Any] = self._interpret
-        else:
-            self._entry = self._link()
+        self._entry: Callable[..., Any]
+        match spec.mode.target:
+            case "interpret":
+                self._entry = self._interpret
+            case "debug":
+                from .debug import Debugger
+
+                self._entry = self._debug
+                self._debugger = Debugger(spec.request, spec.mode.pipeline, spec.name)
+            case _:
+                self._entry = self._link()
 
     # -- calling -----------------------------------------------------------------------
 
@@ -238,14 +219,30 @@ class Function:
         given = {p.node: a for p, a in zip(spec.parameters, arrays, strict=True)}
         values = evaluate(list(spec.request.roots), given)
         count = len(spec.outputs)
+        return self._finished(values[:count], values[count:])
+
+    def _debug(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Native code, checked against each op's NumPy reference."""
+        from .debug import Declined
+
+        arrays = self._arrays(args, kwargs)
+        shared = [_storage(leaf).box[0] for leaf in self._spec.shared]
+        try:
+            results, updates = self._debugger(arrays, shared)
+        except Declined:
+            self._explain(arrays)
+        return self._finished([r if r.ndim else r[()] for r in results], updates)
+
+    def _finished(self, results: list[Any], updates: list[Any]) -> Any:
+        """`results` as native code returns them, once the updates are made."""
+        pairs = zip(self._spec.updates, updates, strict=True)
         made = [
             (_storage(leaf), np.array(value, dtype=leaf.type.dtype, order="C"))
-            for (leaf, _), value in zip(spec.updates, values[count:], strict=True)
+            for (leaf, _), value in pairs
         ]
         for storage, value in made:
             storage.box[0] = value
-        results = values[:count]
-        return results[0] if count == 1 else results
+        return results[0] if len(results) == 1 else results
 
     # -- looking inside ----------------------------------------------------------------
 
@@ -278,7 +275,9 @@ class Function:
     def report(self) -> Report:
         """What the compiler did and how long it took."""
         if self._report is None:
-            raise UnsupportedError(f"{self.name} is not compiled (mode 'interpret')")
+            raise UnsupportedError(
+                f"{self.name} has no report: its mode is {self._spec.mode.target!r}"
+            )
         return self._report
 
     def source(self, stage: str = "loops") -> str:
@@ -409,7 +408,8 @@ def function(
         name: for messages and dumps.
         on_unused_input: "raise", "warn" or "ignore".
         allow_input_downcast: convert arguments even where that can lose information.
-        mode: "fast" (the default), "interpret" or a :class:`Mode`.
+        mode: "fast" (the default), "interpret" (each op's NumPy reference), "debug"
+            (both, compared at every step) or a :class:`Mode`.
         device: None or "cpu".
 
     Raises:
@@ -438,21 +438,8 @@ def function(
     results = rebuild([v.node for v in leaves], replaced)
     changed = _updates(updates, results, replaced)
     shared = _check_leaves(parameters, results, changed, on_unused_input)
-    spec = Spec(parameters, shared, results, changed, structure, label, _mode(mode))
+    spec = Spec(parameters, shared, results, changed, structure, label, as_mode(mode))
     return Function(spec)
-
-
-def _mode(mode: str | Mode | None) -> Mode:
-    if isinstance(mode, Mode):
-        return mode
-    match mode:
-        case None | "fast":
-            return Mode()
-        case "interpret":
-            return Mode(target="interpret")
-    raise UnsupportedError(
-        f"mode {mode!r} is not supported: there are 'fast', 'interpret', sg.Mode(...)"
-    )
 
 
 def _parameter(

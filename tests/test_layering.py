@@ -28,7 +28,7 @@ MAY_IMPORT = {
     SYMGRAPH: {
         "data": "",
         "dims": "",
-        "errors": "",
+        "errors": "graph",
         "graph": "",
         "config": "codegen errors",
         "tree": "errors",
@@ -49,12 +49,15 @@ MAY_IMPORT = {
         "special": "ops",
         "check": "arguments dims errors evaluate graph leaf lower op rewrite",
         "passes": "check config errors graph rewrite rules",
+        "mode": "errors passes",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
         "compiler": "codegen composite config graph graphs leaf lower op passes "
         "rewrite variable",
+        "debug": "check codegen compiler config errors evaluate graph leaf lower op "
+        "passes rewrite types variable",
         "inspect": "codegen dims graph graphs leaf lower op variable",
-        "function": "arguments codegen compiler errors evaluate graph graphs leaf "
-        "lower op passes shared tree variable",
+        "function": "arguments codegen compiler debug errors evaluate graph graphs leaf "
+        "lower mode op shared tree variable",
         "symgraph": "autodiff config declare errors function graphs inspect op ops "
         "passes rewrite shared special types variable",
         "target": "function graph graphs leaf variable",

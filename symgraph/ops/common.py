@@ -4,23 +4,14 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Sequence
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
-from ..errors import ShapeError, SymgraphError, message
-from ..graph import describe_site, here
+from ..errors import ShapeError, refuse
 from ..variable import Variable
 
 Grads: TypeAlias = tuple[Variable | None, ...]
 #: None for all axes, one, or several; negative ones count from the end.
 Axis: TypeAlias = int | Sequence[int] | None
-
-
-def refuse(
-    error: type[SymgraphError], what: str, *operands: object, remedy: str
-) -> NoReturn:
-    """Raise `error` in the standard layout, with the user's line."""
-    line = describe_site(here())
-    raise error(message(what, operands=operands, line=line, remedy=remedy))
 
 
 def one_axis(axis: object, ndim: int, what: str) -> int:
@@ -48,3 +39,6 @@ def many_axes(axis: object, ndim: int, what: str) -> tuple[int, ...]:
             remedy="name each axis once",
         )
     return axes
+
+
+__all__ = ["Axis", "Grads", "many_axes", "one_axis", "refuse"]
