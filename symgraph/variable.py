@@ -195,7 +195,7 @@ class Variable:
         return _ops().negative(self)
 
     def __pos__(self) -> Variable:
-        return self
+        return _ops().positive(self)
 
     def __abs__(self) -> Variable:
         return _ops().abs(self)
@@ -245,6 +245,36 @@ class Variable:
     def __rpow__(self, other: object) -> Variable:
         return _ops().power(other, self)
 
+    def __divmod__(self, other: object) -> tuple[Variable, Variable]:
+        return _ops().divmod(self, other)
+
+    def __rdivmod__(self, other: object) -> tuple[Variable, Variable]:
+        return _ops().divmod(other, self)
+
+    def __round__(self, ndigits: int | None = None) -> Variable:
+        return _ops().round(self, ndigits or 0)
+
+    def __floor__(self) -> Variable:
+        return _ops().floor(self)
+
+    def __ceil__(self) -> Variable:
+        return _ops().ceil(self)
+
+    def __trunc__(self) -> Variable:
+        return _ops().trunc(self)
+
+    def __lshift__(self, other: object) -> Variable:
+        return _ops().left_shift(self, other)
+
+    def __rlshift__(self, other: object) -> Variable:
+        return _ops().left_shift(other, self)
+
+    def __rshift__(self, other: object) -> Variable:
+        return _ops().right_shift(self, other)
+
+    def __rrshift__(self, other: object) -> Variable:
+        return _ops().right_shift(other, self)
+
     def __matmul__(self, other: object) -> Variable:
         return _ops().matmul(self, other)
 
@@ -292,6 +322,14 @@ class Variable:
     def astype(self, dtype: object) -> Variable:
         """Converted to `dtype`; see :func:`symgraph.cast`."""
         return _ops().cast(self, dtype)
+
+    def round(self, decimals: int = 0) -> Variable:
+        """See :func:`symgraph.round`."""
+        return _ops().round(self, decimals)
+
+    def clip(self, min: object = None, max: object = None) -> Variable:
+        """See :func:`symgraph.clip`."""
+        return _ops().clip(self, min, max)
 
     def sum(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
         """See :func:`symgraph.sum`."""

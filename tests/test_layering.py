@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "evaluate": "dims errors graph leaf op types",
         "variable": "errors evaluate graph leaf op types",
         "composite": "errors graph leaf op types variable",
-        "arguments": "dims errors graph leaf op types variable",
+        "arguments": "dims errors graph leaf op variable",
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
@@ -46,8 +46,9 @@ MAY_IMPORT = {
         "autodiff": "errors graph op ops types variable",
         "lower": "codegen dims errors graph leaf op ops variable",
         "rules": "composite dims graph leaf op ops rewrite types variable",
+        "vectorize": "composite dims errors graph leaf op ops types variable",
         "special": "ops",
-        "check": "arguments dims errors evaluate graph leaf lower op rewrite",
+        "check": "dims errors evaluate graph leaf lower op rewrite",
         "passes": "check config errors graph rewrite rules",
         "mode": "errors passes",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
@@ -56,10 +57,11 @@ MAY_IMPORT = {
         "debug": "check codegen compiler config errors evaluate graph leaf lower op "
         "passes rewrite types variable",
         "inspect": "codegen dims graph graphs leaf lower op variable",
+        "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler debug errors evaluate graph graphs leaf "
-        "lower mode op shared tree variable",
+        "lower mode op shared tree variable versions",
         "symgraph": "autodiff config declare errors function graphs inspect op ops "
-        "passes rewrite shared special types variable",
+        "passes rewrite shared special types variable vectorize",
         "target": "function graph graphs leaf variable",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",

@@ -14,7 +14,6 @@ A step is blamed only where it is wrong by itself: a difference that is there be
 rounding errors grow (a sum that cancels, say) is no mistake of anyone's.
 """
 
-from .machine import Declined
 from .session import Debugger
 
-__all__ = ["Debugger", "Declined"]
+__all__ = ["Debugger"]

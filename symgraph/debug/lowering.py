@@ -6,15 +6,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from ..codegen.interpret import GuardError, run_program, walk_program
+from ..codegen.interpret import GuardError, check_guards, run_program, walk_program
 from ..codegen.program import Gemm, Launch, Program, Step
 from ..errors import DebugError, SymgraphError, message
 from ..graph import Node, describe_site, intern, toposort
 from ..leaf import Constant, Input
 from ..lower import Lowered, Request, lower
-from ..op import Array
+from ..op import Array, Opaque
 from ..types import TensorType
-from ..variable import constant
+from ..variable import Variable, constant
 from .values import Given, differ, floor_of, summary, unstable, values_of, worst
 
 #: The loop interpreter takes about a second for this many elements.
@@ -67,6 +67,37 @@ def small_enough(lowered: Lowered, given: Given) -> bool:
     return sum(a.size for a in (*values.values(), *given.values())) <= MOST_ELEMENTS
 
 
+def fits(lowered: Lowered, given: Given) -> bool:
+    """Whether these arguments are for this version of a program."""
+    try:
+        check_guards(lowered.program, arguments(lowered, given))
+    except (ValueError, OverflowError):
+        return False
+    return True
+
+
+def blame_preparing(
+    lowered: Lowered, roots: Sequence[Node], given: Given
+) -> DebugError | None:
+    """The error for the first op that is wrong in the form that lowering gives it."""
+    for node in toposort(roots):
+        inputs = tuple(Variable(i) for i in node.inputs)
+        other = node.op.settled(lowered.classes.same, *inputs)
+        if other is None and isinstance(node.op, Opaque):
+            other = node.op.plain(*inputs)
+        if other is None or other.node is node:
+            continue
+        values = values_of([node, other.node], given)
+        old, new = values.get(node), values.get(other.node)
+        if old is not None and differ(old, new, "rounding", floor_of(given, [node])):
+            what = (
+                f"{node.op.name} is prepared for lowering as something else: "
+                f"{worst(old, new)}"
+            )
+            return _told(what, node, None)
+    return None
+
+
 def blame_lowering(
     lowered: Lowered, given: Given, wanted: int | None = None
 ) -> DebugError | None:
@@ -97,7 +128,7 @@ def blame_lowering(
                     return error
     except GuardError as error:
         return _failed(lowered, error.code, None)
-    except (IndexError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         step = lowered.program.steps[reached]
         return _outside(lowered, step, given, str(error))
     return None
@@ -199,7 +230,7 @@ def _lowered_alone(
         result = run_program(lowered.program, arguments(lowered, given))
     except GuardError:
         return None
-    except (IndexError, TypeError, ValueError) as error:
+    except (ArithmeticError, LookupError, TypeError, ValueError) as error:
         return str(error)
     if result.status:
         return f"a check fails: {lowered.failures[result.status].reason}"

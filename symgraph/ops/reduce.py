@@ -17,7 +17,7 @@ from .arithmetic import divide
 from .broadcasting import kept, sum, widened
 from .cast import cast
 from .choice import where
-from .common import Axis, Grads, many_axes, one_axis
+from .common import Axis, Flags, Grads, many_axes, one_axis
 from .comparison import equal, not_equal
 from .create import arange
 from .logic import bitwise_or
@@ -148,6 +148,9 @@ class ArgMax(Expanded):
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)
 
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        return apply(ArgMax(self.axis + 1, self.keepdims), x)
+
     def expand(self, *inputs: Variable) -> Variable:
         (x,) = inputs
         hit = equal(x, max(x, self.axis, keepdims=True))
@@ -216,6 +219,9 @@ class ProdOthers(Expanded):
             result.reshape(moved.shape), range(len(self.axes)), self.axes
         )
 
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        return apply(ProdOthers(tuple(axis + 1 for axis in self.axes)), x)
+
     def expand(self, *inputs: Variable) -> Variable:
         (x,) = inputs
         zero = equal(x, 0)
@@ -258,6 +264,8 @@ class Any(Reduce):
 
     combine: ClassVar[ir.Combine] = "or"
 
+    vjp = None
+
     def ref(self, x: Array) -> Array:
         return np.asarray(np.any(x, axis=self.axes, keepdims=self.keepdims))
 
@@ -270,6 +278,8 @@ class All(Reduce):
     keepdims: bool = False
 
     combine: ClassVar[ir.Combine] = "and"
+
+    vjp = None
 
     def ref(self, x: Array) -> Array:
         return np.asarray(np.all(x, axis=self.axes, keepdims=self.keepdims))

@@ -92,10 +92,10 @@ def unsigned(node: Node) -> Variable | None:
     return Variable(x) if isinstance(zero.op, Constant) else None
 
 
-def wrong_expand(self: SumTo, *inputs: Variable) -> Variable:
-    """The right shape, and the wrong sum."""
-    g, like_ = inputs
-    return sg.broadcast_to(g[0], like_.shape) if g.ndim > like_.ndim else g
+def not_summed(self: SumTo, same: Any, *inputs: Variable) -> Variable:
+    """The right shape, and no sum."""
+    g, like = inputs
+    return sg.broadcast_to(sg.max(g), like.shape)
 
 
 # -- wrong loops -----------------------------------------------------------------------
@@ -200,8 +200,8 @@ def indexed() -> Any:
 
 
 def biased() -> Any:
-    x, b = sg.dmatrix("x"), sg.dvector("b")
-    return [x, b], sg.grad(sg.sum(sg.exp(x + b)), b), (MATRIX, np.ones(3))
+    x, b = sg.dmatrix("x"), sg.dmatrix("b")
+    return [x, b], sg.grad(sg.sum(sg.exp(x + b)), b), (MATRIX, np.ones((1, 3)))
 
 
 def two_products() -> Any:
@@ -243,9 +243,9 @@ RULES = {
         {"pass_name": "planted", "rule": "other_axis", "op": "sum"},
     ),
     "sum over what was broadcast": Planted(
-        planted(SumTo, "expand", wrong_expand),
+        planted(SumTo, "settled", not_summed),
         biased,
-        {"pass_name": "expand", "op": "sum_to"},
+        {"part": "lowering", "op": "sum_to"},
     ),
     "sign of zero": Planted(
         planted_rule(ADD, unsigned, "exact"),
@@ -362,6 +362,18 @@ def test_results_and_updates_are_those_of_the_other_modes() -> None:
         np.testing.assert_allclose(one, other)
     np.testing.assert_allclose(w.get_value(), after)
     assert "debug" in repr(f._spec.mode) and f.copy()(MATRIX)["cost"] < got["cost"]
+
+
+def test_sizes_of_one_are_broadcast() -> None:
+    x, y = sg.dmatrix("x"), sg.dvector("y")
+    f = sg.function([x, y], sg.grad(sg.sum(sg.tanh(x * y)), y), mode="debug")
+    for size in (3, 1):
+        y_value = np.linspace(0.5, 1, size)
+        slope = (1 - np.tanh(MATRIX * y_value) ** 2) * MATRIX
+        expected = slope.sum(0) if size > 1 else slope.sum().reshape(1)
+        np.testing.assert_allclose(f(MATRIX, y_value), expected)
+    with pytest.raises(sg.errors.ShapeError, match="multiply"):
+        f(MATRIX, np.ones(2))
 
 
 def test_rounding_errors_that_grow_are_no_mistake() -> None:
