@@ -7,7 +7,13 @@
 array([2., 4.])
 """
 
-from . import errors, passes, rewrite, special
+from . import (
+    errors,
+    passes,
+    random,
+    rewrite,
+    special,
+)
 from .autodiff import (
     Lop,
     Rop,
@@ -22,8 +28,6 @@ from .autodiff import (
     verify_grad,
     vjp,
 )
-from . import errors, passes, random, rewrite, special
-from .autodiff import grad, value_and_grad
 from .config import config
 from .declare import *
 from .function import Function, In, Mode, function
