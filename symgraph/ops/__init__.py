@@ -7,12 +7,14 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 """
 
 from .arithmetic import *
+from .arrange import *
 from .broadcasting import *
 from .cast import *
 from .choice import *
 from .comparison import *
 from .contract import *
 from .create import *
+from .cumulative import *
 from .elementwise import *
 from .gather import *
 from .gradient import *
@@ -24,5 +26,7 @@ from .reduce import *
 from .sizes import *
 from .slices import *
 from .softmax import *
+from .split import *
 from .transcendental import *
+from .triangle import *
 from .view import *

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -82,6 +82,18 @@ def broadcast_to(x: object, shape: Any) -> Variable:
     sizes = shape_variables(shape, "broadcast_to")
     made = apply(BroadcastTo(), value, *sizes)
     return value if made.type.dims == value.type.dims else made
+
+
+def stacked(batched: Sequence[bool], *inputs: Variable) -> tuple[Variable, ...]:
+    """`inputs` with the stack's axis in front of all, as many as in those that have it.
+
+    `batched` says which have it; see :attr:`symgraph.op.Op.batch`.
+    """
+    count = next(x.shape[0] for x, has in zip(inputs, batched, strict=True) if has)
+    return tuple(
+        x if has else broadcast_to(expand_dims(x, 0), (count, *x.shape))
+        for x, has in zip(inputs, batched, strict=True)
+    )
 
 
 @op
