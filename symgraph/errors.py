@@ -24,6 +24,10 @@ class IndexOutOfBoundsError(SymgraphError, IndexError):
     """An index lies outside the axis that it indexes."""
 
 
+class DomainError(SymgraphError, ValueError):
+    """A value outside of those for which the operation is defined."""
+
+
 class UnusedInputError(SymgraphError, ValueError):
     """A function's input plays no part in its outputs."""
 

@@ -98,7 +98,11 @@ def _told(
     error: ValueError | IndexError, node: Node, arrays: Sequence[Array]
 ) -> SymgraphError:
     """NumPy's complaint about shapes or indices, with the user's line."""
-    kind = IndexOutOfBoundsError if isinstance(error, IndexError) else ShapeError
+    kind: type[SymgraphError] = ShapeError
+    if isinstance(error, SymgraphError):
+        kind = type(error)
+    elif isinstance(error, IndexError):
+        kind = IndexOutOfBoundsError
     shapes = tuple(f"{a.dtype}{list(a.shape)}" for a in arrays)
     return kind(
         message(

@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import repeat as repeated
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..codegen import ir
-from ..dims import Size
 from ..errors import ShapeError, UnsupportedError
 from ..graph import Node
-from ..op import Array, Element, Indexed, Read, broadcast, op
+from ..op import Array, Element, Indexed, Read, op
 from ..types import INTEGERS, TensorType
 from ..variable import Variable, apply, as_tensor
-from .broadcasting import broadcast_to
-from .common import Axis, Grads, many_axes, one_axis, refuse
+from .broadcasting import broadcast_to, repeated
+from .common import Axis, Flags, Grads, linear_in_first, many_axes, one_axis, refuse
 from .create import arange, zeros
 from .gather import Gather
 from .index import take
-from .reduce import sum
-from .sizes import shape_of, shape_variables, size_variable, total
+from .sizes import shape_of, shape_variables, size_variable
 from .slices import slice_axis
 from .view import expand_dims, move_axes, reshape, transpose
 
@@ -71,16 +68,15 @@ class Roll(Indexed):
     def vjp(self, g: Variable, y: Variable, x: Variable, shift: Variable) -> Grads:
         return _rolled(g, self.axis, -shift), None
 
-    def batch(
-        self, batched: Sequence[bool], x: Variable, shift: Variable
-    ) -> Variable:
+    jvp = linear_in_first
+
+    def batch(self, batched: Flags, x: Variable, shift: Variable) -> Variable:
         if not batched[1]:
             return apply(Roll(self.axis + 1), x, shift)
-        count, size = shift.shape[0], shape_of(x, self.axis + batched[0])
+        stack = x if batched[0] else repeated(x, shift.shape[0])
+        size = shape_of(stack, self.axis + 1)
         place = (arange(size) - expand_dims(shift, 1)) % size
-        stack = x if batched[0] else expand_dims(x, 0)
-        stack = broadcast_to(stack, (count, *stack.shape[1:]))
-        rows = expand_dims(arange(count), 1)
+        rows = expand_dims(arange(stack.shape[0]), 1)
         made = apply(Gather((0, self.axis + 1), 0), stack, rows, place)
         return move_axes(made, (1,), (self.axis + 1,))
 
@@ -120,7 +116,10 @@ def roll(x: object, shift: Any, axis: Axis = None) -> Variable:
             value,
             remedy="give as many, or one",
         )
-    for axis, by in zip(axes * (count // len(axes)), shifts * (count // len(shifts))):
+    every = zip(
+        axes * (count // len(axes)), shifts * (count // len(shifts)), strict=True
+    )
+    for axis, by in every:
         place = one_axis(axis, value.ndim, "roll")
         value = _rolled(value, place, size_variable(by, "roll"))
     return value
@@ -155,7 +154,8 @@ def tile(x: object, repetitions: Any) -> Variable:
     """
     value = as_tensor(x)
     counts = shape_variables(repetitions, "tile")
-    counts = (*repeated(size_variable(1, "tile"), value.ndim - len(counts)), *counts)
+    ones = [size_variable(1, "tile")] * (value.ndim - len(counts))
+    counts = (*ones, *counts)
     value = expand_dims(value, tuple(range(len(counts) - value.ndim)))
     pairs = list(zip(counts, value.shape, strict=True))
     spread = expand_dims(value, tuple(range(0, 2 * len(pairs), 2)))
@@ -307,9 +307,10 @@ def common_shape(values: Sequence[Variable]) -> tuple[Any, ...]:
 def meshgrid(
     *arrays: object, indexing: str = "xy", sparse: bool = False
 ) -> tuple[Variable, ...]:
-    """Coordinates of a grid: one array for each vector, constant along the others' axes.
+    """Coordinates of a grid: for each vector an array, constant along other axes.
 
     Args:
+        arrays: vectors, or scalars.
         indexing: "ij" has the axes in the order of the vectors, "xy" the first two
             exchanged.
         sparse: leave the other axes at size 1.

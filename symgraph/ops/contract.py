@@ -18,7 +18,7 @@ from ..types import FLOATS, TensorType, tensor
 from ..variable import Variable, apply, promote
 from .arithmetic import multiply
 from .broadcasting import Sum
-from .common import Grads, many_axes, refuse
+from .common import Flags, Grads, many_axes, refuse, sum_of
 from .reduce import Any
 from .view import expand_dims, reshape, squeeze, transpose
 
@@ -56,7 +56,7 @@ class Contract(Opaque):
         return tuple(k for k in self.left if k in self.right and k not in self.out)
 
     @property
-    def batch(self) -> Labels:
+    def stack(self) -> Labels:
         """The labels of all three, as the result has them."""
         return tuple(k for k in self.out if k in self.left and k in self.right)
 
@@ -100,7 +100,7 @@ class Contract(Opaque):
                 raise ShapeError(
                     f"axes that are multiplied have sizes {size[label]} and {extent}"
                 )
-        batch, rows = self.batch, self.rows
+        batch, rows = self.stack, self.rows
         inner, columns = self.contracted, self.columns
         a = np.transpose(x, [self.left.index(k) for k in (*batch, *rows, *inner)])
         b = np.transpose(y, [self.right.index(k) for k in (*batch, *inner, *columns)])
@@ -118,7 +118,7 @@ class Contract(Opaque):
 
     def steps(self, node: Node, emit: Emitter) -> None:
         """One matrix product: the operands are laid out for it, or `plain` applied."""
-        batch, rows, columns = self.batch, self.rows, self.columns
+        batch, rows, columns = self.stack, self.rows, self.columns
         inner = self.contracted
         lhs, rhs = node.inputs
         transpose_lhs = self.left != (*batch, *rows, *inner)
@@ -149,7 +149,7 @@ class Contract(Opaque):
 
     def plain(self, *inputs: Variable) -> Variable | None:
         a, b = inputs
-        batch, rows, columns = self.batch, self.rows, self.columns
+        batch, rows, columns = self.stack, self.rows, self.columns
         inner = self.contracted
         if a.dtype not in FLOATS or not rows or not columns:
             every = (*self.out, *inner)
@@ -178,6 +178,20 @@ class Contract(Opaque):
             contract(self.out, self.right, self.left, g, b),
             contract(self.left, self.out, self.right, a, g),
         )
+
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable | None:
+        (a, b), (s, t) = xs, ts
+        first = None if s is None else apply(self, s, b)
+        return sum_of([first, None if t is None else apply(self, a, t)])
+
+    def batch(self, batched: Flags, a: Variable, b: Variable) -> Variable:
+        """A stack of both is one more batch axis, of one operand more rows."""
+        new = (max((*self.left, *self.right)) + 1,)
+        left = new + self.left if batched[0] else self.left
+        right = new + self.right if batched[1] else self.right
+        return apply(Contract(left, right, new + self.out), a, b)
 
 
 def contract(

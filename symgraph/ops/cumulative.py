@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -19,7 +19,7 @@ from .arrange import flip, ravel
 from .broadcasting import stacked, widened
 from .cast import cast
 from .choice import where
-from .common import Grads, one_axis, refuse
+from .common import Flags, Grads, one_axis, refuse
 from .comparison import equal, greater, less, not_equal
 from .create import arange, full, ones_like, zeros_like
 from .join import concatenate
@@ -66,7 +66,7 @@ class Cumulative(Opaque):
     def ref(self, x: Array) -> Array:
         return _UFUNC[self.combine].accumulate(x, self.axis, dtype=x.dtype)
 
-    def batch(self, batched: Sequence[bool], x: Variable) -> Variable:
+    def batch(self, batched: Flags, x: Variable) -> Variable:
         return apply(Cumulative(self.combine, self.axis + 1), x)
 
     def steps(self, node: Node, emit: Emitter) -> None:
@@ -157,7 +157,7 @@ class Recurrence(Opaque):
             ys[k] += factors[k] * ys[k - 1]
         return result
 
-    def batch(self, batched: Sequence[bool], *inputs: Variable) -> Variable:
+    def batch(self, batched: Flags, *inputs: Variable) -> Variable:
         return apply(Recurrence(self.axis + 1), *stacked(batched, *inputs))
 
     def steps(self, node: Node, emit: Emitter) -> None:
@@ -214,7 +214,7 @@ def cumprod(x: object, axis: int | None = None, dtype: object = None) -> Variabl
 
 
 def cummax(x: object, axis: int | None = None) -> Variable:
-    """The largest element so far, along `axis` or flattened; NaN from the first one on.
+    """The largest element so far, along `axis` or flattened; NaN from the first on.
 
     The gradient goes to the first of equal elements.
     """
@@ -223,7 +223,7 @@ def cummax(x: object, axis: int | None = None) -> Variable:
 
 
 def cummin(x: object, axis: int | None = None) -> Variable:
-    """The smallest element so far, along `axis` or flattened; NaN from the first one on.
+    """The smallest element so far, along `axis` or flattened; NaN from the first on.
 
     The gradient goes to the first of equal elements.
     """

@@ -237,9 +237,7 @@ def _cheapest(
     return min(combinations(range(len(parts)), 2), key=cost)
 
 
-def _summed(
-    x: Variable, labels: Labels, kept: set[Label]
-) -> tuple[Variable, Labels]:
+def _summed(x: Variable, labels: Labels, kept: set[Label]) -> tuple[Variable, Labels]:
     """`x` summed over the labels that nothing else has."""
     axes = tuple(axis for axis, k in enumerate(labels) if k not in kept)
     return add_up(x, axes), tuple(k for k in labels if k in kept)

@@ -13,7 +13,8 @@ import numpy as np
 from ..codegen import ir
 from ..errors import DTypeError
 from ..op import Array, Elemwise, op
-from ..variable import Variable, apply, promote
+from ..variable import Variable, promote
+from .cast import cast
 from .common import Grads, refuse
 
 __all__ = [
@@ -43,17 +44,23 @@ class Flat(Elemwise):
         return (None,)
 
 
-def arithmetic(made: Elemwise, *operands: object) -> Variable:
-    """`made` on promoted operands; refused for bool, as in NumPy."""
+def not_bool(what: str, *operands: object) -> tuple[Variable, ...]:
+    """Promoted operands of `what`, which NumPy does not define for bool."""
     values = promote(*operands)
     if values[0].dtype == "bool":
         refuse(
             DTypeError,
-            f"{made.name}: not defined for bool operands, as in NumPy",
+            f"{what}: not defined for bool operands, as in NumPy",
             *values,
             remedy="use ^ or ~, or cast an operand to a number",
         )
-    return apply(made, *values)
+    return values
+
+
+def numbers(*operands: object) -> tuple[Variable, ...]:
+    """Promoted operands of what NumPy computes in int8 where all are bool."""
+    values = promote(*operands)
+    return tuple(cast(v, "int8") if v.dtype == "bool" else v for v in values)
 
 
 @op

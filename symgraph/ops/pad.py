@@ -10,7 +10,6 @@ import numpy as np
 from ..errors import ShapeError, UnsupportedError
 from ..variable import Variable, apply, as_tensor
 from .arithmetic import abs
-from .broadcasting import broadcast_to
 from .cast import cast
 from .choice import maximum, minimum, where
 from .common import one_axis, refuse
@@ -33,11 +32,12 @@ def pad(
     """`x` with elements added before and after it along each axis.
 
     Args:
+        x: an array.
         pad_width: ``(before, after)`` for each axis, one pair for all, one number for
             all, or a dict from axes to either.  Widths may be integer scalars.
-        mode: what is added: "constant" (`constant_values`, in the same forms as
-            `pad_width`), "edge" (the last element), "reflect" (mirrored about it),
+        mode: what is added: "constant", "edge" (the last element), "reflect" (mirrored about it),
             "symmetric" (mirrored behind it) or "wrap" (from the other end).
+        constant_values: what "constant" adds, in the same forms as `pad_width`.
 
     Raises:
         ShapeError: a width is known to be negative, or the pairs fit no axes.

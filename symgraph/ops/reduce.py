@@ -17,7 +17,7 @@ from .arithmetic import divide
 from .broadcasting import kept, sum, widened
 from .cast import cast
 from .choice import where
-from .common import Axis, Grads, many_axes, one_axis
+from .common import Axis, Flags, Grads, many_axes, one_axis
 from .comparison import equal, not_equal
 from .create import arange
 from .logic import bitwise_or
@@ -146,6 +146,10 @@ class ArgExtreme(Expanded):
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)
 
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        made = type(self)(self.axis + 1, self.keepdims)  # type: ignore[call-arg]
+        return apply(made, x)
+
     def extreme(self, x: Variable) -> Variable:
         """What is looked for, its axis kept."""
         raise NotImplementedError
@@ -177,7 +181,7 @@ class ArgMax(ArgExtreme):
 
 @op
 class ArgMin(ArgExtreme):
-    """The first index of the smallest element along an axis, a NaN before all others."""
+    """The first index of the smallest element along an axis, a NaN before others."""
 
     axis: int
     keepdims: bool = False
@@ -265,6 +269,9 @@ class ProdOthers(Expanded):
             result.reshape(moved.shape), range(len(self.axes)), self.axes
         )
 
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        return apply(ProdOthers(tuple(axis + 1 for axis in self.axes)), x)
+
     def expand(self, *inputs: Variable) -> Variable:
         (x,) = inputs
         zero = equal(x, 0)
@@ -307,6 +314,8 @@ class Any(Reduce):
 
     combine: ClassVar[ir.Combine] = "or"
 
+    vjp = None
+
     def ref(self, x: Array) -> Array:
         return np.asarray(np.any(x, axis=self.axes, keepdims=self.keepdims))
 
@@ -319,6 +328,8 @@ class All(Reduce):
     keepdims: bool = False
 
     combine: ClassVar[ir.Combine] = "and"
+
+    vjp = None
 
     def ref(self, x: Array) -> Array:
         return np.asarray(np.all(x, axis=self.axes, keepdims=self.keepdims))

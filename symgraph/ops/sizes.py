@@ -17,7 +17,7 @@ from ..op import Array, Element, Indexed, op
 from ..types import INTEGERS, SIGNED, TensorType, tensor
 from ..variable import Variable, apply, as_tensor, constant
 from .cast import Cast, cast
-from .common import Grads, one_axis, refuse
+from .common import Flags, Grads, one_axis, refuse
 
 if TYPE_CHECKING:
     from ..lower import At
@@ -45,6 +45,9 @@ class Shape(Indexed):
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)
+
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        return shape_of(x, self.axis + 1)
 
     def element(self, at: At) -> Element:
         return at.value(at.extent(at.node.inputs[0].type.dims[self.axis]))

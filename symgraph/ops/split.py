@@ -171,4 +171,6 @@ def dstack(arrays: Sequence[Any]) -> Variable:
 def column_stack(arrays: Sequence[Any]) -> Variable:
     """Vectors as the columns of a matrix; matrices go in as they are."""
     values = [as_tensor(a) for a in arrays]
-    return concatenate([v if v.ndim > 1 else transpose(atleast_2d(v)) for v in values], 1)
+    return concatenate(
+        [v if v.ndim > 1 else transpose(atleast_2d(v)) for v in values], 1
+    )

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .. import dims
 from ..config import config
 from ..dims import Size
-from ..errors import ShapeError, UnsupportedError
+from ..errors import ShapeError
 from ..graph import Node
 from ..op import Array, Element, Indexed, Read, op
 from ..types import TensorType, tensor
@@ -18,7 +18,7 @@ from ..variable import Variable, apply, as_tensor
 from .broadcasting import broadcast_to, sum
 from .cast import cast
 from .choice import where
-from .common import Grads, many_axes, refuse
+from .common import Flags, Grads, linear_in_first, many_axes, refuse, refuse_sizes
 from .comparison import greater_equal
 from .create import arange, zeros
 from .sizes import shape_from, shape_of, size_variable
@@ -67,7 +67,9 @@ class Diagonal(View):
         sizes = shape_of(x, -2), shape_of(x, -1)
         return (apply(DiagonalEmbed(self.offset), g, *sizes),)
 
-    def batch(self, batched: Sequence[bool], x: Variable) -> Variable:
+    jvp = linear_in_first
+
+    def batch(self, batched: Flags, x: Variable) -> Variable:
         return apply(self, x)
 
     def element(self, at: At) -> Element:
@@ -86,7 +88,7 @@ class DiagonalEmbed(Indexed):
         g, *sizes = inputs
         return tensor(g.type.dtype, (*g.type.dims[:-1], *shape_from(sizes)))
 
-    def agree(self, *inputs: Node) -> Any:
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
         g, *sizes = inputs
         yield g.type.dims[-1], _length(*shape_from(sizes), self.offset)
 
@@ -100,15 +102,10 @@ class DiagonalEmbed(Indexed):
     def vjp(self, g: Variable, y: Variable, *inputs: Variable) -> Grads:
         return apply(Diagonal(self.offset), g), None, None
 
-    def batch(self, batched: Sequence[bool], *inputs: Variable) -> Variable:
-        g, *sizes = inputs
-        if any(batched[1:]):
-            refuse(
-                UnsupportedError,
-                f"{self.name}: each of a stack would have a shape of its own",
-                *inputs,
-                remedy="compute the sizes from what is the same for all",
-            )
+    jvp = linear_in_first
+
+    def batch(self, batched: Flags, g: Variable, *sizes: Variable) -> Variable:
+        refuse_sizes(self, batched[1:], g, *sizes)
         return apply(self, g, *sizes)
 
     def element(self, at: At) -> Element:
@@ -118,9 +115,7 @@ class DiagonalEmbed(Indexed):
         return (yield Read(0, (*rest, place), on))
 
 
-def diagonal(
-    x: object, offset: int = 0, axis1: int | None = None, axis2: int | None = None
-) -> Variable:
+def diagonal(x: object, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
     """The diagonal of each matrix in `x`, along the last axis of the result.
 
     It begins `offset` columns to the right.  The matrices are those of `axis1` and
@@ -138,8 +133,7 @@ def diagonal(
             value,
             remedy="use diag to make a matrix of a vector",
         )
-    given = (0 if axis1 is None else axis1, 1 if axis2 is None else axis2)
-    first, second = many_axes(given, value.ndim, "diagonal")
+    first, second = many_axes((axis1, axis2), value.ndim, "diagonal")
     last = (value.ndim - 2, value.ndim - 1)
     return apply(Diagonal(int(offset)), move_axes(value, (first, second), last))
 
