@@ -35,8 +35,8 @@ def pad(
         x: an array.
         pad_width: ``(before, after)`` for each axis, one pair for all, one number for
             all, or a dict from axes to either.  Widths may be integer scalars.
-        mode: what is added: "constant", "edge" (the last element), "reflect" (mirrored about it),
-            "symmetric" (mirrored behind it) or "wrap" (from the other end).
+        mode: what is added: "constant", "edge" (the last element), "reflect" (mirrored
+            about it), "symmetric" (mirrored behind it) or "wrap" (from the other end).
         constant_values: what "constant" adds, in the same forms as `pad_width`.
 
     Raises:

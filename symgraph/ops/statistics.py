@@ -106,9 +106,8 @@ def average(
 ) -> Any:
     """The mean, or the sum of elements times `weights` over the sum of the weights.
 
-    Args:
-        weights: of the shape of `x`, or of its shape along `axis` alone.
-        returned: give a pair: the average and the sum of the weights.
+    The weights have the shape of `x`, or its shape along `axis` alone.  With `returned`
+    the result is a pair: the average and the sum of the weights.
 
     Raises:
         ShapeError: the weights have neither shape.
