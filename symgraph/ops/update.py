@@ -226,6 +226,9 @@ class Selection:
             )
         )
 
+    def __repr__(self) -> str:
+        return f"<x[mask] of {self.x.type}, which can be set but not read>"
+
     def __getattr__(self, name: str) -> NoReturn:
         if name.startswith("_"):
             raise AttributeError(name)
