@@ -7,7 +7,7 @@
 array([2., 4.])
 """
 
-from . import errors, passes, rewrite, special
+from . import errors, linalg, passes, rewrite, special
 from .autodiff import grad, value_and_grad
 from .config import config
 from .declare import *

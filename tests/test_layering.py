@@ -48,6 +48,7 @@ MAY_IMPORT = {
         "rules": "composite dims graph leaf op ops rewrite types variable",
         "vectorize": "composite dims errors graph leaf op ops types variable",
         "special": "ops",
+        "linalg": "ops variable",
         "check": "dims errors evaluate graph leaf lower op rewrite",
         "passes": "check config errors graph rewrite rules",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
@@ -57,7 +58,7 @@ MAY_IMPORT = {
         "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler errors evaluate graph graphs leaf "
         "lower op passes shared tree variable versions",
-        "symgraph": "autodiff config declare errors function graphs inspect op ops "
+        "symgraph": "autodiff config declare errors function graphs inspect linalg op ops "
         "passes rewrite shared special types variable vectorize",
         "target": "function graph graphs leaf variable",
         "demo": "data errors function inspect leaf lower shared symgraph",

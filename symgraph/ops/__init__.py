@@ -6,7 +6,7 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `create`; `reduce`; `close`; `contract` (matrix products); `slices`, `gather` and
 `index`; `update`; `join`;
 `arrange`, `split`, `pad`, `spaced`, `triangle`, `cumulative`, `statistics`;
-`products`, `einsum`; `softmax`; `gradient`.
+`products`, `einsum`, `norms`; `softmax`; `gradient`.
 """
 
 from .arithmetic import *
@@ -28,6 +28,7 @@ from .index import *
 from .join import *
 from .logadd import *
 from .logic import *
+from .norms import *
 from .pad import *
 from .powers import *
 from .products import *

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 import symgraph as sg
 from symgraph.errors import (
-    SymgraphError,
     DTypeError,
     IndexOutOfBoundsError,
     ShapeError,
+    SymgraphError,
     UnsupportedError,
 )
 

@@ -91,12 +91,12 @@ def test_every_kind_of_key(mode: str) -> None:
             made = x[key].inc(v) if adds else x[key].set(v)
             outputs.append(made)
             expected.append(changed(value, key, given, adds))
-            grads += sg.grad(sg.sum(made * weights), [x, v], disconnected_inputs="ignore")
+            grads += sg.grad(
+                sg.sum(made * weights), [x, v], disconnected_inputs="ignore"
+            )
             wanted += slopes(value, key, given, adds, weights)
     run = Computer(inputs, outputs + grads, mode)
-    for k, (got, right) in enumerate(
-        zip(run(*arrays), expected + wanted, strict=True)
-    ):
+    for k, (got, right) in enumerate(zip(run(*arrays), expected + wanted, strict=True)):
         assert_same(got, right, f"{k}")
 
 
