@@ -48,6 +48,7 @@ MAY_IMPORT = {
         "vectorize": "composite dims errors graph leaf op ops types variable",
         "rules": "composite dims graph leaf op ops rewrite types variable",
         "random": "config errors ops shared types variable",
+        "linalg": "ops variable",
         "check": "dims errors evaluate graph leaf lower op rewrite",
         "autodiff": "composite dims errors evaluate graph leaf op ops types variable "
         "vectorize",
@@ -61,8 +62,10 @@ MAY_IMPORT = {
         "passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler debug errors evaluate graph graphs "
-        "leaf lower mode op shared tree variable versions",
+        "leaf lower mode op passes shared tree variable versions",
         "jit": "config declare errors function tree variable",
+        "symgraph": "autodiff config declare errors function graphs inspect linalg "
+        "op ops passes rewrite shared special types variable vectorize",
         "target": "function graph graphs leaf variable",
         "symgraph": "autodiff config declare errors function graphs inspect jit op "
         "ops passes random rewrite shared special types variable vectorize",

@@ -18,6 +18,7 @@ from . import (
     random,
     reductions,
     softmax,
+    structure,
     views,
 )
 
@@ -31,6 +32,7 @@ FAMILIES = (
     arrays,
     softmax,
     random,
+    structure,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
