@@ -29,5 +29,6 @@ from .rounding import *
 from .sizes import *
 from .slices import *
 from .softmax import *
+from .stable import *
 from .transcendental import *
 from .view import *

@@ -17,6 +17,7 @@ from . import (
     products,
     reductions,
     softmax,
+    stable,
     views,
 )
 
@@ -29,6 +30,7 @@ FAMILIES = (
     products,
     arrays,
     softmax,
+    stable,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
