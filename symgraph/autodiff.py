@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, Literal
 
 from . import ops
@@ -21,7 +22,9 @@ from .errors import (
     message,
 )
 from .graph import Node, describe_site, here, toposort
+from .leaf import Leaf
 from .op import Elemwise
+from .rewrite import RuleSet, rewrite
 from .types import is_float
 from .variable import Variable, as_tensor, constant
 
@@ -57,7 +60,7 @@ def grad(
     targets = _targets(wrt)
     seeds = _seeds(cost, known_grads or {})
     constants = {v.node for v in consider_constant or ()}
-    cotangents = _backward(seeds, {v.node for v in targets}, constants)
+    cotangents = _cotangents(seeds, {v.node for v in targets}, constants)
     found = [
         _connected(v, cotangents.get(v.node), disconnected_inputs) for v in targets
     ]
@@ -133,6 +136,38 @@ def _seeds(
             )
         seeds[variable.node] = given
     return seeds
+
+
+def _cotangents(
+    seeds: Mapping[Node, Variable], targets: set[Node], constants: set[Node]
+) -> Mapping[Node, Variable]:
+    """The cotangents of the targets, from the stable form of what the seeds stand for.
+
+    Stable forms have stable gradients: that of log(1 - exp(x)), differentiated as it is
+    written, divides by a difference that cancels.  What is differentiated with respect
+    to an expression, or around one, is taken as it stands, so that the expression is
+    found in it.
+    """
+    leaves = all(isinstance(n.op, Leaf) for n in targets | constants)
+    inner = {i for n in toposort(seeds) for i in n.inputs}
+    if leaves and inner.isdisjoint(seeds):
+        stable: dict[Node, Variable] = {}
+        for node, g in zip(rewrite(list(seeds), _rules()), seeds.values(), strict=True):
+            stable[node] = ops.add(stable[node], g) if node in stable else g
+        found = _backward(stable, targets, constants)
+        if all(target in found for target in targets):
+            return found
+    return _backward(seeds, targets, constants)
+
+
+@cache
+def _rules() -> RuleSet:
+    """What brings an expression to its stable form: composites keep their gradients."""
+    from .rules.canonical import canonical
+    from .rules.softmax import softmax_rules
+    from .rules.stabilize import stabilize
+
+    return (softmax_rules + stabilize + canonical).excluding("inline")
 
 
 def _backward(

@@ -43,7 +43,7 @@ MAY_IMPORT = {
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
-        "autodiff": "errors graph op ops types variable",
+        "autodiff": "errors graph leaf op ops rewrite rules types variable",
         "lower": "codegen dims errors graph leaf op ops variable",
         "rules": "composite dims graph leaf op ops rewrite types variable",
         "vectorize": "composite dims errors graph leaf op ops types variable",

@@ -15,7 +15,6 @@ import numpy as np
 from ..codegen import ir
 from ..op import Array, op
 from ..variable import Variable, apply, promote
-from .arithmetic import abs
 from .choice import where
 from .common import Grads
 from .comparison import equal, isinf, less
@@ -81,7 +80,7 @@ def softplus(x: object) -> Variable:
 
 @op
 class Log1mExp(FloatUnary):
-    """log(1 - exp(x)) for x <= 0 (M. Maechler, Accurately computing log(1 - exp(-a)))."""
+    """log(1 - exp(x)) for x <= 0, after Maechler, "Computing log(1 - exp(-a))"."""
 
     weight: ClassVar[int] = 130
 
@@ -212,7 +211,8 @@ class ExpMoment(FloatUnary):
 
     def _series(self) -> list[float]:
         return [
-            1 / (math.factorial(k) * (self.n + k + 1)) for k in reversed(range(self.terms))
+            1 / (math.factorial(k) * (self.n + k + 1))
+            for k in reversed(range(self.terms))
         ]
 
     def ref(self, x: Array) -> Array:

@@ -48,7 +48,10 @@ def logcosh(x: Array) -> Any:
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.Softplus: elementwise(
-        ops.softplus, quiet(lambda x: np.logaddexp(x, x.dtype.type(0))), ANY, dtypes=FLOATS
+        ops.softplus,
+        quiet(lambda x: np.logaddexp(x, x.dtype.type(0))),
+        ANY,
+        dtypes=FLOATS,
     ),
     ops.Log1mExp: elementwise(
         ops.log1mexp, quiet(lambda x: np.log(-np.expm1(x))), BELOW, dtypes=FLOATS
