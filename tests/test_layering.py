@@ -43,6 +43,7 @@ MAY_IMPORT = {
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
+        "autodiff": "errors graph leaf op ops rewrite rules types variable",
         "lower": "codegen dims errors graph leaf op ops variable",
         "special": "ops",
         "vectorize": "composite dims errors graph leaf op ops types variable",
