@@ -9,6 +9,7 @@ array([2., 4.])
 
 from . import (
     errors,
+    linalg,
     passes,
     random,
     rewrite,
@@ -28,8 +29,6 @@ from .autodiff import (
     verify_grad,
     vjp,
 )
-from . import errors, linalg, passes, rewrite, special
-from .autodiff import grad, value_and_grad
 from .config import config
 from .declare import *
 from .function import Function, In, Mode, function
@@ -110,8 +109,8 @@ from .ops import (
     fmod,
     full,
     full_like,
-    grad_clip,
     geomspace,
+    grad_clip,
     greater,
     greater_equal,
     heaviside,

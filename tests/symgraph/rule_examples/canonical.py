@@ -46,7 +46,9 @@ EXAMPLES: dict[str, Example] = {
     # canonical: choice
     "maximum_same": Example(lambda: ops.maximum(x, x), lambda: ops.maximum(x, y)),
     "minimum_same": Example(lambda: ops.minimum(x, x), lambda: ops.minimum(x, y)),
-    "where_known": Example(lambda: ops.where(True, x, y), lambda: ops.where(True, row, x)),
+    "where_known": Example(
+        lambda: ops.where(True, x, y), lambda: ops.where(True, row, x)
+    ),
     "where_same": Example(
         lambda: ops.where(truth, x, x), lambda: ops.where(truth, row, row)
     ),
@@ -76,7 +78,9 @@ EXAMPLES: dict[str, Example] = {
         lambda: ops.squeeze(ops.sum(row, 1, keepdims=True), 0),
     ),
     # canonical: order
-    "scalar_constant": Example(lambda: x * np.array([2.0]), lambda: s * np.array([2.0])),
+    "scalar_constant": Example(
+        lambda: x * np.array([2.0]), lambda: s * np.array([2.0])
+    ),
     "constant_last": Example(lambda: 2 + x, lambda: 2 - x),
     "one_order": Example(lambda: (x + y) * (y + x), lambda: (x - y) * (y - x)),
 }

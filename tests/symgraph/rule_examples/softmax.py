@@ -6,7 +6,9 @@ IMPORTS
 
 EXAMPLES: dict[str, Example] = {
     # softmax: the forward formulas
-    "log_of_sum_of_exp": Example(lambda: ops.log(total(E)), lambda: ops.log(total(E * E))),
+    "log_of_sum_of_exp": Example(
+        lambda: ops.log(total(E)), lambda: ops.log(total(E * E))
+    ),
     "softmax_of_ratio": Example(
         lambda: E / total(E), lambda: E / ops.sum(E, keepdims=True)
     ),
@@ -43,7 +45,9 @@ EXAMPLES: dict[str, Example] = {
         lambda: make(SoftmaxGrad(1), y / P - x, P),
         lambda: make(SoftmaxGrad(1), y - x, P),
     ),
-    "exp_over_sum": Example(lambda: column / total(E) * E, lambda: column / total(E) * x),
+    "exp_over_sum": Example(
+        lambda: column / total(E) * E, lambda: column / total(E) * x
+    ),
     "gradient_of_ratio": Example(
         lambda: E * (y / total(E) - total(y * P / total(E))),
         lambda: E * (y / total(E) - total(x * P / total(E))),
