@@ -23,6 +23,7 @@ from .codegen.cache import (
     fingerprint,
     sources_digest,
 )
+from .composite import bodies_of
 from .config import config
 from .graph import Node
 from .graphs import Graph, structure_key
@@ -72,28 +73,46 @@ class Compiled:
 
 
 class Compilation:
-    """One request on its way to native code; each stage is made when asked for."""
+    """One request on its way to native code; each stage is made when asked for.
 
-    def __init__(self, request: Request, pipeline: Pipeline, name: str) -> None:
+    `fast` is None for the fast version, and for the generic one the other's
+    compilation, with which it shares the rewritten graph.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        pipeline: Pipeline,
+        name: str,
+        fast: Compilation | None = None,
+    ) -> None:
         self.request = request
         self.pipeline = pipeline
         self.name = name
+        self._fast = fast
+
+    def generic(self) -> Compilation:
+        """The version that broadcasts sizes which turn out to be 1."""
+        return Compilation(self.request, self.pipeline, self.name, self)
 
     @functools.cached_property
     def graph(self) -> Graph:
         """The graph as it was written."""
-        return graph_of(self.request)
+        return self._fast.graph if self._fast else graph_of(self.request)
 
     @functools.cached_property
     def rewritten(self) -> tuple[Request, Trace]:
         """The request after all passes, and what the rules did."""
+        if self._fast is not None:
+            return self._fast.rewritten
         result, trace = self.graph.rewrite(self.pipeline)
         return self.request.with_roots([v.node for v in result.outputs]), trace
 
     @functools.cached_property
     def lowered(self) -> Lowered:
         """The program."""
-        return lower(self.request, self.rewritten[0], self.name)
+        generic = self._fast is not None
+        return lower(self.request, self.rewritten[0], self.name, generic=generic)
 
     @functools.cached_property
     def key(self) -> str:
@@ -106,6 +125,7 @@ class Compilation:
             [_declared(leaf) for leaf in self.request.shared],
             [position[leaf] for leaf, _ in self.request.updates],
             repr(self.pipeline),
+            "fast" if self._fast is None else "generic",
         )
         digest.update(repr(layout).encode())
         digest.update(sources_digest(Path(__file__).parent).encode())
@@ -134,6 +154,8 @@ class Compilation:
         """
         package = __name__.partition(".")[0]
         kinds: set[type] = {type(node.op) for node in self.graph.nodes}
+        bodies = (bodies_of(node.op) for node in self.graph.nodes)
+        kinds |= {kind for found in bodies for body in found for kind in body.kinds}
         kinds |= {type(step) for step in self.pipeline}
         own = all(kind.__module__.partition(".")[0] == package for kind in kinds)
         return disk_cache() if config.cache and own else None

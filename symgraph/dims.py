@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, TypeAlias
 from weakref import WeakValueDictionary
 
@@ -117,6 +117,17 @@ def scale(a: Size, factor: int) -> Size:
     return _from_linear(const * factor, {d: c * factor for d, c in terms.items()})
 
 
+def weighted_sum(const: int, parts: Iterable[tuple[Size, int]]) -> Size:
+    """const + sum(size * factor), in time linear in its terms."""
+    terms: dict[Dim, int] = {}
+    for size, factor in parts:
+        more, others = _linear(size)
+        const += more * factor
+        for dim, coef in others.items():
+            terms[dim] = terms.get(dim, 0) + coef * factor
+    return _from_linear(const, terms)
+
+
 def sub(a: Size, b: Size) -> Size:
     """a - b."""
     return add(a, scale(b, -1))
@@ -213,6 +224,11 @@ def surely_nonnegative(size: Size) -> bool:
         inner = scale(dim.args[1], factor)  # type: ignore[arg-type]
         pending += [add(rest, inner), *((rest,) if factor < 0 else ())]
     return not pending
+
+
+def at_most_one(size: Size) -> bool:
+    """Whether `size` is known to be 0 or 1 whatever the inputs, as in ``x[:1]``."""
+    return surely_nonnegative(sub(1, size))
 
 
 def _bounds(dim: Dim) -> tuple[Size, ...] | None:

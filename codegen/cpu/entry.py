@@ -36,7 +36,7 @@ from .runtime import (
 from .straight import Writer, c_string, emit_let, size
 
 EMPTIED = b"a shared variable's storage was emptied during a call"
-_RELATIONS = {"eq": "eq", "le": "sle", "lt": "slt"}
+_RELATIONS = {"eq": "eq", "le": "sle", "lt": "slt", "fits": "eq"}
 
 
 @dataclass(slots=True)
@@ -57,6 +57,11 @@ class _Entry:
     boxes: dict[str, str] = field(default_factory=dict)
 
 
+#: An entry with more arrays than this is compiled without optimisation, which takes
+#: time superlinear in their number and has little to gain beside the work on them.
+MANY_ARRAYS = 64
+
+
 def entry(program: Program) -> str:
     """``ptr @entry(self, args, count, names)``, with what it exports to `link`."""
     _check(program)
@@ -72,6 +77,9 @@ def entry(program: Program) -> str:
     _return(e)
     _leave(e)
     head = "ptr @entry(ptr %self, ptr %args, i64 %count, ptr %names)"
+    given = program.by_role("input", "shared", "constant")
+    if len(given) + len(owned) > MANY_ARRAYS:
+        head += " noinline optnone"
     return "\n".join([_layout(program), c_string("emptied", EMPTIED), RELEASE,
         e.out.function(head)])  # fmt: skip
 
@@ -231,7 +239,11 @@ def _host(e: _Entry) -> None:
     for guard in e.program.guards:
         left, right = size(guard.left, e.sizes), size(guard.right, e.sizes)
         relation = _RELATIONS[guard.relation]
-        conditions.append(out.let(f"icmp {relation} i64 {left}, {right}"))
+        holds = out.let(f"icmp {relation} i64 {left}, {right}")
+        if guard.relation == "fits":
+            once = out.let(f"icmp eq i64 {left}, 1")
+            holds = out.let(f"or i1 {holds}, {once}")
+        conditions.append(holds)
     if conditions:
         out.require(out.both(conditions), "slow")
 

@@ -21,6 +21,7 @@ from typing import Protocol
 from ..codegen import ir
 from ..codegen.program import Launch
 from ..dims import Size
+from ..errors import SymgraphError
 from ..graph import Node
 from ..leaf import Constant
 from ..op import Element, Elemwise, Index, Indexed, Reduce
@@ -42,7 +43,7 @@ class Environment(Protocol):
     def extent(self, size: Size) -> ir.Extent:
         """A dimension as a number or the name of one of the program's sizes."""
 
-    def failure(self, reason: str, node: Node) -> int:
+    def failure(self, reason: str, node: Node, error: type[SymgraphError]) -> int:
         """The error code of a run-time check."""
 
 
@@ -84,9 +85,10 @@ class KernelBuilder:
         self._outer = {self.axis_name[a] for a in group.rows}
         self._buffers: dict[Node, ir.Buffer] = {}
         self._written: set[Node] = set()
+        self._scratch: list[ir.Buffer] = []
         self._sizes: dict[str, str] = {}
         self._context = Context(
-            self.builder, self.extent, env.partition.is_one, self._check
+            self.builder, self.extent, env.partition.same, self._check
         )
 
     # -- names -------------------------------------------------------------------------
@@ -118,10 +120,11 @@ class KernelBuilder:
         """What an op's formulas need, for `node` at `index`, in this kernel."""
         return At(node, index, self._context)
 
-    def _check(self, ok: ir.Value, reason: str, node: Node) -> None:
-        self.builder.statements.append(
-            ir.Check(str(ok.atom), self.env.failure(reason, node))
-        )
+    def _check(
+        self, ok: ir.Value, reason: str, node: Node, error: type[SymgraphError]
+    ) -> None:
+        code = self.env.failure(reason, node, error)
+        self.builder.statements.append(ir.Check(str(ok.atom), code))
 
     # -- values ------------------------------------------------------------------------
 
@@ -232,6 +235,13 @@ class KernelBuilder:
             ir.Store(buffer.name, index, value.atom, accumulate)
         )
 
+    def scratch(self, dtype: str, axes: Sequence[Axis]) -> ir.Buffer:
+        """Memory private to a row, of the extents of `axes`."""
+        shape = tuple(self.extent(self.group.extents[a]) for a in axes)
+        buffer = ir.Buffer(f"s{len(self._scratch)}", dtype, shape, "inout")
+        self._scratch.append(buffer)
+        return buffer
+
     # -- the nest ----------------------------------------------------------------------
 
     def stage(
@@ -298,7 +308,7 @@ class KernelBuilder:
             tuple(self._sizes.values()),
             statements,
             split,
-            tuple(self.kept.values()),
+            (*self.kept.values(), *self._scratch),
         )
         arrays = tuple(self.env.array(n) for n in nodes)
         return Launch(kernel, arrays, tuple(self._sizes))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..codegen import ir
@@ -32,6 +34,11 @@ class Cast(Elemwise):
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> tuple[Variable | None, ...]:
         return (cast(g, x.dtype) if is_float(x.dtype) and is_float(self.to) else None,)
+
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable | None:
+        return None if ts[0] is None else cast(ts[0], self.to)
 
     def dim(self, size: Size) -> Size | None:
         return size if self.to == "int64" else None

@@ -3,24 +3,45 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Sequence
-from typing import NoReturn, TypeAlias
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
-from ..errors import ShapeError, SymgraphError, message
-from ..graph import describe_site, here
-from ..variable import Variable
+from ..errors import ShapeError, UnsupportedError, refuse
+from ..op import Op
+from ..variable import Variable, apply
 
 Grads: TypeAlias = tuple[Variable | None, ...]
+#: Which inputs of an op are batched.
+Flags: TypeAlias = Sequence[bool]
 #: None for all axes, one, or several; negative ones count from the end.
 Axis: TypeAlias = int | Sequence[int] | None
 
 
-def refuse(
-    error: type[SymgraphError], what: str, *operands: object, remedy: str
-) -> NoReturn:
-    """Raise `error` in the standard layout, with the user's line."""
-    line = describe_site(here())
-    raise error(message(what, operands=operands, line=line, remedy=remedy))
+def sum_of(terms: Iterable[Variable | None]) -> Variable | None:
+    """The sum of the terms that there are; None where there are none."""
+    result: Variable | None = None
+    for term in terms:
+        if term is not None:
+            result = term if result is None else result + term
+    return result
+
+
+def linear_in_first(
+    made: Op, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+) -> Variable | None:
+    """The `jvp` of ops that are linear in input 0 and flat in the others."""
+    return None if ts[0] is None else apply(made, ts[0], *xs[1:])
+
+
+def refuse_sizes(made: Op, batched: Sequence[bool], *xs: Variable) -> None:
+    """Refuse to batch `made` where one of `batched`, its sizes and ends, is set."""
+    if any(batched):
+        refuse(
+            UnsupportedError,
+            f"vectorize: {made.name} of sizes that differ within the batch",
+            *xs,
+            remedy="compute sizes and ends of slices from what is not batched",
+        )
 
 
 def one_axis(axis: object, ndim: int, what: str) -> int:
@@ -48,3 +69,6 @@ def many_axes(axis: object, ndim: int, what: str) -> tuple[int, ...]:
             remedy="name each axis once",
         )
     return axes
+
+
+__all__ = ["Axis", "Grads", "many_axes", "one_axis", "refuse"]

@@ -10,16 +10,17 @@ import numpy as np
 from .. import dims
 from ..codegen.ir import Extent
 from ..codegen.program import Gemm
-from ..dims import Size
+from ..dims import Dim, Size
 from ..errors import ShapeError
 from ..graph import Node
 from ..op import Array, Opaque, op
 from ..types import FLOATS, TensorType, tensor
 from ..variable import Variable, apply, promote
-from .broadcasting import Sum
-from .common import Grads, many_axes, refuse
-from .elementwise import multiply
+from .arithmetic import multiply
+from .broadcasting import Sum, broadcast_to
+from .common import Flags, Grads, many_axes, refuse, sum_of
 from .reduce import Any
+from .sizes import common_size
 from .view import expand_dims, reshape, squeeze, transpose
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Contract(Opaque):
         return tuple(k for k in self.left if k in self.right and k not in self.out)
 
     @property
-    def batch(self) -> Labels:
+    def stack(self) -> Labels:
         """The labels of all three, as the result has them."""
         return tuple(k for k in self.out if k in self.left and k in self.right)
 
@@ -100,7 +101,7 @@ class Contract(Opaque):
                 raise ShapeError(
                     f"axes that are multiplied have sizes {size[label]} and {extent}"
                 )
-        batch, rows = self.batch, self.rows
+        batch, rows = self.stack, self.rows
         inner, columns = self.contracted, self.columns
         a = np.transpose(x, [self.left.index(k) for k in (*batch, *rows, *inner)])
         b = np.transpose(y, [self.right.index(k) for k in (*batch, *inner, *columns)])
@@ -118,7 +119,7 @@ class Contract(Opaque):
 
     def steps(self, node: Node, emit: Emitter) -> None:
         """One matrix product: the operands are laid out for it, or `plain` applied."""
-        batch, rows, columns = self.batch, self.rows, self.columns
+        batch, rows, columns = self.stack, self.rows, self.columns
         inner = self.contracted
         lhs, rhs = node.inputs
         transpose_lhs = self.left != (*batch, *rows, *inner)
@@ -149,7 +150,7 @@ class Contract(Opaque):
 
     def plain(self, *inputs: Variable) -> Variable | None:
         a, b = inputs
-        batch, rows, columns = self.batch, self.rows, self.columns
+        batch, rows, columns = self.stack, self.rows, self.columns
         inner = self.contracted
         if a.dtype not in FLOATS or not rows or not columns:
             every = (*self.out, *inner)
@@ -179,6 +180,20 @@ class Contract(Opaque):
             contract(self.left, self.out, self.right, a, g),
         )
 
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable | None:
+        (a, b), (s, t) = xs, ts
+        first = None if s is None else apply(self, s, b)
+        return sum_of([first, None if t is None else apply(self, a, t)])
+
+    def batch(self, batched: Flags, a: Variable, b: Variable) -> Variable:
+        """A stack of both is one more batch axis, of one operand more rows."""
+        new = (max((*self.left, *self.right)) + 1,)
+        left = new + self.left if batched[0] else self.left
+        right = new + self.right if batched[1] else self.right
+        return apply(Contract(left, right, new + self.out), a, b)
+
 
 def contract(
     left: Labels, right: Labels, out: Labels, a: Variable, b: Variable
@@ -200,7 +215,7 @@ def _spread(x: Variable, labels: Labels, out: Labels) -> Variable:
 def matmul(a: object, b: object) -> Variable:
     """The matrix product, as ``numpy.matmul``: vectors, matrices, stacks of matrices.
 
-    Leading axes are broadcast where a size is known to be 1; otherwise they must agree.
+    Leading axes are broadcast.
 
     Raises:
         ShapeError: an operand is a scalar, or sizes that meet are known to differ.
@@ -217,8 +232,23 @@ def matmul(a: object, b: object) -> Variable:
     batch_y = range(stack - (y.ndim - len(tail_y)), stack)
     x, left = _without_ones(x, (*batch_x, *tail_x), y, (*batch_y, *tail_y), stack)
     y, right = _without_ones(y, (*batch_y, *tail_y), x, left, stack)
+    x, y = _stretched(x, left, y, right, stack), _stretched(y, right, x, left, stack)
     free = (*((m,) if m in left else ()), *((n,) if n in right else ()))
     return contract(left, right, (*range(max(stack, 0)), *free), x, y)
+
+
+def _stretched(
+    x: Variable, labels: Labels, other: Variable, theirs: Labels, stack: int
+) -> Variable:
+    """`x` with its stack axes as long as those that they meet, where one may be 1."""
+    met = dict(zip(theirs, range(other.ndim), strict=True))
+    shape = list(x.shape)
+    for axis, label in enumerate(labels):
+        if label < stack and label in met:
+            mine, size = x.type.dims[axis], other.type.dims[met[label]]
+            if isinstance(mine, Dim) or isinstance(size, Dim):
+                shape[axis] = common_size(shape[axis], other.shape[met[label]])
+    return broadcast_to(x, shape)
 
 
 def _without_ones(

@@ -14,10 +14,11 @@ from ..graph import Node
 from ..op import Array, Element, Indexed, Read, op
 from ..types import TensorType, check_dtype, is_float, tensor
 from ..variable import Variable, apply, as_tensor, constant
-from .broadcasting import sum
+from .broadcasting import broadcast_to, sum
 from .cast import cast
-from .common import Grads, refuse
-from .elementwise import equal, maximum
+from .choice import maximum
+from .common import Flags, Grads, linear_in_first, refuse, refuse_sizes
+from .comparison import equal
 from .sizes import dim_of, shape_from, shape_variables, size_variable
 from .view import expand_dims
 
@@ -53,6 +54,13 @@ class Full(Indexed):
 
     def vjp(self, g: Variable, y: Variable, value: Variable, *sizes: Variable) -> Grads:
         return sum(g), *(None for _ in sizes)
+
+    jvp = linear_in_first
+
+    def batch(self, batched: Flags, value: Variable, *sizes: Variable) -> Variable:
+        refuse_sizes(self, batched[1:], value, *sizes)
+        spread = expand_dims(value, tuple(range(1, len(sizes) + 1)))
+        return broadcast_to(spread, (value.shape[0], *sizes))
 
     def element(self, at: At) -> Element:
         return (yield Read(0, ()))
@@ -127,6 +135,16 @@ class Arange(Indexed):
 
     def vjp(self, g: Variable, y: Variable, *inputs: Variable) -> Grads:
         return sum(g), sum(g * cast(arange(inputs[2]), g.dtype)), None
+
+    def batch(
+        self, batched: Flags, start: Variable, step: Variable, length: Variable
+    ) -> Variable:
+        refuse_sizes(self, batched[2:], start, step, length)
+        first, each = (
+            expand_dims(x, 1) if own else x
+            for x, own in zip((start, step), batched, strict=False)
+        )
+        return first + each * cast(arange(length), start.dtype)
 
     def element(self, at: At) -> Element:
         count = at.value(at.index[0]).cast(at.node.type.dtype)

@@ -15,7 +15,9 @@ from ..graph import Node
 from ..op import Array, Index, Opaque, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply, promote
-from .common import Grads, one_axis, refuse
+from .broadcasting import stacked
+from .common import Flags, Grads, one_axis, refuse
+from .create import zeros_like
 from .slices import slice_axis
 from .view import expand_dims, reshape
 
@@ -85,6 +87,15 @@ class Concatenate(Opaque):
             grads.append(slice_axis(g, self.axis, start, stop))
             start = stop
         return tuple(grads)
+
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable:
+        parts = zip(xs, ts, strict=True)
+        return apply(self, *(zeros_like(x) if t is None else t for x, t in parts))
+
+    def batch(self, batched: Flags, *xs: Variable) -> Variable:
+        return apply(Concatenate(self.axis + 1), *stacked(batched, *xs))
 
 
 def concatenate(arrays: Sequence[Any], axis: int | None = 0) -> Variable:

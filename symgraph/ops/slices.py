@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,9 +17,11 @@ from ..leaf import Constant
 from ..op import Array, Element, Indexed, Read, Requirement, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
-from .common import Grads
+from .broadcasting import stacked
+from .common import Flags, Grads, linear_in_first, refuse_sizes
+from .create import arange, zeros
 from .sizes import dim_of, shape_from, shape_of, size_variable
-from .view import View
+from .view import View, move_axes
 
 if TYPE_CHECKING:
     from ..lower import At
@@ -99,6 +102,10 @@ class Slice(_Sliced, View):
         made = SliceEmbed(self.axis, self.step, self.has_start, self.has_stop)
         return apply(made, g, shape_of(x, self.axis), *ends), *(None for _ in ends)
 
+    def batch(self, batched: Flags, x: Variable, *ends: Variable) -> Variable:
+        refuse_sizes(self, batched[1:], x, *ends)
+        return apply(replace(self, axis=self.axis + 1), x, *ends)
+
     def element(self, at: At) -> Element:
         start, _ = self.bounds(at.node)
         index = list(at.index)
@@ -140,6 +147,12 @@ class SliceEmbed(_Sliced):
         _, _, *ends = inputs
         made = Slice(self.axis, self.step, self.has_start, self.has_stop)
         return apply(made, g, *ends), None, *(None for _ in ends)
+
+    jvp = linear_in_first
+
+    def batch(self, batched: Flags, g: Variable, *sizes: Variable) -> Variable:
+        refuse_sizes(self, batched[1:], g, *sizes)
+        return apply(replace(self, axis=self.axis + 1), g, *sizes)
 
     def element(self, at: At) -> Element:
         start, count = self.bounds(at.node)
@@ -210,6 +223,14 @@ class Pick(View):
     def vjp(self, g: Variable, y: Variable, x: Variable, index: Variable) -> Grads:
         return apply(PickEmbed(self.axis), g, shape_of(x, self.axis), index), None
 
+    def batch(self, batched: Flags, x: Variable, index: Variable) -> Variable:
+        if not batched[1]:
+            return apply(Pick(self.axis + 1), x, index)
+        before = (slice(None),) * self.axis
+        if batched[0]:
+            return x[arange(x.shape[0]), *before, index]
+        return move_axes(x[*before, index], (self.axis,), (0,))
+
     def element(self, at: At) -> Element:
         x, chosen = at.node.inputs
         size = x.type.dims[self.axis]
@@ -248,6 +269,22 @@ class PickEmbed(Indexed):
 
     def vjp(self, g: Variable, y: Variable, *inputs: Variable) -> Grads:
         return apply(Pick(self.axis), g, inputs[2]), None, None
+
+    jvp = linear_in_first
+
+    def batch(
+        self, batched: Flags, g: Variable, size: Variable, index: Variable
+    ) -> Variable:
+        refuse_sizes(self, batched[1:2], g, size, index)
+        if not batched[2]:
+            return apply(PickEmbed(self.axis + 1), g, size, index)
+        g, index = stacked((batched[0], True), g, index)
+        shape = (*g.shape[: self.axis + 1], size, *g.shape[self.axis + 1 :])
+        read = Pick(self.axis).batch((True, True), zeros(shape, g.dtype), index)
+        assert read.op.vjp is not None  # of a gather, whose gradient this is
+        made = read.op.vjp(g, read, *read.inputs)[0]
+        assert made is not None
+        return made
 
     def element(self, at: At) -> Element:
         size = dim_of(at.node.inputs[1])

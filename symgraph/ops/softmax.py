@@ -16,9 +16,11 @@ from ..graph import Node
 from ..op import Array, Expanded, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply, promote
-from .broadcasting import sum
-from .common import Axis, Grads, many_axes, one_axis
-from .elementwise import abs, less, where
+from .arithmetic import abs
+from .broadcasting import stacked, sum
+from .choice import where
+from .common import Axis, Flags, Grads, many_axes, one_axis
+from .comparison import less
 from .reduce import check_nonempty, max
 from .transcendental import exp, log
 from .view import expand_dims, squeeze
@@ -44,6 +46,9 @@ class _RowWise(Expanded):
     def infer(self, *inputs: Node) -> TensorType:
         check_nonempty((self.axis,), inputs[0])
         return inputs[0].type
+
+    def batch(self, batched: Flags, *xs: Variable) -> Variable:
+        return apply(type(self)(self.axis + 1), *stacked(batched, *xs))  # type: ignore[call-arg]
 
 
 @op
@@ -131,12 +136,18 @@ class LogSumExp(Expanded):
 
         if any(x.shape[axis] == 0 for axis in self.axes):
             raise ShapeError("an axis is empty: nothing has no extreme")
+        if x.size == 0:  # which SciPy refuses for several axes
+            return np.asarray(np.sum(x, axis=self.axes, keepdims=self.keepdims))
         return np.asarray(logsumexp(x, axis=self.axes, keepdims=self.keepdims))
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         if not self.keepdims:
             g, y = expand_dims(g, self.axes), expand_dims(y, self.axes)
         return (g * exp(x - y),)
+
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        axes = tuple(axis + 1 for axis in self.axes)
+        return apply(LogSumExp(axes, self.keepdims), x)
 
     def expand(self, *inputs: Variable) -> Variable:
         (x,) = inputs

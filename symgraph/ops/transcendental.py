@@ -1,4 +1,4 @@
-"""Powers, exponentials, logarithms and their kin; integers are computed as floats."""
+"""Exponentials, logarithms and their kin; integers are computed as floats."""
 
 from __future__ import annotations
 
@@ -7,11 +7,9 @@ from typing import ClassVar
 import numpy as np
 
 from ..codegen import ir
-from ..errors import DTypeError
 from ..op import Array, Elemwise, op
-from ..types import is_float
 from ..variable import Variable, apply, promote
-from .elementwise import Binary, Grads, divide, equal, multiply, where
+from .common import Grads
 
 __all__ = [
     "Cos",
@@ -19,8 +17,6 @@ __all__ = [
     "Expm1",
     "Log",
     "Log1p",
-    "OnesLike",
-    "Power",
     "Sigmoid",
     "Sin",
     "Sqrt",
@@ -30,7 +26,6 @@ __all__ = [
     "expm1",
     "log",
     "log1p",
-    "power",
     "sigmoid",
     "sin",
     "sqrt",
@@ -234,76 +229,3 @@ def _expit(x: Array) -> Array:
     from scipy.special import expit
 
     return np.asarray(expit(x))
-
-
-@op
-class Power(Binary):
-    """a ** b."""
-
-    weight: ClassVar[int] = 80
-
-    def ref(self, a: Array, b: Array) -> Array:
-        with np.errstate(all="ignore"):
-            return np.power(a, b)
-
-    def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
-        # At a = 0 the logarithm would give 0 * -inf; the limit of y log(a) there is 0.
-        safe = where(equal(a, 0), 1, a)
-        slope = where(equal(b, 0), 0, b * power(a, b - 1))
-        return g * slope, g * y * log(safe)
-
-    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        return ir.apply("pow", a, b)
-
-
-def power(a: object, b: object) -> Variable:
-    """Elementwise ``a ** b``.
-
-    A known small whole exponent is expanded into products (``x**2`` is ``x*x``), for
-    integers too; other integer powers are not supported.
-    """
-    x, y = promote(a, b)
-    exponent = b if isinstance(b, int | float) and not isinstance(b, bool) else None
-    if exponent is not None and float(exponent).is_integer() and abs(exponent) <= 64:
-        if exponent >= 0:
-            return _whole_power(x, int(exponent))
-        if is_float(x.dtype):
-            return divide(1.0, _whole_power(x, -int(exponent)))
-        raise ValueError(
-            "integers to negative integer powers are not allowed, as in NumPy"
-        )
-    if not is_float(x.dtype):
-        raise DTypeError(
-            f"power: an integer to an unknown integer power is not supported\n"
-            f"  operands: {x}, {y}\n  help: cast an operand to a float type"
-        )
-    return apply(Power(), x, y)
-
-
-def _whole_power(x: Variable, exponent: int) -> Variable:
-    """x ** exponent by repeated squaring."""
-    result: Variable | None = None
-    square = x
-    while exponent:
-        if exponent & 1:
-            result = square if result is None else multiply(result, square)
-        exponent >>= 1
-        if exponent:
-            square = multiply(square, square)
-    if result is not None:
-        return result
-    return x * 0 + 1 if not is_float(x.dtype) else apply(OnesLike(), x)
-
-
-@op
-class OnesLike(Elemwise):
-    """1 in the shape and dtype of x."""
-
-    def ref(self, x: Array) -> Array:
-        return np.ones_like(x)
-
-    def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
-        return (None,)
-
-    def scalar(self, x: ir.Value) -> ir.Value:
-        return ir.const(1, x.dtype)

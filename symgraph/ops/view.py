@@ -15,7 +15,7 @@ from ..graph import Node
 from ..op import Array, Element, Indexed, Opaque, Read, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply, as_tensor
-from .common import Grads, many_axes, refuse
+from .common import Flags, Grads, linear_in_first, many_axes, refuse, refuse_sizes
 from .sizes import dim_of, shape_from, shape_variables, size_variable, total
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class View(Indexed):
 
     free: ClassVar[bool] = True
 
+    jvp = linear_in_first
+
 
 @op
 class Transpose(View):
@@ -56,6 +58,9 @@ class Transpose(View):
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (transpose(g, tuple(self.axes.index(k) for k in range(x.ndim))),)
+
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        return transpose(x, (0, *(axis + 1 for axis in self.axes)))
 
     def element(self, at: At) -> Element:
         index = tuple(at.index[self.axes.index(k)] for k in range(len(self.axes)))
@@ -124,6 +129,9 @@ class ExpandDims(View):
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (squeeze(g, self.axes),)
 
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        return expand_dims(x, tuple(axis + 1 for axis in self.axes))
+
     def element(self, at: At) -> Element:
         index = tuple(i for k, i in enumerate(at.index) if k not in self.axes)
         return (yield Read(0, index))
@@ -163,6 +171,9 @@ class Squeeze(View):
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (expand_dims(g, self.axes),)
 
+    def batch(self, batched: Flags, x: Variable) -> Variable:
+        return squeeze(x, tuple(axis + 1 for axis in self.axes))
+
     def element(self, at: At) -> Element:
         index = list(at.index)
         for axis in self.axes:
@@ -170,13 +181,17 @@ class Squeeze(View):
         return (yield Read(0, tuple(index)))
 
 
-def squeeze(x: object, axis: int | tuple[int, ...]) -> Variable:
+def squeeze(x: object, axis: int | tuple[int, ...] | None = None) -> Variable:
     """`x` without the axes `axis`, each of which must have size 1.
+
+    Without `axis`, those that are known to have size 1 are dropped.
 
     Raises:
         ShapeError: such an axis is known to have another size.
     """
     value = as_tensor(x)
+    if axis is None:
+        axis = tuple(k for k, size in enumerate(value.type.dims) if size == 1)
     axes = tuple(sorted(many_axes(axis, value.ndim, "squeeze")))
     if not axes:
         return value
@@ -217,6 +232,12 @@ class Reshape(Opaque):
 
     def vjp(self, g: Variable, y: Variable, x: Variable, *sizes: Variable) -> Grads:
         return (reshape(g, x.shape), *(None for _ in sizes))
+
+    jvp = linear_in_first
+
+    def batch(self, batched: Flags, x: Variable, *sizes: Variable) -> Variable:
+        refuse_sizes(self, batched[1:], x, *sizes)
+        return reshape(x, (x.shape[0], *sizes))
 
 
 def reshape(x: object, shape: Any) -> Variable:

@@ -14,22 +14,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..composite import Composite
 from ..graph import Node, intern
 from ..leaf import Constant
 from ..op import Elemwise, Reduce
+from ..ops.arithmetic import Abs, Divide, Negative, multiply
 from ..ops.broadcasting import Sum
 from ..ops.cast import Cast, cast
-from ..ops.elementwise import (
-    Abs,
-    Divide,
-    Invert,
-    Maximum,
-    Minimum,
-    Negative,
-    Where,
-    multiply,
-)
-from ..ops.transcendental import Power, sqrt
+from ..ops.choice import Maximum, Minimum, Where
+from ..ops.gradient import Marker
+from ..ops.logic import Invert
+from ..ops.powers import Power
+from ..ops.transcendental import sqrt
 from ..ops.view import ExpandDims, Squeeze, View, expand_dims
 from ..rewrite import RuleSet, Seen, Uses, has_value, like
 from ..types import is_float
@@ -41,6 +37,22 @@ canonical = RuleSet("canonical")
 def _if_same_type(x: Variable, node: Node) -> Variable | None:
     """`x` where it can stand for `node` as it is."""
     return x if x.type == node.type else None
+
+
+# -- ops made of a graph ---------------------------------------------------------------
+
+
+@canonical.rule(Composite, preserves="exact")
+def inline(node: Node) -> Variable:
+    """composite(x) -> its body"""
+    assert isinstance(node.op, Composite)
+    return node.op.expand(*(Variable(i) for i in node.inputs))
+
+
+@canonical.rule(Marker, preserves="exact")
+def unmarked(node: Node) -> Variable:
+    """stop_gradient(x), grad_clip(x) -> x: gradients have been taken by now"""
+    return Variable(node.inputs[0])
 
 
 # -- sums ------------------------------------------------------------------------------

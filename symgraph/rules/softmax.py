@@ -16,9 +16,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..graph import Node, intern
+from ..ops.arithmetic import Add, Divide, Multiply, Negative, Subtract
 from ..ops.broadcasting import BroadcastTo, Sum, broadcast_to, sum
 from ..ops.create import Full
-from ..ops.elementwise import Add, Divide, Multiply, Negative, Subtract
 from ..ops.gather import Gather, Scatter
 from ..ops.slices import Pick, PickEmbed, Slice, SliceEmbed
 from ..ops.softmax import (

@@ -17,8 +17,9 @@ from symgraph.errors import CompileError, SymgraphError
 from symgraph.graph import Node, toposort
 from symgraph.graphs import Graph
 from symgraph.op import Expanded
+from symgraph.ops.arithmetic import Add, Multiply
 from symgraph.ops.broadcasting import Sum
-from symgraph.ops.elementwise import Add, Binary, Multiply
+from symgraph.ops.elementwise import Binary
 from symgraph.ops.transcendental import Exp
 from symgraph.passes import (
     DEFAULT,

@@ -12,19 +12,22 @@ from scipy.special import expit, log_softmax, softmax
 from symgraph import ops
 from symgraph.autodiff import grad
 from symgraph.check import agree, random_inputs
+from symgraph.composite import Composite
+from symgraph.composite import trace as trace_body
 from symgraph.declare import tensor
 from symgraph.evaluate import evaluate
 from symgraph.graph import Node, intern, toposort
 from symgraph.graphs import Graph
 from symgraph.op import Op
+from symgraph.ops.arithmetic import Add
 from symgraph.ops.broadcasting import Sum, SumTo
 from symgraph.ops.cast import Cast
+from symgraph.ops.choice import Where
 from symgraph.ops.contract import Contract
-from symgraph.ops.elementwise import Add, Where
+from symgraph.ops.powers import Power
 from symgraph.ops.sizes import size_variable
 from symgraph.ops.slices import Slice, SliceEmbed
 from symgraph.ops.softmax import Softmax, SoftmaxGrad
-from symgraph.ops.transcendental import Power
 from symgraph.ops.view import Reshape, Transpose
 from symgraph.rewrite import Rule, RuleSet, Trace, rewrite
 from symgraph.rules.canonical import canonical, lossless
@@ -33,7 +36,7 @@ from symgraph.rules.fold import fold
 from symgraph.rules.softmax import softmax_rules
 from symgraph.rules.stabilize import stabilize
 from symgraph.rules.structure import structure
-from symgraph.variable import Variable, constant
+from symgraph.variable import Variable, apply, constant
 
 SETS = (canonical, stabilize, softmax_rules, structure, fold, expand)
 RULES = {rule.name: rule for rules in SETS for rule in rules}
@@ -83,7 +86,13 @@ class Case:
     no: Callable[[], Variable]
 
 
+COMPOSED = apply(Composite(trace_body(lambda t: ops.exp(t) + 1.0, [x])[0]), x)
+
 CASES: dict[str, Case] = {
+    # canonical: what is there for differentiation
+    "unmarked": Case(lambda: ops.grad_clip(x, -1, 1) + 1, lambda: x + 1),
+    # canonical: ops made of a graph
+    "inline": Case(lambda: COMPOSED, lambda: P),
     # canonical: sums
     "add_negative_zero": Case(lambda: x + -0.0, lambda: x + 0.0),
     "add_zero": Case(lambda: i + 0, lambda: x + 0.0),
@@ -164,7 +173,7 @@ CASES: dict[str, Case] = {
     "exp_minus_one": Case(lambda: E - 1, lambda: 1 - E),
     "exp_plus_minus_one": Case(lambda: E + -1, lambda: E + 1),
     "log_of_exp": Case(lambda: ops.log(E), lambda: ops.log(E + y * y)),
-    "softplus": Case(lambda: ops.log1p(E), lambda: ops.log1p(ops.exp(-abs(x)))),
+    "log1p_of_exp": Case(lambda: ops.log1p(E), lambda: ops.log1p(ops.exp(-abs(x)))),
     "logistic": Case(lambda: 1 / (ops.exp(-x) + 1), lambda: 2 / (ops.exp(-x) + 1)),
     "logistic_of_negative": Case(lambda: 1 / (E + 1), lambda: 1 / (E + 2)),
     "logistic_ratio": Case(lambda: E / (1 + E), lambda: E / (1 + ops.exp(y))),

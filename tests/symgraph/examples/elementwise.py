@@ -13,6 +13,7 @@ from symgraph.variable import apply
 from ..cases import (
     ALL,
     ANY,
+    FLOATED,
     NUMBERS,
     POSITIVE,
     WHOLE,
@@ -56,12 +57,36 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.BitwiseXor: elementwise(
         ops.bitwise_xor, np.bitwise_xor, ANY, ANY, dtypes=WHOLE, smooth=False
     ),
+    ops.LeftShift: elementwise(
+        ops.left_shift, np.left_shift, ANY, ANY, dtypes=WHOLE, smooth=False
+    ),
+    ops.RightShift: elementwise(
+        ops.right_shift, np.right_shift, ANY, ANY, dtypes=WHOLE, smooth=False
+    ),
+    ops.BitwiseCount: elementwise(
+        ops.bitwise_count, np.bitwise_count, ANY, dtypes=WHOLE, smooth=False
+    ),
+    ops.Fmod: elementwise(ops.fmod, np.fmod, ANY, POSITIVE),
+    ops.Sign: elementwise(ops.sign, np.sign, ANY, smooth=False),
+    ops.Floor: elementwise(ops.floor, np.floor, ANY, dtypes=FLOATS, smooth=False),
+    ops.Ceil: elementwise(ops.ceil, np.ceil, ANY, dtypes=FLOATS, smooth=False),
+    ops.Trunc: elementwise(ops.trunc, np.trunc, ANY, dtypes=FLOATS, smooth=False),
+    ops.Rint: elementwise(ops.rint, np.rint, ANY, dtypes=FLOATED, smooth=False),
+    ops.IsNan: elementwise(ops.isnan, np.isnan, ANY, dtypes=ALL, smooth=False),
+    ops.IsInf: elementwise(ops.isinf, np.isinf, ANY, dtypes=ALL, smooth=False),
+    ops.IsFinite: elementwise(ops.isfinite, np.isfinite, ANY, dtypes=ALL, smooth=False),
+    ops.SignBit: elementwise(ops.signbit, np.signbit, ANY, dtypes=ALL, smooth=False),
+    ops.CopySign: elementwise(ops.copysign, np.copysign, ANY, ANY, dtypes=FLOATED),
+    ops.NextAfter: elementwise(ops.nextafter, np.nextafter, ANY, ANY, dtypes=FLOATED),
     ops.OnesLike: elementwise(
         lambda x: x**0, np.ones_like, ANY, dtypes=FLOATS, smooth=False
     ),
     Copy: elementwise(lambda x: apply(Copy(), x), np.positive, ANY),
     ops.StopGradient: elementwise(
         ops.stop_gradient, np.positive, ANY, dtypes=NUMBERS, smooth=False
+    ),
+    ops.GradClip: elementwise(
+        lambda x: ops.grad_clip(x, -9, 9), np.positive, ANY, dtypes=FLOATS
     ),
     ops.Cast: tuple(
         case

@@ -13,7 +13,9 @@ from ..cases import (
     ANY,
     FLOATED,
     POSITIVE,
+    WHOLE,
     Case,
+    Operand,
     elementwise,
 )
 
@@ -33,5 +35,18 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.Sigmoid: elementwise(ops.sigmoid, scipy.special.expit, ANY, dtypes=FLOATS),
     ops.Sin: elementwise(ops.sin, np.sin, ANY, dtypes=FLOATED),
     ops.Cos: elementwise(ops.cos, np.cos, ANY, dtypes=FLOATED),
-    ops.Power: elementwise(ops.power, float_power, POSITIVE, ANY, dtypes=FLOATS),
+    ops.Power: elementwise(ops.power, float_power, POSITIVE, ANY, dtypes=FLOATS)
+    + elementwise(
+        ops.power,
+        np.power,
+        ANY,
+        Operand(0, 9),
+        dtypes=WHOLE,
+        smooth=False,
+        specials=False,
+    ),
+    ops.LogAddExp: elementwise(ops.logaddexp, np.logaddexp, ANY, ANY, dtypes=FLOATED),
+    ops.LogAddExp2: elementwise(
+        ops.logaddexp2, np.logaddexp2, ANY, ANY, dtypes=FLOATED
+    ),
 }

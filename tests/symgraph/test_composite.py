@@ -1,0 +1,82 @@
+"""Ops made of a graph: identity, pickling, captures, and how they are inlined."""
+
+from __future__ import annotations
+
+import pickle
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.composite import Body, Composite, trace
+from symgraph.errors import SymgraphError
+from symgraph.graphs import Graph, structure_key
+from symgraph.op import Array, Elemwise, op
+from symgraph.variable import Variable, apply
+
+from ..support import MODES, compute
+
+
+@op
+class Mine(Elemwise):
+    """A user's op."""
+
+    def ref(self, x: Array) -> Array:  # type: ignore[override]
+        return x
+
+
+def composed(fn: object, *args: Variable) -> Variable:
+    body, captured, _ = trace(fn, args)  # type: ignore[arg-type]
+    return apply(Composite(body), *args, *captured)
+
+
+def test_equal_bodies_are_one_node() -> None:
+    x = sg.dvector("x")
+    y, z = (composed(lambda v: sg.exp(v) + 1.0, x) for _ in range(2))
+    assert y.same(z)
+    assert not y.same(composed(lambda v: sg.exp(v) + 2.0, x))
+    assert not y.same(composed(lambda v: sg.exp(v) + -1.0, x))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_value_with_captures(mode: str) -> None:
+    x, w = sg.dmatrix("x"), sg.dvector("w")
+    big = np.arange(3.0)
+    scaled = w * 2
+    y = composed(lambda v: sg.sum(v * scaled + big) + v.shape[0], x)
+    assert len(y.inputs) == 3
+    data = np.arange(6.0).reshape(2, 3)
+    (got,) = compute([y], [x, w], [data, [1.0, 2.0, 3.0]], mode)
+    assert got == np.sum(data * [2.0, 4.0, 6.0] + big) + 2
+
+
+def test_inlined_before_anything_else() -> None:
+    """So that rules see into it: log of 1 + x becomes log1p."""
+    x = sg.dvector("x")
+    y = composed(lambda v: sg.log(1 + v), x)
+    graph, _ = Graph([x], [y]).rewrite()
+    assert [node.op.name for node in graph.nodes] == ["input", "log1p"]
+
+
+def test_pickled_and_keyed_by_structure() -> None:
+    x = sg.dvector("x")
+    graph = Graph([x], [composed(lambda v: v * 2.0 + v[-1], x)])
+    again = pickle.loads(pickle.dumps(graph))
+    assert structure_key(again) == structure_key(graph)
+    assert again.outputs[0].op == graph.outputs[0].op
+    other = Graph([x], [composed(lambda v: v * 2.5 + v[-1], x)])
+    assert structure_key(other) != structure_key(graph)
+
+
+def test_kinds_within() -> None:
+    x = sg.dvector("x")
+    inner = composed(lambda v: apply(Mine(), v), x)
+    outer = composed(lambda v: composed(lambda u: apply(Mine(), u), v), x)
+    for made in (inner.op, outer.op):
+        assert isinstance(made, Composite)
+        assert isinstance(made.body, Body) and Mine in made.body.kinds
+
+
+def test_no_outputs() -> None:
+    with pytest.raises(SymgraphError, match="no outputs"):
+        trace(lambda: [], [])
