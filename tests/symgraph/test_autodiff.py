@@ -112,6 +112,72 @@ def test_known_grads() -> None:
         sg.grad(None, x, known_grads={y: 1.0})
 
 
+def test_known_grads_on_the_way() -> None:
+    """A seed stands for all that the cost would send there, and only there."""
+    x = sg.dscalar("x")
+    y = sg.sin(x)
+    z = y * y
+    slope = sg.grad(
+        None, x, known_grads={z: 3.0, y: 5.0}
+    )  # what z sends y is not added
+    upper = sg.grad(None, [y, z], known_grads={z: 3.0, y: 5.0})
+    got = compute([slope, *upper], [x], [0.5])
+    np.testing.assert_allclose(got, [5 * np.cos(0.5), 5.0, 3.0])
+    # Of the cost itself it takes the place of 1.
+    assert compute([sg.grad(z, z, known_grads={z: 7.0})], [x], [0.5]) == [7.0]
+    with pytest.raises(DTypeError, match="known gradient of a variable that is not"):
+        sg.grad(None, x, known_grads={sg.lscalar("k"): 1})
+    with pytest.raises(ShapeError, match="a gradient has the shape of its variable"):
+        w = sg.tensor("w", shape=(3,))
+        sg.grad(None, w, known_grads={w: np.ones(4)})
+
+
+def test_known_grads_are_cast_to_their_variable() -> None:
+    x = sg.fvector("x")
+    slope = sg.grad(None, x, known_grads={sg.exp(x): np.ones(2)})
+    assert slope.dtype == "float32"
+
+
+def test_a_variable_may_be_asked_for_twice() -> None:
+    x = sg.dscalar("x")
+    got = compute(sg.grad(x * x, [x, x]), [x], [3.0])
+    assert got == [6.0, 6.0]
+
+
+def test_wrt_an_expression_and_what_it_is_made_of() -> None:
+    """Each is the derivative with the others following."""
+    x = sg.dscalar("x")
+    y = x * x
+    got = compute(sg.grad(y * x, [x, y]), [x], [3.0])
+    assert got == [27.0, 3.0]
+
+
+def test_cost_that_depends_on_nothing() -> None:
+    x = sg.dvector("x")
+    cost = sg.constant(1.0)
+    with pytest.raises(DisconnectedInputError):
+        sg.grad(cost, x)
+    zeros = sg.grad(cost, x, disconnected_inputs="ignore")
+    assert compute([zeros], [x], [[1.0, 2.0]])[0].tolist() == [0.0, 0.0]
+
+
+def test_a_constant_target_is_disconnected() -> None:
+    x = sg.dscalar("x")
+    with pytest.raises(DisconnectedInputError):
+        sg.grad(x * x, x, consider_constant=[x])
+
+
+def test_vjp_adds_up_over_outputs() -> None:
+    """Of several outputs, one within another and one given twice."""
+    x = sg.dvector("x")
+    y = sg.exp(x)
+    z = sg.sum(y * y)
+    sent = sg.vjp([y, z, y], x, [np.array([1.0, 2.0]), 3.0, np.ones(2)])
+    (got,) = compute([sent], [x], [[0.0, 1.0]])
+    e = np.exp([0.0, 1.0])
+    np.testing.assert_allclose(got, np.array([2.0, 3.0]) * e + 3 * 2 * e * e)
+
+
 def test_disconnected() -> None:
     x, y = sg.dvector("x"), sg.dmatrix("y")
     cost = sg.sum(x)

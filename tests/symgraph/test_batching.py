@@ -12,7 +12,7 @@ import symgraph as sg
 from symgraph import ops
 from symgraph.errors import DTypeError, ShapeError, SymgraphError, UnsupportedError
 from symgraph.graph import Node, toposort
-from symgraph.op import Array, Op, op
+from symgraph.op import Array, Elemwise, Op, op
 from symgraph.op import Opaque as OpaqueOp
 from symgraph.types import TensorType
 from symgraph.variable import Variable, apply, as_tensor
@@ -120,6 +120,37 @@ def test_batched_equals_a_loop(made: type[Op], number: int) -> None:
                 assert_same(got, looped(alone, arrays, batched), f"{batched} {count}")
             else:
                 assert np.shape(got)[0] == 0 and np.asarray(got).dtype == output.dtype
+
+
+STRUCTURAL = [
+    made for made in EXAMPLES if not issubclass(made, Elemwise) and made not in SIZED
+]
+
+
+@pytest.mark.parametrize("part", range(3))
+def test_batched_in_compiled_code(part: int) -> None:
+    """The first example of each op that is not elementwise, all inputs batched."""
+    inputs: list[Variable] = []
+    outputs: list[Variable] = []
+    arrays: list[Array] = []
+    for made in STRUCTURAL[part::3]:
+        case = EXAMPLES[made][0]
+        shapes = chosen(case)
+        every = (True,) * len(shapes)
+        cores = declared(case, shapes, dtype_of(case))
+        stacks = declared(case, shapes, dtype_of(case), every)
+        replaced = {v.node: s for v, s in zip(cores, stacks, strict=True)}
+        try:
+            outputs += batch([as_tensor(case.build(*cores))], replaced)
+        except UnsupportedError:
+            continue
+        inputs += stacks
+        arrays += stacks_of(case, shapes, every, 3)
+    assert len(outputs) > 5
+    expected = compute(outputs, inputs, arrays)
+    got = compute(outputs, inputs, arrays, "fast")
+    for mine, theirs, output in zip(got, expected, outputs, strict=True):
+        assert_same(mine, theirs, repr(output))
 
 
 # -- vectorize -------------------------------------------------------------------------
@@ -242,7 +273,7 @@ def test_the_graph_grows_linearly() -> None:
 
     assert nodes(40) - nodes(20) == nodes(60) - nodes(40)
     y = x
-    for _ in range(3000):
+    for _ in range(1000):
         y = sg.sin(y) * y
     batch([y], {x.node: xs})
 
