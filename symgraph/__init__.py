@@ -7,7 +7,13 @@
 array([2., 4.])
 """
 
-from . import errors, passes, rewrite, special
+from . import (
+    errors,
+    passes,
+    random,
+    rewrite,
+    special,
+)
 from .autodiff import (
     Lop,
     Rop,
@@ -28,6 +34,7 @@ from .function import Function, In, Mode, function
 from .graphs import Graph, ancestors, clone_replace
 from .inspect.nx import to_networkx
 from .inspect.text import dprint, graph_diff, pprint
+from .jit import jit
 from .op import Elemwise, Op, op
 from .ops import (
     abs,

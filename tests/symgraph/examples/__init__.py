@@ -15,6 +15,7 @@ from . import (
     functions,
     indexing,
     products,
+    random,
     reductions,
     softmax,
     views,
@@ -29,6 +30,7 @@ FAMILIES = (
     products,
     arrays,
     softmax,
+    random,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
