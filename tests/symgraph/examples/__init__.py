@@ -18,6 +18,8 @@ from . import (
     random,
     reductions,
     softmax,
+    structure,
+    stable,
     views,
 )
 
@@ -31,6 +33,8 @@ FAMILIES = (
     arrays,
     softmax,
     random,
+    structure,
+    stable,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
