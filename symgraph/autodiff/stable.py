@@ -35,9 +35,13 @@ def stable_seeds(
 
 @cache
 def _rules() -> RuleSet:
-    """What brings an expression to its stable form: composites keep their gradients."""
+    """What brings an expression to its stable form.
+
+    What has a gradient of its own keeps it: composites, and what is there for
+    differentiation alone.
+    """
     from ..rules.canonical import canonical
     from ..rules.softmax import softmax_rules
     from ..rules.stabilize import stabilize
 
-    return (softmax_rules + stabilize + canonical).excluding("inline")
+    return (softmax_rules + stabilize + canonical).excluding("inline", "unmarked")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ from symgraph.errors import (
 from symgraph.graph import Node, toposort
 from symgraph.op import Array, Elemwise, op
 from symgraph.types import TensorType
-from symgraph.variable import apply
+from symgraph.variable import Variable, apply
 
 from ..support import MODES, compute
 
@@ -176,6 +178,52 @@ def test_vjp_adds_up_over_outputs() -> None:
     (got,) = compute([sent], [x], [[0.0, 1.0]])
     e = np.exp([0.0, 1.0])
     np.testing.assert_allclose(got, np.array([2.0, 3.0]) * e + 3 * 2 * e * e)
+
+
+def test_masked_slopes_are_0_in_compiled_code() -> None:
+    """Where the function that is masked has none, or an infinite one."""
+    x = sg.dvector("x")
+    slopes = [
+        sg.grad(sg.sum(sg.where(x > 0, fn(x), 0.0)), x)
+        for fn in (sg.sqrt, sg.log, lambda v: v**0.5, lambda v: 1 / v)
+    ]
+    for got in compute(slopes, [x], [[0.0, -1.0]], "fast"):
+        np.testing.assert_array_equal(got, [0.0, 0.0])
+
+
+#: Where there is no derivative, the one that the docstring of autodiff promises.
+KINKS: tuple[tuple[Callable[[Variable], Variable], float, float], ...] = (
+    (sg.abs, 0.0, 0.0),
+    (sg.abs, -0.0, 0.0),
+    (sg.sign, 0.0, 0.0),
+    (lambda x: sg.maximum(x, 0.0), 0.0, 0.5),
+    (lambda x: sg.minimum(0.0, x), 0.0, 0.5),
+    (lambda x: sg.clip(x, -1.0, 1.0), 1.0, 0.5),
+    (lambda x: sg.max(sg.stack([x, 3.0 * x])), 0.0, 2.0),
+    (lambda x: sg.where(x > 0, x, 3 * x), 0.0, 3.0),
+    (sg.floor, 2.0, 0.0),
+    (sg.round, 2.5, 0.0),
+    (lambda x: x // 2.0, 4.0, 0.0),
+    (lambda x: x % 2.0, 4.0, 1.0),
+    (lambda x: 7.0 % x, 2.0, -3.0),
+    (lambda x: 0.0**x, 2.0, 0.0),
+    (lambda x: x ** x.astype("float64"), 1.0, 1.0),
+    (sg.sqrt, 0.0, np.inf),
+    (sg.log, 0.0, np.inf),
+    (sg.square, 0.0, 0.0),
+    (lambda x: sg.prod(sg.stack([x, x])), 0.0, 0.0),
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_chosen_derivatives_at_kinks(mode: str) -> None:
+    inputs = [sg.dscalar() for _ in KINKS]
+    slopes = [
+        sg.grad(fn(v), v, disconnected_inputs="ignore")
+        for v, (fn, _, _) in zip(inputs, KINKS, strict=True)
+    ]
+    got = compute(slopes, inputs, [place for _, place, _ in KINKS], mode)
+    np.testing.assert_array_equal(got, [slope for _, _, slope in KINKS])
 
 
 def test_disconnected() -> None:
