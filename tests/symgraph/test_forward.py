@@ -237,3 +237,19 @@ def test_sizes_that_meet_at_run_time(size: int, mode: str) -> None:
     np.testing.assert_array_equal(got[0], [1.0, 2.0, 4.0])
     wanted = np.diag(given[1]) if size == 3 else given[1][:, None]
     np.testing.assert_array_equal(got[1], wanted)
+
+
+def test_tangents_are_those_of_the_stable_form() -> None:
+    """As gradients are: log(1 - exp(x)) near 0, and of a softmax that underflows."""
+    x, r = sg.dscalar("x"), sg.dvector("r")
+    y = sg.log(1 - sg.exp(x))
+    z = sg.log(sg.softmax(r))
+    outputs = [sg.jvp(y, x, 1.0), sg.vjp(y, x, 1.0), *both(z, r)]
+    got = compute(outputs, [x, r], [-1e-18, [0.0, 1000.0]])
+    np.testing.assert_allclose(got[:2], -1e18, rtol=1e-12)
+    for jacobian in got[2:]:
+        np.testing.assert_allclose(jacobian, [[1.0, -1.0], [0.0, 0.0]])
+
+
+def both(y: Variable, x: Variable) -> list[Variable]:
+    return [sg.jacobian(y, x, "forward"), sg.jacobian(y, x, "reverse")]
