@@ -380,7 +380,12 @@ def _require_exact(let: Let, sizes: Mapping[str, Scalar]) -> None:
 
 def _require_guard(guard: Guard, sizes: Mapping[str, Scalar]) -> None:
     left, right = _size(guard.left, sizes), _size(guard.right, sizes)
-    holds = {"eq": left == right, "le": left <= right, "lt": left < right}
+    holds = {
+        "eq": left == right,
+        "le": left <= right,
+        "lt": left < right,
+        "fits": left in (right, 1),
+    }
     if not holds[guard.relation]:
         raise GuardError(guard.code, left, right)
 

@@ -87,7 +87,7 @@ class KernelBuilder:
         self._written: set[Node] = set()
         self._sizes: dict[str, str] = {}
         self._context = Context(
-            self.builder, self.extent, env.partition.is_one, self._check
+            self.builder, self.extent, env.partition.same, self._check
         )
 
     # -- names -------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import dims
 from ..codegen import ir
-from ..codegen.program import Array, Gemm, Program, Role, Step
+from ..codegen.program import Array, Gemm, Program, Relation, Role, Step
 from ..dims import Dim, Size
 from ..errors import (
     IndexOutOfBoundsError,
@@ -27,7 +27,7 @@ from ..variable import Variable
 from .fuse import Group, Partition
 from .kernel import KernelBuilder, lower_group
 from .memory import plan
-from .sizes import Classes, SizeTable
+from .sizes import Classes, SizeTable, check_sizes
 
 #: Reductions of at most this many elements, where that is known, are not shared out.
 SMALL_REDUCTION = 4096
@@ -83,14 +83,22 @@ class Request:
         return Request(self.inputs, self.shared, tuple(roots[:count]), updates)
 
 
-def lower(written: Request, rewritten: Request, name: str) -> Lowered:
+def lower(
+    written: Request, rewritten: Request, name: str, *, generic: bool = False
+) -> Lowered:
     """The program of a request; `written` is the graph before any rewriting.
 
+    The fast version takes all sizes that meet to be equal, the `generic` one
+    broadcasts those that turn out to be 1.
+
     Raises:
+        ShapeError: no call can fit: a dimension would have to be two numbers.
         UnsupportedError: an op has no lowering, or a size depends on computed data.
     """
-    classes = Classes()
+    classes = Classes(generic=generic)
     classes.unify(toposort(written.roots))
+    if classes.clashes:
+        check_sizes(written.roots)
     classes.unify(toposort(rewritten.roots))
     roots = _distinct(_prepared(rewritten.roots, classes))
     emitter = Emitter(rewritten.with_roots(roots), classes, name)
@@ -100,9 +108,15 @@ def lower(written: Request, rewritten: Request, name: str) -> Lowered:
 def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
     """`roots` in the form that lowering takes.
 
-    Opaque ops that cannot handle their operands are replaced; then reductions, those
-    just made among them, are brought into the form of :func:`_reduced`.
+    What depends on which sizes are equal is settled, and Opaque ops that cannot handle
+    their operands are replaced; then reductions, those just made among them, are
+    brought into the form of :func:`_reduced`.
     """
+
+    def settled(node: Node, inputs: tuple[Node, ...]) -> Node:
+        made = intern(node.op, inputs, node.site)
+        other = made.op.settled(classes.same, *(Variable(i) for i in inputs))
+        return made if other is None else other.node
 
     def plain(node: Node, inputs: tuple[Node, ...]) -> Node:
         made = intern(node.op, inputs, node.site)
@@ -116,7 +130,7 @@ def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
             return _reduced(node.op, inputs[0], classes, node.site)
         return intern(node.op, inputs, node.site)
 
-    return rebuild(rebuild(roots, plain), lean)
+    return rebuild(rebuild(rebuild(roots, settled), plain), lean)
 
 
 def _reduced(op: Reduce, operand: Node, classes: Classes, site: Site | None) -> Node:
@@ -290,7 +304,7 @@ class Emitter:
     def require(
         self,
         left: Size,
-        relation: str,
+        relation: Relation,
         right: Size,
         reason: str,
         node: Node,
@@ -308,7 +322,7 @@ class Emitter:
 
         Those of `written` nodes too, which rewriting may have done away with.
         """
-        self.sizes.equal_sizes(SIZES_DIFFER)
+        self.sizes.check_meetings(SIZES_DIFFER)
         checked: set[Dim] = set()
         for node in (*written, *self.nodes.values()):
             if isinstance(node.op, Leaf):

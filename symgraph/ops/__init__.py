@@ -4,7 +4,8 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `choice`, `rounding`, `arithmetic`, `logic`, `floating`, `transcendental`, `powers`,
 `logadd`; `sizes` (shapes as values); `view` (index maps); `broadcasting` (and the sum);
 `create`; `reduce`; `close`; `contract` (matrix products); `slices`, `gather` and
-`index`; `join`; `softmax`; `gradient`.
+`index`; `join`; `softmax`; `gradient`; `random`
+(draws).
 """
 
 from .arithmetic import *
@@ -24,6 +25,7 @@ from .join import *
 from .logadd import *
 from .logic import *
 from .powers import *
+from .random import *
 from .reduce import *
 from .rounding import *
 from .sizes import *

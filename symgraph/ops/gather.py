@@ -12,7 +12,18 @@ from ..codegen import ir
 from ..dims import Size
 from ..graph import Node
 from ..leaf import Constant
-from ..op import Array, Element, Index, Indexed, Opaque, Read, broadcast, meeting, op
+from ..op import (
+    Array,
+    Element,
+    Index,
+    Indexed,
+    Opaque,
+    Read,
+    Same,
+    Shape,
+    broadcast,
+    op,
+)
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
 from .broadcasting import repeated, stacked
@@ -50,8 +61,9 @@ class Gather(Indexed):
             check_bounds(index, x.type.dims[axis], axis)
         return tensor(x.type.dtype, _gathered(self.axes, self.place, x, indices))
 
-    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
-        return meeting(*(i.type.dims for i in inputs[1:]))
+    def stretch(self, *inputs: Node) -> tuple[Shape | None, ...]:
+        shape = broadcast(*(i.type.dims for i in inputs[1:]))
+        return None, *(shape for _ in inputs[1:])
 
     def ref(self, x: Array, *indices: Array) -> Array:
         first = np.moveaxis(x, self.axes, range(len(self.axes)))
@@ -82,25 +94,23 @@ class Gather(Indexed):
         rest = at.index[: self.place] + at.index[self.place + ndim :]
         index = list(rest)
         guard: ir.Value | None = None
-        places = yield from self._places(at, block)
+        frame = at.node.type.dims[self.place : self.place + ndim]
+        places = yield from self._places(at, frame, block)
         for axis, (place, ok) in sorted(places.items()):
             index.insert(axis, place)
             guard = ok if guard is None or ok is None else guard & ok
         return (yield Read(0, tuple(index), guard))
 
     def _places(
-        self, at: At, block: Index
+        self, at: At, frame: Shape, block: Index
     ) -> Generator[Read, ir.Value, dict[int, tuple[ir.Affine, ir.Value | None]]]:
         """The position on each indexed axis, and whether it is within bounds."""
         x, *indices = at.node.inputs
         places: dict[int, tuple[ir.Affine, ir.Value | None]] = {}
         for number, (axis, source) in enumerate(zip(self.axes, indices, strict=True)):
             shape = source.type.dims
-            own = block[len(block) - len(shape) :]
-            where = tuple(
-                ir.Affine() if size == 1 else place
-                for size, place in zip(shape, own, strict=True)
-            )
+            lead = len(block) - len(shape)
+            where = at.fitted(shape, frame[lead:], block[lead:])
             if counts_from_zero(source) and shape[0] is x.type.dims[axis]:
                 places[axis] = where[0], None
             else:
@@ -131,20 +141,23 @@ class Scatter(Opaque):
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
         base, value, *indices = inputs
         shape = _gathered(self.axes, self.place, base, indices)
-        yield from meeting(*(i.type.dims for i in indices))
-        yield from zip(value.type.dims, shape, strict=True)
+        return zip(value.type.dims, shape, strict=True)
 
-    def plain(self, *inputs: Variable) -> Variable | None:
+    def stretch(self, *inputs: Node) -> tuple[Shape | None, ...]:
+        shape = broadcast(*(i.type.dims for i in inputs[2:]))
+        return None, None, *(shape for _ in inputs[2:])
+
+    def settled(self, same: Same, *inputs: Variable) -> Variable | None:
         """One value in each row of zeros takes a comparison instead of a scatter."""
         base, value, *indices = inputs
         if base.ndim != 2 or self.axes != (0, 1) or not _is_zeros(base.node):
             return None
         for row, counting in enumerate(indices):
             other = indices[1 - row]
-            every = counts_from_zero(counting.node) and other.ndim == counting.ndim
-            if every and counting.type.dims[0] is base.type.dims[row]:
-                made = apply(RowScatter(1 - row), value, other, shape_of(base, 1 - row))
-                return made
+            sizes = [v.type.dims[0] for v in (counting, value, other) if v.ndim == 1]
+            every = len(sizes) == 3 and all(same(base.type.dims[row], s) for s in sizes)
+            if every and counts_from_zero(counting.node):
+                return apply(RowScatter(1 - row), value, other, shape_of(base, 1 - row))
         return None
 
     def steps(self, node: Node, emit: Emitter) -> None:
@@ -164,15 +177,17 @@ class Scatter(Opaque):
 
     def _target(self, at: At, kernel: KernelBuilder, index: Index) -> Index:
         """Where the value at `index` is added; 0 where that is out of bounds."""
-        base, _, *indices = at.node.inputs
+        base, value, *indices = at.node.inputs
         ndim = len(broadcast(*(i.type.dims for i in indices)))
         block = index[self.place : self.place + ndim]
+        frame = value.type.dims[self.place : self.place + ndim]
         target = list(index[: self.place] + index[self.place + ndim :])
         for axis, source in sorted(
             zip(self.axes, indices, strict=True), key=lambda pair: pair[0]
         ):
-            own = block[len(block) - source.type.ndim :]
-            found = kernel.value(source, at.normal(source.type.dims, own))
+            lead = ndim - source.type.ndim
+            own = at.fitted(source.type.dims, frame[lead:], block[lead:])
+            found = kernel.value(source, own)
             place, ok = checked(at, found, base.type.dims[axis], axis)
             if ok is not None:
                 place = at.position(ir.select(ok, at.value(place), 0))

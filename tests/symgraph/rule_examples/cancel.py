@@ -10,9 +10,7 @@ A = abs(x)
 MASKED = ops.where(truth, x, 0)
 
 EXAMPLES: dict[str, Example] = {
-    "root_minus_one": Example(
-        lambda: ops.sqrt(1 + x) - 1, lambda: ops.sqrt(2 + x) - 1
-    ),
+    "root_minus_one": Example(lambda: ops.sqrt(1 + x) - 1, lambda: ops.sqrt(2 + x) - 1),
     "root_plus_minus_one": Example(
         lambda: ops.sqrt(1 + x) + -1, lambda: ops.sqrt(1 + x) + 1
     ),

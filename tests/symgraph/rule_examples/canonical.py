@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
-IMPORTS
+import numpy as np
+
+from symgraph import ops
+from symgraph.composite import Composite
+from symgraph.composite import trace as trace_body
+from symgraph.ops.cast import Cast
+from symgraph.ops.powers import Power
+from symgraph.variable import apply
+
+from .common import (
+    Example,
+    P,
+    c,
+    i,
+    k,
+    make,
+    row,
+    s,
+    total,
+    truth,
+    v,
+    x,
+    y,
+    z,
+)
+
+COMPOSED = apply(Composite(trace_body(lambda t: ops.exp(t) + 1.0, [x])[0]), x)
 
 EXAMPLES: dict[str, Example] = {
+    # what is there for differentiation
+    "unmarked": Example(lambda: ops.grad_clip(x, -1, 1) + 1, lambda: x + 1),
     # canonical: ops made of a graph
     "inline": Example(lambda: COMPOSED, lambda: P),
     # canonical: sums
@@ -46,7 +74,9 @@ EXAMPLES: dict[str, Example] = {
     # canonical: choice
     "maximum_same": Example(lambda: ops.maximum(x, x), lambda: ops.maximum(x, y)),
     "minimum_same": Example(lambda: ops.minimum(x, x), lambda: ops.minimum(x, y)),
-    "where_known": Example(lambda: ops.where(True, x, y), lambda: ops.where(True, row, x)),
+    "where_known": Example(
+        lambda: ops.where(True, x, y), lambda: ops.where(True, row, x)
+    ),
     "where_same": Example(
         lambda: ops.where(truth, x, x), lambda: ops.where(truth, row, row)
     ),
@@ -76,7 +106,9 @@ EXAMPLES: dict[str, Example] = {
         lambda: ops.squeeze(ops.sum(row, 1, keepdims=True), 0),
     ),
     # canonical: order
-    "scalar_constant": Example(lambda: x * np.array([2.0]), lambda: s * np.array([2.0])),
+    "scalar_constant": Example(
+        lambda: x * np.array([2.0]), lambda: s * np.array([2.0])
+    ),
     "constant_last": Example(lambda: 2 + x, lambda: 2 - x),
     "one_order": Example(lambda: (x + y) * (y + x), lambda: (x - y) * (y - x)),
 }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symgraph import ops
 
-from .common import E, F, R, S, Example, row, x, y
+from .common import E, Example, F, R, S, row, x, y
 
 M = ops.exp(-x)
 T = ops.tanh(x)
@@ -27,9 +27,7 @@ EXAMPLES: dict[str, Example] = {
         lambda: E / ((1 + E) * (1 + E)), lambda: E / ((1 + E) * (1 + F))
     ),
     "exp_times_sigmoid": Example(lambda: R * E, lambda: R * F),
-    "exp_of_negative_times_sigmoid": Example(
-        lambda: M * S, lambda: M * ops.sigmoid(y)
-    ),
+    "exp_of_negative_times_sigmoid": Example(lambda: M * S, lambda: M * ops.sigmoid(y)),
     "logistic_in_gradient": Example(lambda: y * R * E, lambda: y * R * F),
     "odds_of_sigmoid": Example(lambda: S / R, lambda: S / ops.sigmoid(-y)),
     "inverse_odds_of_sigmoid": Example(lambda: R / S, lambda: R / ops.sigmoid(y)),
@@ -42,7 +40,5 @@ EXAMPLES: dict[str, Example] = {
         lambda: (y / R - row / S) * S * R, lambda: (y / R + row / S) * S * R
     ),
     "weighted_logistic": Example(lambda: y / (1 + M), lambda: y / (2 + M)),
-    "weighted_logistic_of_negative": Example(
-        lambda: y / (1 + E), lambda: y / (2 + E)
-    ),
+    "weighted_logistic_of_negative": Example(lambda: y / (1 + E), lambda: y / (2 + E)),
 }

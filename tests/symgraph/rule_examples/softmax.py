@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
-IMPORTS
+from symgraph import ops
+from symgraph.ops.softmax import SoftmaxGrad
+
+from .common import E, Example, P, column, make, row, total, x, y
 
 EXAMPLES: dict[str, Example] = {
     # softmax: the forward formulas
-    "log_of_sum_of_exp": Example(lambda: ops.log(total(E)), lambda: ops.log(total(E * E))),
+    "log_of_sum_of_exp": Example(
+        lambda: ops.log(total(E)), lambda: ops.log(total(E * E))
+    ),
     "softmax_of_ratio": Example(
         lambda: E / total(E), lambda: E / ops.sum(E, keepdims=True)
     ),
     "softmax_of_shifted": Example(
-        lambda: ops.softmax(x - column, 1), lambda: ops.softmax(x - row, 1)
+        lambda: ops.softmax(x - column, 1),
+        lambda: ops.softmax(x - row, 1),
+        huge=False,
     ),
     "log_softmax_of_shifted": Example(
-        lambda: ops.log_softmax(x - column, 1), lambda: ops.log_softmax(x - row, 1)
+        lambda: ops.log_softmax(x - column, 1),
+        lambda: ops.log_softmax(x - row, 1),
+        huge=False,
     ),
     "logsumexp_of_shifted": Example(
         lambda: ops.logsumexp(x - column, 1, keepdims=True) + column,
         lambda: ops.logsumexp(x - row, 1, keepdims=True) + row,
+        huge=False,
     ),
     "minus_logsumexp": Example(
         lambda: x - ops.expand_dims(ops.logsumexp(x, 1), 1),
@@ -43,7 +53,9 @@ EXAMPLES: dict[str, Example] = {
         lambda: make(SoftmaxGrad(1), y / P - x, P),
         lambda: make(SoftmaxGrad(1), y - x, P),
     ),
-    "exp_over_sum": Example(lambda: column / total(E) * E, lambda: column / total(E) * x),
+    "exp_over_sum": Example(
+        lambda: column / total(E) * E, lambda: column / total(E) * x
+    ),
     "gradient_of_ratio": Example(
         lambda: E * (y / total(E) - total(y * P / total(E))),
         lambda: E * (y / total(E) - total(x * P / total(E))),
