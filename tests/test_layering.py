@@ -26,8 +26,8 @@ CODEGEN = "symgraph.codegen"
 #: room "symgraph" is the package's own ``__init__``, the list of public names.
 MAY_IMPORT = {
     SYMGRAPH: {
-        "graph": "",
         "dims": "",
+        "graph": "",
         "data": "",
         "errors": "graph",
         "config": "codegen errors",
@@ -43,6 +43,7 @@ MAY_IMPORT = {
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
+        "linalg": "ops variable",
         "lower": "codegen dims errors graph leaf op ops variable",
         "special": "ops",
         "vectorize": "composite dims errors graph leaf op ops types variable",
@@ -64,8 +65,8 @@ MAY_IMPORT = {
         "leaf lower mode op shared tree variable versions",
         "jit": "config declare errors function tree variable",
         "target": "function graph graphs leaf variable",
-        "symgraph": "autodiff config declare errors function graphs inspect jit op "
-        "ops passes random rewrite shared special types variable vectorize",
+        "symgraph": "autodiff config declare errors function graphs inspect jit "
+        "linalg op ops passes random rewrite shared special types variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
     },

@@ -28,7 +28,7 @@ from .common import (
     structured,
     targets_in,
 )
-from .stable import stable_form
+from .stable import stable_seeds
 
 _APART = "the cost does not depend on this variable, or only through integers"
 
@@ -63,12 +63,12 @@ def grad(
     seeds = _seeds(cost, known_grads or {})
     constants = {v.node for v in consider_constant or ()}
     nodes = {v.node for v in targets}
-    cotangents = backward(stable_form(seeds, nodes | constants), nodes, constants)
-    if any(node not in cotangents for node in nodes):
-        # One may have cancelled in the stable form, where its gradient is 0.
-        cotangents = backward(seeds, nodes, constants)
+    stable = stable_seeds(seeds, nodes | constants)
+    sent = {} if stable is None else backward(stable, nodes, constants)
+    if not nodes <= sent.keys():  # or rewriting has shown that some have no influence
+        sent = backward(seeds, nodes, constants)
     found = [
-        connected(v, cotangents.get(v.node), disconnected_inputs, f"grad: {_APART}")
+        connected(v, sent.get(v.node), disconnected_inputs, f"grad: {_APART}")
         for v in targets
     ]
     return structured(wrt, found)

@@ -1,13 +1,12 @@
-"""The stable form of what is differentiated: stable forms have stable gradients.
+"""The stable form of what is differentiated, whose gradients are stable in turn.
 
-log(1 - exp(x)), differentiated as it is written, divides by a difference that cancels
-or by 0, and no later rewriting finds back what is lost.  So expressions are brought to
-the form in which they are computed before they are differentiated.
+That of ``log(1 - exp(x))``, differentiated as it is written, divides by a difference
+that cancels.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from functools import cache
 
 from .. import ops
@@ -17,18 +16,17 @@ from ..rewrite import RuleSet, rewrite
 from ..variable import Variable
 
 
-def stable_form(
-    seeds: Mapping[Node, Variable], marked: Collection[Node]
-) -> Mapping[Node, Variable]:
-    """`seeds` with each expression in its stable form, if `marked` nodes are kept.
+def stable_seeds(
+    seeds: Mapping[Node, Variable], named: set[Node]
+) -> dict[Node, Variable] | None:
+    """`seeds` of the stable forms; None where the graph must be taken as it stands.
 
-    Only inputs and shared variables are sure to be.  What is differentiated with
-    respect to an expression, or with an expression held constant, is taken as it is
-    written.
+    That is where it is differentiated with respect to an expression, or around one
+    (`named`), which must be found in it.
     """
-    inner = {i for node in toposort(seeds) for i in node.inputs}
-    if not all(isinstance(node.op, Leaf) for node in marked) or inner & seeds.keys():
-        return seeds
+    inner = {i for n in toposort(seeds) for i in n.inputs}
+    if not all(isinstance(n.op, Leaf) for n in named) or not inner.isdisjoint(seeds):
+        return None
     stable: dict[Node, Variable] = {}
     for node, g in zip(rewrite(list(seeds), _rules()), seeds.values(), strict=True):
         stable[node] = ops.add(stable[node], g) if node in stable else g

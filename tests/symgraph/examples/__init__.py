@@ -18,6 +18,7 @@ from . import (
     random,
     reductions,
     softmax,
+    structure,
     stable,
     views,
 )
@@ -31,6 +32,8 @@ FAMILIES = (
     products,
     arrays,
     softmax,
+    random,
+    structure,
     stable,
     random,
 )
