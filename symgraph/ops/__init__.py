@@ -31,8 +31,8 @@ from .logic import *
 from .norms import *
 from .pad import *
 from .powers import *
-from .random import *
 from .products import *
+from .random import *
 from .reduce import *
 from .rounding import *
 from .sizes import *
@@ -40,8 +40,8 @@ from .slices import *
 from .softmax import *
 from .spaced import *
 from .split import *
-from .statistics import *
 from .stable import *
+from .statistics import *
 from .transcendental import *
 from .triangle import *
 from .update import *

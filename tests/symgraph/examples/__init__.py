@@ -18,8 +18,8 @@ from . import (
     random,
     reductions,
     softmax,
-    structure,
     stable,
+    structure,
     views,
 )
 
