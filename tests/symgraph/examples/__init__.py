@@ -35,6 +35,7 @@ FAMILIES = (
     random,
     structure,
     stable,
+    random,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {

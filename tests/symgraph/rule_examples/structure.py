@@ -31,6 +31,10 @@ EXAMPLES: dict[str, Example] = {
         ),
         lambda: ops.broadcast_to(row, x.shape),
     ),
+    "broadcast_of_transpose": Example(
+        lambda: ops.broadcast_to(row.T, (4, 3)),
+        lambda: ops.broadcast_to(row.T, (2, 4, 3)),
+    ),
     "broadcast_operand": Example(
         lambda: x * ops.broadcast_to(row, x.shape),
         lambda: row * ops.broadcast_to(row, x.shape),
