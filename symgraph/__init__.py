@@ -7,14 +7,28 @@
 array([2., 4.])
 """
 
-from . import errors, linalg, passes, rewrite, special
-from .autodiff import grad, value_and_grad
+from . import errors, linalg, passes, random, rewrite, special
+from .autodiff import (
+    Lop,
+    Rop,
+    checkpoint,
+    custom_vjp,
+    grad,
+    hessian,
+    hessian_vector_product,
+    jacobian,
+    jvp,
+    value_and_grad,
+    verify_grad,
+    vjp,
+)
 from .config import config
 from .declare import *
 from .function import Function, In, Mode, function
 from .graphs import Graph, ancestors, clone_replace
 from .inspect.nx import to_networkx
 from .inspect.text import dprint, graph_diff, pprint
+from .jit import jit
 from .op import Elemwise, Op, op
 from .ops import (
     abs,
@@ -89,6 +103,7 @@ from .ops import (
     full,
     full_like,
     geomspace,
+    grad_clip,
     greater,
     greater_equal,
     heaviside,

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .arguments import REQUIRED, Parameter, convert, gather
+from .arguments import REQUIRED, Parameter, check_declared, convert, gather
 from .codegen.program import Program
 from .compiler import Compilation, Report, graph_of
 from .errors import (
@@ -25,7 +25,7 @@ from .graph import Node, describe_site, rebuild, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
-from .lower import Request
+from .lower import Request, check_sizes
 from .op import Array
 from .passes import DEFAULT, Pipeline
 from .shared import fit
@@ -114,6 +114,7 @@ class Function:
         self._locks = _locks(spec.shared)
         self._generic: Version | None = None
         if spec.mode.target == "interpret":
+            check_sizes(spec.request.roots)
             self._entry: Callable[..., Any] = self._interpret
         else:
             self._fast = self._version(self._compilation, self._slow)
@@ -192,6 +193,7 @@ class Function:
         spec = self._spec
         arrays = self._arrays(args, kwargs)
         given = {p.node: a for p, a in zip(spec.parameters, arrays, strict=True)}
+        check_declared(list(given), arrays, self.name)
         values = evaluate(list(spec.request.roots), given)
         count = len(spec.outputs)
         made = [

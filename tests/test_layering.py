@@ -43,7 +43,9 @@ MAY_IMPORT = {
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
-        "autodiff": "errors graph op ops types variable",
+        "autodiff": "composite dims errors evaluate graph leaf op ops types "
+        "variable vectorize",
+        "random": "config errors ops shared types variable",
         "lower": "codegen dims errors graph leaf op ops variable",
         "rules": "composite dims graph leaf op ops rewrite types variable",
         "vectorize": "composite dims errors graph leaf op ops types variable",
@@ -58,8 +60,9 @@ MAY_IMPORT = {
         "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler errors evaluate graph graphs leaf "
         "lower op passes shared tree variable versions",
-        "symgraph": "autodiff config declare errors function graphs inspect linalg op ops "
-        "passes rewrite shared special types variable vectorize",
+        "jit": "config declare errors function tree variable",
+        "symgraph": "autodiff config declare errors function graphs inspect jit "
+        "linalg op ops passes random rewrite shared special types variable vectorize",
         "target": "function graph graphs leaf variable",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
@@ -78,6 +81,7 @@ MAY_IMPORT = {
         "check": "access cursor errors ir program text",
         "cpu": "errors ir program schedule",
         "interpret": "check ir program",
+        "arrays": "expand interpret ir",
     },
 }
 

@@ -27,7 +27,7 @@ from ..variable import Variable
 from .fuse import Group, Partition
 from .kernel import KernelBuilder, lower_group
 from .memory import plan
-from .sizes import Classes, SizeTable
+from .sizes import Classes, SizeTable, check_sizes
 
 #: Reductions of at most this many elements, where that is known, are not shared out.
 SMALL_REDUCTION = 4096
@@ -92,10 +92,13 @@ def lower(
     broadcasts those that turn out to be 1.
 
     Raises:
+        ShapeError: no call can fit: a dimension would have to be two numbers.
         UnsupportedError: an op has no lowering, or a size depends on computed data.
     """
     classes = Classes(generic=generic)
     classes.unify(toposort(written.roots))
+    if classes.clashes:
+        check_sizes(written.roots)
     classes.unify(toposort(rewritten.roots))
     roots = _distinct(_prepared(rewritten.roots, classes))
     emitter = Emitter(rewritten.with_roots(roots), classes, name)

@@ -4,9 +4,9 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `choice`, `rounding`, `arithmetic`, `logic`, `floating`, `transcendental`, `powers`,
 `logadd`; `sizes` (shapes as values); `view` (index maps); `broadcasting` (and the sum);
 `create`; `reduce`; `close`; `contract` (matrix products); `slices`, `gather` and
-`index`; `update`; `join`;
-`arrange`, `split`, `pad`, `spaced`, `triangle`, `cumulative`, `statistics`;
-`products`, `einsum`, `norms`; `softmax`; `gradient`.
+`index`; `update`; `join`; `arrange`, `split`, `pad`, `spaced`, `triangle`,
+`cumulative`, `statistics`; `products`, `einsum`, `norms`; `softmax`; `gradient`;
+`random` (draws).
 """
 
 from .arithmetic import *
@@ -32,6 +32,7 @@ from .norms import *
 from .pad import *
 from .powers import *
 from .products import *
+from .random import *
 from .reduce import *
 from .rounding import *
 from .sizes import *

@@ -15,6 +15,7 @@ from . import (
     functions,
     indexing,
     products,
+    random,
     reductions,
     softmax,
     structure,
@@ -31,6 +32,7 @@ FAMILIES = (
     arrays,
     softmax,
     structure,
+    random,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
