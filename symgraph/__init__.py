@@ -8,6 +8,14 @@ array([2., 4.])
 """
 
 from . import errors, linalg, passes, random, rewrite, special
+from . import (
+    errors,
+    linalg,
+    passes,
+    random,
+    rewrite,
+    special,
+)
 from .autodiff import (
     Lop,
     Rop,

@@ -41,6 +41,7 @@ from .softmax import *
 from .spaced import *
 from .split import *
 from .statistics import *
+from .stable import *
 from .transcendental import *
 from .triangle import *
 from .update import *

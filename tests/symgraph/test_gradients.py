@@ -117,7 +117,7 @@ def test_all_float_ops_are_differentiable() -> None:
         *("RightShift", "Rint", "Sign", "SignBit", "StopGradient", "Trunc"),
         *("MultiplyHigh", "Positions", "Shuffle", "StandardExponential"),
         *("StandardGumbel", "StandardLaplace", "StandardNormal", "StandardUniform"),
-        "Threefry",
+        *("Threefry", "CommonSize"),
     }
 
 

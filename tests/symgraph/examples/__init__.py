@@ -19,6 +19,7 @@ from . import (
     reductions,
     softmax,
     structure,
+    stable,
     views,
 )
 
@@ -33,6 +34,7 @@ FAMILIES = (
     softmax,
     structure,
     random,
+    stable,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
