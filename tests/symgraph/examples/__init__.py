@@ -32,8 +32,8 @@ FAMILIES = (
     products,
     arrays,
     softmax,
-    random,
     structure,
+    random,
     stable,
     random,
 )
