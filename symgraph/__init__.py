@@ -7,7 +7,6 @@
 array([2., 4.])
 """
 
-from . import errors, linalg, passes, random, rewrite, special
 from . import (
     errors,
     linalg,
