@@ -301,11 +301,8 @@ def run_program(program: Program, arrays: Arrays) -> ProgramResult:
     What is given is only read.  Raises KeyError for a missing array, TypeError for a
     wrong dtype, ValueError where dimensions disagree, and `GuardError`.
     """
-    given = {
-        a.name: np.asarray(arrays[a.name])
-        for a in program.by_role("input", "shared", "constant")
-    }
-    sizes = check_guards(program, given)
+    given = _given(program, arrays)
+    sizes = check_guards(program, arrays)
     memory = dict(given)
     for array in program.by_role("output", "update", "temp"):
         memory[array.name] = _garbage(array.dtype, _dims(array.shape, sizes))
@@ -320,10 +317,33 @@ def run_program(program: Program, arrays: Arrays) -> ProgramResult:
             _gemm(step, memory, sizes)
         if status:
             break
+
+    def outer(name: str) -> np.ndarray:
+        array = program.array(name)
+        made = memory[name]
+        return made.view(array.outer_dtype)[..., 0] if array.paired else made
+
     updates = {
-        str(a.target): memory[a.name] for a in program.by_role("update") if not status
+        str(a.target): outer(a.name) for a in program.by_role("update") if not status
     }
-    return ProgramResult([memory[name] for name in program.results], updates, status)
+    return ProgramResult([outer(name) for name in program.results], updates, status)
+
+
+def _given(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
+    """The arrays that a program is given, complex ones as pairs of floats."""
+    given: dict[str, np.ndarray] = {}
+    for array in program.by_role("input", "shared", "constant"):
+        value = np.asarray(arrays[array.name])
+        if array.paired:
+            if value.dtype != np.dtype(array.outer_dtype):
+                raise TypeError(
+                    f"{array.name} is {array.outer_dtype}, given {value.dtype}"
+                )
+            parts = np.empty((*value.shape, 2), array.dtype)
+            parts[..., 0], parts[..., 1] = value.real, value.imag
+            value = parts
+        given[array.name] = value
+    return given
 
 
 def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:
@@ -332,6 +352,7 @@ def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:
     Raises `GuardError`, ValueError where dimensions disagree, and OverflowError where a
     size does not fit 64 bits.
     """
+    given = _given(program, given)
     sizes = _bind_sizes(program, given)
     with np.errstate(all="ignore"):
         _run_host(program, given, sizes)

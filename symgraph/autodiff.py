@@ -3,6 +3,12 @@
 One walk over the graph from the cost to the variables asked for, linear in its size and
 without recursion.  Gradients are expressions like any other, so that they can be
 differentiated again.
+
+Complex numbers follow JAX's convention: the gradient of a real cost with respect to
+``z = x + iy`` is ``df/dx - i df/dy``, the conjugate of the direction of steepest
+ascent.  Then every holomorphic step just multiplies by its derivative, without
+conjugates; a descent step on a complex parameter is ``z - rate * sg.conj(gradient)``.
+What reaches a real operand of a complex op is the real part.
 """
 
 from __future__ import annotations
@@ -22,7 +28,7 @@ from .errors import (
 )
 from .graph import Node, describe_site, here, toposort
 from .op import Elemwise
-from .types import is_float
+from .types import is_differentiable, is_float
 from .variable import Variable, as_tensor, constant
 
 Disconnected = Literal["raise", "warn", "ignore"]
@@ -87,7 +93,7 @@ def _targets(wrt: Any) -> list[Variable]:
                 f"grad: cannot differentiate with respect to {target!r}\n"
                 "  help: give a variable, or a list, tuple or dict of variables"
             )
-        if not is_float(target.dtype):
+        if not is_differentiable(target.dtype):
             _refuse(
                 DTypeError,
                 f"grad: with respect to {target.dtype}, which takes no small steps",
@@ -115,7 +121,7 @@ def _seeds(
                 DTypeError,
                 "grad: the cost is not of a float type",
                 cost,
-                "cast it first",
+                "cast it first; of a complex number take sg.real or sg.abs",
             )
         seeds[cost.node] = constant(1.0, cost.dtype)
     elif not known_grads:
@@ -146,7 +152,7 @@ def _backward(
     active: set[Node] = set()
     for node in order:
         reaches = node in targets or any(i in active for i in node.inputs)
-        if reaches and is_float(node.type.dtype) and node not in constants:
+        if reaches and is_differentiable(node.type.dtype) and node not in constants:
             active.add(node)
     cotangents = dict(seeds)
     for node in reversed(order):

@@ -16,7 +16,7 @@ from ..op import Array, Element, Index, Indexed, Opaque, Read, broadcast, meetin
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
 from .broadcasting import repeated, stacked
-from .common import Flags, Grads, linear_in_first, refuse_sizes
+from .common import Flags, Grads, each_part, linear_in_first, refuse_sizes
 from .create import Full, arange, counts_from_zero, zeros, zeros_like
 from .sizes import dim_of, shape_from, shape_of
 from .slices import check_bounds, checked, out_of_bounds
@@ -40,6 +40,8 @@ class Gather(Indexed):
     The arrays are broadcast together; their axes stand at position `place` among the
     axes of x that are left.
     """
+
+    parts = each_part
 
     axes: tuple[int, ...]
     place: int
@@ -116,6 +118,8 @@ class Scatter(Opaque):
     Inputs are base, value and the indices.  Where an index repeats, all its values are
     added, as ``numpy.add.at`` does.
     """
+
+    parts = each_part
 
     axes: tuple[int, ...]
     place: int
@@ -226,6 +230,8 @@ class RowScatter(Indexed):
 
     The new axis, along which the positions count, is `axis` (0 or 1).
     """
+
+    parts = each_part
 
     axis: int
 

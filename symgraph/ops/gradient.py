@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..codegen import ir
 from ..op import Array, Elemwise, op
 from ..variable import Variable, apply, as_tensor
-from .common import Grads
+from .common import Grads, each_part
 
 __all__ = [
     "StopGradient",
@@ -16,6 +16,8 @@ __all__ = [
 @op
 class StopGradient(Elemwise):
     """x itself, through which no gradient passes."""
+
+    parts = each_part
 
     def ref(self, x: Array) -> Array:
         return x

@@ -49,7 +49,7 @@ class Exact:
 
     exp, log, sqrt, tanh, cos, sin, cosh, sinh, erf, erfc, log1p, expm1 = (
         _each(getattr(mpmath, name))
-        for name in "exp log sqrt tanh cos sin cosh sinh erf erfc log1p expm1".split()
+        for name in ["exp", "log", "sqrt", "tanh", "cos", "sin", "cosh", "sinh", "erf", "erfc", "log1p", "expm1"]
     )
     sum, prod, abs = staticmethod(np.sum), staticmethod(np.prod), staticmethod(np.abs)
     where = staticmethod(np.where)
