@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeGuard
+from typing import NoReturn, TypeGuard, get_args
 
 import numpy as np
 
@@ -36,7 +36,7 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Gemm, Launch, Program, ReadScalar
+from .program import Array, Gemm, Launch, Program, ReadScalar, Relation
 from .text import Item, print_item
 
 _INTEGERS = (*SIGNED, *UNSIGNED)
@@ -355,8 +355,9 @@ class _ProgramChecker:
             self.view(array)
         for guard in self.program.guards:
             self.sizes((guard.left, guard.right), guard)
-            if guard.code <= 0 or guard.relation not in ("eq", "le", "lt"):
-                self.fail("a guard compares by eq, le or lt, its code is > 0", guard)
+            if guard.code <= 0 or guard.relation not in get_args(Relation):
+                known = ", ".join(get_args(Relation))
+                self.fail(f"a guard compares by {known}, its code is > 0", guard)
 
     def host(self, statement: Let | ReadScalar) -> None:
         if statement.name in self.dtypes or not NAME.fullmatch(statement.name):

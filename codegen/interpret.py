@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -33,7 +33,7 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Gemm, Guard, Launch, Program, ReadScalar
+from .program import Array, Gemm, Guard, Launch, Program, ReadScalar, Step
 
 #: A NumPy scalar; its dtype is known only at run time.
 Scalar: TypeAlias = Any
@@ -301,20 +301,10 @@ def run_program(program: Program, arrays: Arrays) -> ProgramResult:
     What is given is only read.  Raises KeyError for a missing array, TypeError for a
     wrong dtype, ValueError where dimensions disagree, and `GuardError`.
     """
-    given = _given(program, arrays)
-    sizes = check_guards(program, arrays)
-    memory = dict(given)
-    for array in program.by_role("output", "update", "temp"):
-        memory[array.name] = _garbage(array.dtype, _dims(array.shape, sizes))
-    for array in program.by_role("view"):
-        shape = _dims(array.shape, sizes)
-        memory[array.name] = memory[str(array.target)].reshape(shape)
+    memory, sizes = _memory(program, arrays)
     status = 0
     for step in program.steps:
-        if isinstance(step, Launch):
-            status = _launch(step, memory, sizes) or status
-        else:
-            _gemm(step, memory, sizes)
+        status = _run_step(step, memory, sizes)
         if status:
             break
 
@@ -327,6 +317,27 @@ def run_program(program: Program, arrays: Arrays) -> ProgramResult:
         str(a.target): outer(a.name) for a in program.by_role("update") if not status
     }
     return ProgramResult([outer(name) for name in program.results], updates, status)
+
+
+def walk_program(
+    program: Program, arrays: Arrays
+) -> Iterator[tuple[Step, dict[str, np.ndarray], int]]:
+    """Run `program` step by step: each step, all arrays after it, and its status.
+
+    Every array has memory of its own, so that each can be looked at to the end.  Raises
+    what `run_program` raises, and IndexError for an access out of bounds.
+    """
+    memory, sizes = _memory(program, arrays)
+    for step in program.steps:
+        yield step, memory, _run_step(step, memory, sizes)
+
+
+def _run_step(step: Step, memory: Arrays, sizes: Mapping[str, Scalar]) -> int:
+    """Run one step; its status is 0 where all checks hold."""
+    if isinstance(step, Launch):
+        return _launch(step, memory, sizes)
+    _gemm(step, memory, sizes)
+    return 0
 
 
 def _given(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
@@ -344,6 +355,20 @@ def _given(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
             value = parts
         given[array.name] = value
     return given
+
+
+def _memory(
+    program: Program, arrays: Arrays
+) -> tuple[dict[str, np.ndarray], dict[str, Scalar]]:
+    """All arrays before the first step, and the sizes."""
+    sizes = check_guards(program, arrays)
+    memory = _given(program, arrays)
+    for array in program.by_role("output", "update", "temp"):
+        memory[array.name] = _garbage(array.dtype, _dims(array.shape, sizes))
+    for array in program.by_role("view"):
+        shape = _dims(array.shape, sizes)
+        memory[array.name] = memory[str(array.target)].reshape(shape)
+    return memory, sizes
 
 
 def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:
@@ -401,7 +426,12 @@ def _require_exact(let: Let, sizes: Mapping[str, Scalar]) -> None:
 
 def _require_guard(guard: Guard, sizes: Mapping[str, Scalar]) -> None:
     left, right = _size(guard.left, sizes), _size(guard.right, sizes)
-    holds = {"eq": left == right, "le": left <= right, "lt": left < right}
+    holds = {
+        "eq": left == right,
+        "le": left <= right,
+        "lt": left < right,
+        "fits": left in (right, 1),
+    }
     if not holds[guard.relation]:
         raise GuardError(guard.code, left, right)
 

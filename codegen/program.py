@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 from .ir import Extent, Kernel, Let
 
 Role = Literal["input", "shared", "constant", "output", "update", "temp", "view"]
+Relation = Literal["eq", "le", "lt", "fits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +62,13 @@ class ReadScalar:
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """``left relation right`` must hold before any step runs; else error `code`."""
+    """``left relation right`` must hold before any step runs; else error `code`.
+
+    ``left fits right`` where they are equal or the left one is 1: it is broadcast.
+    """
 
     left: Extent
-    relation: Literal["eq", "le", "lt"]
+    relation: Relation
     right: Extent
     code: int
 

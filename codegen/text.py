@@ -486,7 +486,7 @@ def _parse_host(line: Line) -> Let | ReadScalar:
 
 def _parse_guard(line: Line) -> Guard:
     left = _parse_extent(line)
-    relation = line.expect("eq", "le", "lt")
+    relation = line.expect("eq", "le", "lt", "fits")
     right = _parse_extent(line)
     line.expect("else")
     return Guard(left, relation, right, _parse_int(line))  # type: ignore[arg-type]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -16,14 +16,15 @@ from .errors import (
     MissingInputError,
     ShapeError,
     SymgraphError,
-    UnsupportedError,
     message,
 )
-from .graph import Node, describe_site, intern
+from .graph import Node, describe_site
 from .leaf import Input, plain
 from .op import Array
-from .types import TensorType
 from .variable import Variable
+
+if TYPE_CHECKING:
+    from .lower.sizes import Meeting
 
 #: In place of a default value where an input has none.
 REQUIRED = object()
@@ -178,14 +179,32 @@ class Shapes:
 def explain(
     leaves: Sequence[Node],
     arrays: Sequence[Array],
-    pairs: Sequence[tuple[Node, Size, Size]],
+    pairs: Sequence[Meeting],
     what: str,
-) -> None:
-    """Raise what is wrong with the shapes of a call that native code declined.
+) -> bool:
+    """Whether a call that the fast version declined needs sizes of 1 to be broadcast.
 
     Raises:
         ShapeError: sizes that meet differ, or a size differs from the declared one.
-        UnsupportedError: a size of 1 meets another, which needs the generic version.
+    """
+    check_declared(leaves, arrays, what)
+    shapes = Shapes(leaves, arrays)
+    stretched = False
+    for met in pairs:
+        a, b = shapes(met.left), shapes(met.right)
+        if a == b:
+            continue
+        if not met.broadcast or a != 1:
+            _refuse(met.node, shapes, a, b, met.broadcast, what)
+        stretched = stretched or not met.repeats
+    return stretched
+
+
+def check_declared(leaves: Sequence[Node], arrays: Sequence[Array], what: str) -> None:
+    """Check the shapes of a call's arguments against their declared types.
+
+    Raises:
+        ShapeError: a size differs from the declared one, or a named dimension has two.
     """
     declared: dict[Size, tuple[Node, int, int]] = {}
     for leaf, array in zip(leaves, arrays, strict=True):
@@ -193,11 +212,6 @@ def explain(
             zip(leaf.type.dims, array.shape, strict=True)
         ):
             _check_declared(leaf, axis, size, extent, declared, what)
-    shapes = Shapes(leaves, arrays)
-    for node, left, right in pairs:
-        a, b = shapes(left), shapes(right)
-        if a != b:
-            _refuse(node, shapes, a, b, what)
 
 
 def _check_declared(
@@ -230,39 +244,16 @@ def _label(leaf: Node) -> str:
     return f"{kind} {getattr(leaf.op, 'label', None) or leaf.type}"
 
 
-def _broadcasts(node: Node, shapes: Shapes) -> bool:
-    """Whether NumPy takes operands of these sizes, stretching those of size 1."""
-    operands = [
-        intern(Input(TensorType(i.type.dtype, shapes.of(i))), ()) if i.type.ndim else i
-        for i in node.inputs
-    ]
-    try:
-        node.op.infer(*operands)
-    except ShapeError:
-        return False
-    return True
-
-
-def _refuse(node: Node, shapes: Shapes, a: int, b: int, what: str) -> None:
+def _refuse(
+    node: Node, shapes: Shapes, a: int, b: int, broadcast: bool, what: str
+) -> NoReturn:
     given = ", ".join(f"{i.type.dtype}{list(shapes.of(i))}" for i in node.inputs)
-    line = describe_site(node.site)
-    if 1 in (a, b) and _broadcasts(node, shapes):
-        raise UnsupportedError(
-            message(
-                f"{what}: {node.op.name}: a size of 1 meets {max(a, b)} at run time; "
-                "broadcasting it needs the generic version of the function, which does "
-                "not exist yet",
-                operands=(given,),
-                line=line,
-                remedy="declare the dimension as 1 (shape=(1, None)), or use "
-                "mode='interpret'",
-            )
-        )
     raise ShapeError(
         message(
-            f"{what}: {node.op.name}: sizes {a} and {b} differ",
+            f"{what}: {node.op.name}: sizes {min(a, b)} and {max(a, b)} differ",
             operands=(given,),
-            line=line,
-            remedy="the sizes must be equal in each call",
+            line=describe_site(node.site),
+            remedy="the sizes must be equal in each call"
+            + (", or one of them 1" if broadcast else ""),
         )
     )

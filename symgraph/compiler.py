@@ -73,28 +73,46 @@ class Compiled:
 
 
 class Compilation:
-    """One request on its way to native code; each stage is made when asked for."""
+    """One request on its way to native code; each stage is made when asked for.
 
-    def __init__(self, request: Request, pipeline: Pipeline, name: str) -> None:
+    `fast` is None for the fast version, and for the generic one the other's
+    compilation, with which it shares the rewritten graph.
+    """
+
+    def __init__(
+        self,
+        request: Request,
+        pipeline: Pipeline,
+        name: str,
+        fast: Compilation | None = None,
+    ) -> None:
         self.request = request
         self.pipeline = pipeline
         self.name = name
+        self._fast = fast
+
+    def generic(self) -> Compilation:
+        """The version that broadcasts sizes which turn out to be 1."""
+        return Compilation(self.request, self.pipeline, self.name, self)
 
     @functools.cached_property
     def graph(self) -> Graph:
         """The graph as it was written."""
-        return graph_of(self.request)
+        return self._fast.graph if self._fast else graph_of(self.request)
 
     @functools.cached_property
     def rewritten(self) -> tuple[Request, Trace]:
         """The request after all passes, and what the rules did."""
+        if self._fast is not None:
+            return self._fast.rewritten
         result, trace = self.graph.rewrite(self.pipeline)
         return self.request.with_roots([v.node for v in result.outputs]), trace
 
     @functools.cached_property
     def lowered(self) -> Lowered:
         """The program."""
-        return lower(self.request, self.rewritten[0], self.name)
+        generic = self._fast is not None
+        return lower(self.request, self.rewritten[0], self.name, generic=generic)
 
     @functools.cached_property
     def key(self) -> str:
@@ -107,6 +125,7 @@ class Compilation:
             [_declared(leaf) for leaf in self.request.shared],
             [position[leaf] for leaf, _ in self.request.updates],
             repr(self.pipeline),
+            "fast" if self._fast is None else "generic",
         )
         digest.update(repr(layout).encode())
         digest.update(sources_digest(Path(__file__).parent).encode())

@@ -7,18 +7,15 @@ import operator
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
 
-from .arguments import REQUIRED, Parameter, convert, explain, gather
-from .codegen.errors import LinkError
+from .arguments import REQUIRED, Parameter, check_declared, convert, gather
 from .codegen.program import Program
-from .compiler import Compilation, Compiled, Report, graph_of, link
+from .compiler import Compilation, Report, graph_of
 from .errors import (
-    CompileError,
     MissingInputError,
-    ShapeError,
     SymgraphError,
     UnsupportedError,
     UnusedInputError,
@@ -28,43 +25,15 @@ from .graph import Node, describe_site, rebuild, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
-from .lower import Request
+from .lower import Request, check_sizes
+from .mode import Mode, as_mode
 from .op import Array
-from .passes import DEFAULT, Pipeline
 from .shared import fit
 from .tree import Structure, flatten
 from .variable import Variable, as_tensor
-
-if TYPE_CHECKING:
-    from .codegen.cpu.link import NativeFunction
+from .versions import Version
 
 Updates = Mapping[Variable, object] | Iterable[tuple[Variable, object]]
-
-
-@dataclass(frozen=True)
-class Mode:
-    """How a function is carried out: the pipeline that rewrites it, and the target.
-
-    `target` is "cpu", or "interpret" for each op's NumPy reference on the graph as
-    written.  Raises UnsupportedError for another.
-    """
-
-    pipeline: Pipeline = DEFAULT
-    target: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.target not in ("cpu", "interpret"):
-            raise UnsupportedError(
-                f"target {self.target!r} is not supported: there are 'cpu', 'interpret'"
-            )
-
-    def including(self, *passes: Any) -> Mode:
-        """With passes added at the end of the pipeline."""
-        return Mode(self.pipeline.including(*passes), self.target)
-
-    def excluding(self, *names: str) -> Mode:
-        """Without passes or rules, by name or by what they preserve."""
-        return Mode(self.pipeline.excluding(*names), self.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,12 +86,20 @@ class Function:
         self._compilation = Compilation(spec.request, spec.mode.pipeline, spec.name)
         self._plain = spec.structure.kind == "leaf"
         self._locks = _locks(spec.shared)
-        self._report: Report | None = None
-        self.from_cache = False
-        if spec.mode.target == "interpret":
-            self._entry: Callable[..., Any] = self._interpret
-        else:
-            self._entry = self._link()
+        self._generic: Version | None = None
+        self._entry: Callable[..., Any]
+        match spec.mode.target:
+            case "interpret":
+                check_sizes(spec.request.roots)
+                self._entry = self._interpret
+            case "debug":
+                from .debug import Debugger
+
+                self._entry = self._debug
+                self._debugger = Debugger(spec.request, spec.mode.pipeline, spec.name)
+            case _:
+                self._fast = self._version(self._compilation, self._slow)
+                self._entry = self._fast.entry
 
     # -- calling -----------------------------------------------------------------------
 
@@ -151,30 +128,35 @@ class Function:
         leaves = result if self._spec.structure.count() != 1 else [result]
         return self._spec.structure.build(iter(leaves))
 
-    def _link(self) -> Callable[..., Any]:
-        compiled = self._compilation.compiled()
-        try:
-            self._native = self._linked(compiled)
-        except LinkError:
-            if not compiled.from_cache:
-                raise
-            # Whole, but of no use to this process: whatever put it there.
-            compiled = self._compilation.recompiled()
-            self._native = self._linked(compiled)
-        self._report = compiled.report
-        self.from_cache = compiled.from_cache
-        return self._native.entry
-
-    def _linked(self, compiled: Compiled) -> NativeFunction:
+    def _version(self, compilation: Compilation, declined: Any) -> Version:
         boxes = [_storage(n).box for n in self._spec.shared]
-        return link(compiled, boxes, self._slow, self._fail, self._spec.name)
+        return Version(compilation, boxes, declined)
 
     def _slow(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls that native code declines: convert the arguments, or refuse them."""
+        """Calls that the fast version declines.
+
+        Their arguments are converted; what it declines then goes to the generic version
+        where all that is asked for is broadcasting.
+        """
         arrays = self._arrays(args, kwargs)
         if len(args) == len(arrays) and all(map(operator.is_, args, arrays)):
-            self._explain(arrays)
-        return self._native.entry(*arrays)
+            return self._other(arrays).entry(*arrays)
+        return self._fast.entry(*arrays)
+
+    def _other(self, arrays: list[Array]) -> Version:
+        """The generic version, made when a call first needs it."""
+        if self._generic is None:
+            if not self._fast.stretches(arrays):
+                self._fast.refuse(arrays)
+            compilation = self._compilation.generic()
+            # Two threads may come here at once: both make the same code.
+            self._generic = self._version(compilation, self._refuse)
+        return self._generic
+
+    def _refuse(self, /, *arrays: Array) -> NoReturn:
+        """Calls that the generic version declines as well."""
+        assert self._generic is not None
+        self._generic.refuse(list(arrays))
 
     def _arrays(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Array]:
         parameters = self._spec.parameters
@@ -185,50 +167,6 @@ class Function:
             for number, (value, parameter) in pairs
         ]
 
-    def _explain(self, arrays: list[Array]) -> NoReturn:
-        """Raise the error for canonical arguments that native code declined."""
-        leaves = [*(p.node for p in self._spec.parameters), *self._spec.shared]
-        values = arrays + [_storage(n).box[0] for n in self._spec.shared]
-        lowered = self._compilation.lowered
-        explain(leaves, values, lowered.classes.pairs, self.name)
-        self._explain_guards(values)
-        raise CompileError(f"{self.name}: native code declined right arguments")
-
-    def _explain_guards(self, values: list[Array]) -> None:
-        from .codegen.interpret import GuardError, check_guards
-
-        lowered = self._compilation.lowered
-        program = lowered.program
-        names = [a.name for a in program.by_role("input", "shared")]
-        arrays = dict(zip(names, values, strict=True))
-        constants = program.by_role("constant")
-        for array, constant in zip(constants, lowered.constants, strict=True):
-            arrays[array.name] = constant.data
-        try:
-            check_guards(program, arrays)
-        except GuardError as error:
-            self._raise(error.code)
-        except OverflowError as error:
-            raise ShapeError(f"{self.name}: {error}") from None
-
-    def _fail(self, code: int) -> NoReturn:
-        """Raise the error of a run-time check."""
-        self._raise(code)
-        raise CompileError(f"{self.name}: native code failed with status {code}")
-
-    def _raise(self, code: int) -> None:
-        failure = self._compilation.lowered.failures.get(code)
-        if failure is None:
-            raise ShapeError(f"{self.name}: sizes that must be equal differ")
-        node = failure.node
-        raise failure.error(
-            message(
-                f"{self.name}: {failure.reason}",
-                operands=tuple(i.type for i in node.inputs),
-                line=describe_site(node.site),
-            )
-        )
-
     def _interpret(self, /, *args: Any, **kwargs: Any) -> Any:
         """Each op's NumPy reference on the graph as written."""
         from .evaluate import evaluate
@@ -236,16 +174,28 @@ class Function:
         spec = self._spec
         arrays = self._arrays(args, kwargs)
         given = {p.node: a for p, a in zip(spec.parameters, arrays, strict=True)}
+        check_declared(list(given), arrays, self.name)
         values = evaluate(list(spec.request.roots), given)
         count = len(spec.outputs)
+        return self._finished(values[:count], values[count:])
+
+    def _debug(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Native code, checked against each op's NumPy reference."""
+        arrays = self._arrays(args, kwargs)
+        shared = [_storage(leaf).box[0] for leaf in self._spec.shared]
+        results, updates = self._debugger(arrays, shared)
+        return self._finished([r if r.ndim else r[()] for r in results], updates)
+
+    def _finished(self, results: list[Any], updates: list[Any]) -> Any:
+        """`results` as native code returns them, once the updates are made."""
+        pairs = zip(self._spec.updates, updates, strict=True)
         made = [
             (_storage(leaf), np.array(value, dtype=leaf.type.dtype, order="C"))
-            for (leaf, _), value in zip(spec.updates, values[count:], strict=True)
+            for (leaf, _), value in pairs
         ]
         for storage, value in made:
             storage.box[0] = value
-        results = values[:count]
-        return results[0] if count == 1 else results
+        return results[0] if len(results) == 1 else results
 
     # -- looking inside ----------------------------------------------------------------
 
@@ -277,9 +227,29 @@ class Function:
     @property
     def report(self) -> Report:
         """What the compiler did and how long it took."""
-        if self._report is None:
-            raise UnsupportedError(f"{self.name} is not compiled (mode 'interpret')")
-        return self._report
+        if self._spec.mode.target != "cpu":
+            raise UnsupportedError(
+                f"{self.name} has no report: its mode is {self._spec.mode.target!r}"
+            )
+        return self._fast.report
+
+    @property
+    def versions(self) -> dict[str, Report]:
+        """What has been compiled: "fast", and "generic" once a call has needed it.
+
+        The generic version broadcasts sizes that turn out to be 1.
+        """
+        if self._spec.mode.target != "cpu":
+            return {}
+        found = {"fast": self._fast.report}
+        if self._generic is not None:
+            found["generic"] = self._generic.report
+        return found
+
+    @property
+    def from_cache(self) -> bool:
+        """Whether the code came from the cache on disk."""
+        return self._spec.mode.target == "cpu" and self._fast.from_cache
 
     def source(self, stage: str = "loops") -> str:
         """The program's text at a stage: "loops", "llvm" or "asm".
@@ -305,7 +275,9 @@ class Function:
     def trim(self) -> None:
         """Give back the memory kept for temporaries between calls."""
         if self._spec.mode.target == "cpu":
-            self._native.trim()
+            self._fast.native.trim()
+        if self._generic is not None:
+            self._generic.native.trim()
 
     def __repr__(self) -> str:
         parameters = (f"{p.name or '_'}: {p.node.type}" for p in self._spec.parameters)
@@ -409,7 +381,8 @@ def function(
         name: for messages and dumps.
         on_unused_input: "raise", "warn" or "ignore".
         allow_input_downcast: convert arguments even where that can lose information.
-        mode: "fast" (the default), "interpret" or a :class:`Mode`.
+        mode: "fast" (the default), "interpret" (each op's NumPy reference), "debug"
+            (both, compared at every step) or a :class:`Mode`.
         device: None or "cpu".
 
     Raises:
@@ -438,21 +411,8 @@ def function(
     results = rebuild([v.node for v in leaves], replaced)
     changed = _updates(updates, results, replaced)
     shared = _check_leaves(parameters, results, changed, on_unused_input)
-    spec = Spec(parameters, shared, results, changed, structure, label, _mode(mode))
+    spec = Spec(parameters, shared, results, changed, structure, label, as_mode(mode))
     return Function(spec)
-
-
-def _mode(mode: str | Mode | None) -> Mode:
-    if isinstance(mode, Mode):
-        return mode
-    match mode:
-        case None | "fast":
-            return Mode()
-        case "interpret":
-            return Mode(target="interpret")
-    raise UnsupportedError(
-        f"mode {mode!r} is not supported: there are 'fast', 'interpret', sg.Mode(...)"
-    )
 
 
 def _parameter(

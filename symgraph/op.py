@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import (
     TYPE_CHECKING,
@@ -66,6 +66,9 @@ class Pair(NamedTuple):
 
 
 Index: TypeAlias = tuple[ir.Affine, ...]
+Shape: TypeAlias = tuple[Size, ...]
+#: Whether two sizes are one, in a version of a function.
+Same: TypeAlias = Callable[[Size, Size], bool]
 T = TypeVar("T")
 
 
@@ -157,12 +160,23 @@ class Op:
         raise NotImplementedError
 
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
-        """Pairs of dimensions that must be equal at run time.
-
-        Where NumPy would also take a size of 1 (broadcasting), the pair says what the
-        fast version of a function relies on.
-        """
+        """Pairs of dimensions that must be equal at run time."""
         return ()
+
+    def stretch(self, *inputs: Node) -> tuple[Shape | None, ...]:
+        """For each input the shape that it is broadcast to; None: it is read as it is.
+
+        A dimension must be equal to the one that it meets at run time, or be 1: the
+        fast version of a function relies on the former, the generic one takes both.
+        """
+        return (None,) * len(inputs)
+
+    def settled(self, same: Same, *inputs: Variable) -> Variable | None:
+        """A form that can be lowered, where `same` says which sizes are one; or None.
+
+        It is asked for when a version of a function is lowered, after all rewriting.
+        """
+        return None
 
     def require(self, *inputs: Node) -> Iterable[Requirement]:
         """What must hold of sizes and integer arguments when a function is called."""
@@ -196,8 +210,8 @@ class Elemwise(Indexed):
         shape = broadcast(*(i.type.dims for i in inputs))
         return tensor(self.result or inputs[-1].type.dtype, shape)
 
-    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
-        return meeting(*(i.type.dims for i in inputs))
+    def stretch(self, *inputs: Node) -> tuple[Shape | None, ...]:
+        return (broadcast(*(i.type.dims for i in inputs)),) * len(inputs)
 
     #: The formula's length in primitives, roughly; long formulas are not computed
     #: twice.
@@ -308,16 +322,15 @@ def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:
     return tuple(result)
 
 
-def meeting(*shapes: tuple[Size, ...]) -> Iterator[tuple[Size, Size]]:
-    """Pairs of dimensions that meet in broadcasting, none known to be 1."""
-    first = shapes[0]
-    if all(s is first for s in shapes):
-        return
-    ndim = max(len(s) for s in shapes)
-    for axis in range(1, ndim + 1):
-        sizes = [s[-axis] for s in shapes if len(s) >= axis and s[-axis] != 1]
-        for size in sizes[1:]:
-            yield sizes[0], size
+def meeting(op: Op, inputs: Sequence[Node]) -> Iterator[tuple[Size, Size]]:
+    """Dimensions with those that they must be equal to, or be 1 and broadcast to."""
+    for node, shape in zip(inputs, op.stretch(*inputs), strict=True):
+        mine = node.type.dims
+        if shape is None or shape is mine or not mine:
+            continue
+        for size, target in zip(mine, shape[-len(mine) :], strict=True):
+            if size != 1 and size is not target and size != target:
+                yield size, target
 
 
 def all_ops() -> Iterator[type[Op]]:

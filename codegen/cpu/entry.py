@@ -36,7 +36,7 @@ from .runtime import (
 from .straight import Writer, c_string, emit_let, size
 
 EMPTIED = b"a shared variable's storage was emptied during a call"
-_RELATIONS = {"eq": "eq", "le": "sle", "lt": "slt"}
+_RELATIONS = {"eq": "eq", "le": "sle", "lt": "slt", "fits": "eq"}
 
 
 @dataclass(slots=True)
@@ -241,7 +241,11 @@ def _host(e: _Entry) -> None:
     for guard in e.program.guards:
         left, right = size(guard.left, e.sizes), size(guard.right, e.sizes)
         relation = _RELATIONS[guard.relation]
-        conditions.append(out.let(f"icmp {relation} i64 {left}, {right}"))
+        holds = out.let(f"icmp {relation} i64 {left}, {right}")
+        if guard.relation == "fits":
+            once = out.let(f"icmp eq i64 {left}, 1")
+            holds = out.let(f"or i1 {holds}, {once}")
+        conditions.append(holds)
     if conditions:
         out.require(out.both(conditions), "slow")
 

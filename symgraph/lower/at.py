@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .. import dims
 from ..codegen import ir
 from ..dims import Size
 from ..errors import IndexOutOfBoundsError, SymgraphError
 from ..graph import Node
-from ..op import Index
+from ..op import Index, Same, Shape
 
 
 @dataclass(slots=True)
@@ -19,14 +20,14 @@ class Context:
     Attributes:
         builder: takes the statements.
         extent_of: a dimension as a number or the name of a size of the kernel.
-        is_one: whether a dimension is known to be 1.
+        same: whether two dimensions are known to be equal.
         on_check: receives (ok, reason, node, error) for a run-time check.
         affine_of: int64 values that are known to be an index expression.
     """
 
     builder: ir.Builder
     extent_of: Callable[[Size], ir.Extent]
-    is_one: Callable[[Size], bool]
+    same: Same
     on_check: Callable[[ir.Value, str, Node, type[SymgraphError]], None]
     affine_of: dict[str, ir.Affine] = field(default_factory=dict)
 
@@ -41,17 +42,34 @@ class At:
 
     def aligned(self, number: int) -> Index:
         """The index into input `number` under NumPy's broadcasting."""
-        shape = self.node.inputs[number].type.dims
-        tail = self.index[len(self.index) - len(shape) :]
-        return self.normal(shape, tail)
+        shape, frame = self.node.inputs[number].type.dims, self.node.type.dims
+        lead = len(frame) - len(shape)
+        return self.fitted(shape, frame[lead:], self.index[lead:])
 
-    def normal(self, shape: tuple[Size, ...], index: Index) -> Index:
+    def fitted(self, shape: Shape, frame: Shape, index: Index) -> Index:
+        """`index` in `frame` as an index into what is broadcast to it from `shape`.
+
+        That is 0 along axes of size 1.  Where it is not known which they are, the index
+        is chosen at run time.
+        """
+        same = self.context.same
+        found = []
+        for size, target, place in zip(shape, frame, index, strict=True):
+            if same(size, 1):
+                place = ir.Affine()
+            elif same(size, target):
+                pass
+            elif dims.at_most_one(size):
+                place = ir.Affine()
+            elif place != ir.Affine():
+                once = self.value(self.extent(size)).eq(1)
+                place = self.position(ir.select(once, 0, self.value(place)))
+            found.append(place)
+        return tuple(found)
+
+    def normal(self, shape: Shape, index: Index) -> Index:
         """`index` with 0 along axes of size 1."""
-        is_one = self.context.is_one
-        return tuple(
-            ir.Affine() if is_one(size) else affine
-            for size, affine in zip(shape, index, strict=True)
-        )
+        return self.fitted(shape, shape, index)
 
     def extent(self, size: Size) -> ir.Affine:
         """A dimension as an index expression."""

@@ -148,7 +148,7 @@ class Partition:
 
     def _find_sources(self, node: Node) -> list[Source]:
         found = []
-        for source, index in reads_through(node, self.inlined, self.is_one):
+        for source, index in reads_through(node, self.inlined, self.same):
             alignment = tuple(
                 _follows(affine, self.is_one(size))
                 for affine, size in zip(index, source.type.dims, strict=True)
@@ -158,7 +158,12 @@ class Partition:
         return found
 
     def is_one(self, size: Size) -> bool:
+        """Whether `size` is known to be 1."""
         return self.classes.resolve(size) == 1
+
+    def same(self, left: Size, right: Size) -> bool:
+        """Whether two sizes are known to be equal."""
+        return self.classes.same(left, right)
 
     def _domain(self, node: Node) -> tuple[Size, ...]:
         """The shape of the loops that compute `node`."""

@@ -86,9 +86,10 @@ class KernelBuilder:
         self._outer = {self.axis_name[a] for a in group.rows}
         self._buffers: dict[Node, ir.Buffer] = {}
         self._written: set[Node] = set()
+        self._scratch: list[ir.Buffer] = []
         self._sizes: dict[str, str] = {}
         self._context = Context(
-            self.builder, self.extent, env.partition.is_one, self._check
+            self.builder, self.extent, env.partition.same, self._check
         )
 
     # -- names -------------------------------------------------------------------------
@@ -247,6 +248,13 @@ class KernelBuilder:
             value = self.value(part, at.aligned(number))
             self.store(node, (*index, ir.Affine((), number)), value)
 
+    def scratch(self, dtype: str, axes: Sequence[Axis]) -> ir.Buffer:
+        """Memory private to a row, of the extents of `axes`."""
+        shape = tuple(self.extent(self.group.extents[a]) for a in axes)
+        buffer = ir.Buffer(f"s{len(self._scratch)}", dtype, shape, "inout")
+        self._scratch.append(buffer)
+        return buffer
+
     # -- the nest ----------------------------------------------------------------------
 
     def stage(
@@ -313,7 +321,7 @@ class KernelBuilder:
             tuple(self._sizes.values()),
             statements,
             split,
-            tuple(self.kept.values()),
+            (*self.kept.values(), *self._scratch),
         )
         arrays = tuple(self.env.array(n) for n in nodes)
         return Launch(kernel, arrays, tuple(self._sizes))

@@ -9,7 +9,7 @@ from typing import Any
 
 from .. import dims
 from ..codegen import ir
-from ..codegen.program import Array, Gemm, Program, Role, Step
+from ..codegen.program import Array, Gemm, Program, Relation, Role, Step
 from ..dims import Dim, Size
 from ..errors import (
     IndexOutOfBoundsError,
@@ -30,7 +30,7 @@ from .fuse import Group, Partition
 from .halves import Halves, halves, in_halves
 from .kernel import KernelBuilder, lower_group
 from .memory import plan
-from .sizes import Classes, SizeTable
+from .sizes import Classes, SizeTable, check_sizes
 
 #: Reductions of at most this many elements, where that is known, are not shared out.
 SMALL_REDUCTION = 4096
@@ -86,14 +86,22 @@ class Request:
         return Request(self.inputs, self.shared, tuple(roots[:count]), updates)
 
 
-def lower(written: Request, rewritten: Request, name: str) -> Lowered:
+def lower(
+    written: Request, rewritten: Request, name: str, *, generic: bool = False
+) -> Lowered:
     """The program of a request; `written` is the graph before any rewriting.
 
+    The fast version takes all sizes that meet to be equal, the `generic` one
+    broadcasts those that turn out to be 1.
+
     Raises:
+        ShapeError: no call can fit: a dimension would have to be two numbers.
         UnsupportedError: an op has no lowering, or a size depends on computed data.
     """
-    classes = Classes()
+    classes = Classes(generic=generic)
     classes.unify(toposort(written.roots))
+    if classes.clashes:
+        check_sizes(written.roots)
     classes.unify(toposort(rewritten.roots))
     roots = _distinct(_prepared(in_halves(rewritten.roots), classes))
     emitter = Emitter(rewritten.with_roots(roots), classes, name)
@@ -103,9 +111,15 @@ def lower(written: Request, rewritten: Request, name: str) -> Lowered:
 def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
     """`roots` in the form that lowering takes.
 
-    Opaque ops that cannot handle their operands are replaced; then reductions, those
-    just made among them, are brought into the form of :func:`_reduced`.
+    What depends on which sizes are equal is settled, and Opaque ops that cannot handle
+    their operands are replaced; then reductions, those just made among them, are
+    brought into the form of :func:`_reduced`.
     """
+
+    def settled(node: Node, inputs: tuple[Node, ...]) -> Node:
+        made = intern(node.op, inputs, node.site)
+        other = made.op.settled(classes.same, *(Variable(i) for i in inputs))
+        return made if other is None else other.node
 
     def plain(node: Node, inputs: tuple[Node, ...]) -> Node:
         made = intern(node.op, inputs, node.site)
@@ -119,7 +133,7 @@ def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
             return _reduced(node.op, inputs[0], classes, node.site)
         return intern(node.op, inputs, node.site)
 
-    return rebuild(rebuild(roots, plain), lean)
+    return rebuild(rebuild(rebuild(roots, settled), plain), lean)
 
 
 def _reduced(op: Reduce, operand: Node, classes: Classes, site: Site | None) -> Node:
@@ -309,7 +323,7 @@ class Emitter:
     def require(
         self,
         left: Size,
-        relation: str,
+        relation: Relation,
         right: Size,
         reason: str,
         node: Node,
@@ -327,7 +341,7 @@ class Emitter:
 
         Those of `written` nodes too, which rewriting may have done away with.
         """
-        self.sizes.equal_sizes(SIZES_DIFFER)
+        self.sizes.check_meetings(SIZES_DIFFER)
         checked: set[Dim] = set()
         for node in (*written, *self.nodes.values()):
             if isinstance(node.op, Leaf):
@@ -390,6 +404,45 @@ class Emitter:
         body(kernel, kernel.index(places))
         vector = axes[-1] if axes and parallel else None
         self.steps.append(kernel.finish(axes, vector, parallel=parallel))
+
+    def accumulate(
+        self,
+        node: Node,
+        axis: int,
+        start: bool | int | float,
+        step: Callable[[KernelBuilder, Index, ir.Value], ir.Value],
+    ) -> None:
+        """Append a kernel that fills the array of `node` in order along `axis`.
+
+        ``step(kernel, index, last)`` gives the element at `index` from its predecessor
+        along the axis, the first one from `start`.  What is in front of the axis runs
+        in parallel; what is behind it, in lanes.
+        """
+        sizes = [self.classes.resolve(s) for s in node.type.dims]
+        axes = [k for k, s in enumerate(sizes) if s != 1]
+        rows, inner = [k for k in axes if k < axis], [k for k in axes if k >= axis]
+        behind = [k for k in inner if k > axis]
+        extents = {k: sizes[k] for k in axes}
+        group = Group([], {}, {}, rows, inner, extents)
+        kernel = KernelBuilder(self, f"k{len(self.steps)}_{node.op.name}", group)
+        index = kernel.index([k if k in axes else None for k in range(len(sizes))])
+        held = kernel.scratch(node.type.dtype, behind)
+        place = kernel.index(behind)
+        vector = behind[-1] if behind else None
+
+        def put(value: ir.Value) -> list[ir.Carry]:
+            kernel.builder.statements.append(ir.Store(held.name, place, value.atom))
+            return []
+
+        def follow() -> list[ir.Carry]:
+            value = step(kernel, index, kernel.builder.load(held, place))
+            kernel.store(node, index, value)
+            return put(value)
+
+        kernel.stage(behind, vector, lambda: put(ir.const(start, held.dtype)))
+        kernel.stage(inner, vector, follow)
+        self.array(node)
+        self.steps.append(kernel.finish(rows, None))
 
     def assign(self, node: Node, source: Node) -> None:
         """Append a kernel that copies `source` into the array of `node`."""

@@ -1,48 +1,86 @@
 """Run-time sizes: which dimensions are one, how each is computed, what must hold.
 
-The fast version of a function is valid while all dimensions that meet are equal.  The
-pairs that meet are read off the graph *as the user wrote it*, so that no rewrite can
-mask a shape error, and off the rewritten graph; classes of equal dimensions then share
-one name.
+A function has two versions at the most.  The *fast* one is valid while all dimensions
+that meet are equal; the *generic* one also broadcasts sizes that turn out to be 1.
+What meets is read off the graph *as the user wrote it*, so that no rewrite can mask a
+shape error, and off the rewritten graph; classes of equal dimensions then share one
+name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 from .. import dims
 from ..codegen import ir
-from ..codegen.program import Guard, ReadScalar
+from ..codegen.program import Guard, ReadScalar, Relation
 from ..dims import Dim, Size
-from ..errors import UnsupportedError, message
-from ..graph import Node, describe_site
+from ..errors import ShapeError, UnsupportedError, message
+from ..graph import Node, describe_site, toposort
+from ..op import meeting
 
 #: The order in which a class of equal dimensions chooses its representative.
 _PREFERENCE = {"named": 0, "input": 1, "value": 2}
 
 
-def meetings(nodes: Iterable[Node]) -> Iterator[tuple[Node, Size, Size]]:
-    """Pairs of dimensions that must be equal, with the node where they meet."""
+class Meeting(NamedTuple):
+    """Two dimensions that meet at `node`: they must be equal.
+
+    Where `broadcast` holds, the left one may also be 1, and is repeated.
+    """
+
+    node: Node
+    left: Size
+    right: Size
+    broadcast: bool
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the left one is repeated as a rule: it is 0 or 1."""
+        return self.broadcast and dims.at_most_one(self.left)
+
+
+def meetings(nodes: Iterable[Node]) -> Iterator[Meeting]:
+    """What meets in `nodes` and is not known to be equal."""
     for node in nodes:
         for left, right in node.op.agree(*node.inputs):
             if left is not right and left != right:
-                yield node, left, right
+                yield Meeting(node, left, right, False)
+        for left, right in meeting(node.op, node.inputs):
+            yield Meeting(node, left, right, True)
 
 
 class Classes:
-    """Classes of dimensions taken to be equal."""
+    """Classes of dimensions taken to be equal, in a version of a function."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, generic: bool = False) -> None:
+        self.generic = generic
         self._parent: dict[Dim, Size] = {}
         self._resolved: dict[Dim, Size] = {}
-        self.pairs: list[tuple[Node, Size, Size]] = []
+        self.pairs: list[Meeting] = []
+        #: Those that ask one dimension to be two numbers: no call fits this version.
+        self.clashes: list[Meeting] = []
 
     def unify(self, nodes: Iterable[Node]) -> None:
-        """Take all dimensions that meet in `nodes` to be equal."""
-        for node, left, right in meetings(nodes):
-            self.pairs.append((node, left, right))
-            self._union(left, right)
+        """Take dimensions that meet in `nodes` to be equal.
+
+        The generic version does so only where they must be.
+        """
+        for met in meetings(nodes):
+            self.pairs.append(met)
+            if not (self.may_repeat(met) or self._union(met.left, met.right)):
+                self.clashes.append(met)
         self._resolved.clear()
+
+    def may_repeat(self, met: Meeting) -> bool:
+        """Whether the left size may be 1, and repeated, in this version."""
+        return met.broadcast if self.generic else met.repeats
+
+    def same(self, left: Size, right: Size) -> bool:
+        """Whether two dimensions are taken to be equal."""
+        a, b = self.resolve(left), self.resolve(right)
+        return a is b or a == b
 
     def _find(self, size: Size) -> Size:
         passed = []
@@ -53,13 +91,17 @@ class Classes:
             self._parent[dim] = size
         return size
 
-    def _union(self, left: Size, right: Size) -> None:
+    def _union(self, left: Size, right: Size) -> bool:
+        """Take two dimensions to be equal; false where they are different numbers."""
         a, b = self._find(left), self._find(right)
-        if a is b or (isinstance(a, int) and isinstance(b, int)):
-            return
+        if isinstance(a, int) and isinstance(b, int):
+            return a == b
+        if a is b:
+            return True
         keep, drop = (a, b) if _rank(a) <= _rank(b) else (b, a)
         assert isinstance(drop, Dim)
         self._parent[drop] = keep
+        return True
 
     def resolve(self, size: Size) -> Size:
         """The representative of `size`'s class, with its parts resolved in turn."""
@@ -99,7 +141,12 @@ class Classes:
                 const, terms = dim.args
                 return dims.weighted_sum(const, [(part(d), c) for d, c in terms])  # type: ignore
             case "bcast":
-                return part(dim.args[0])
+                a, b = part(dim.args[0]), part(dim.args[1])
+                long = [d for d in (a, b) if not dims.at_most_one(d)]
+                if long and not self.generic:
+                    return long[0]
+                met = dims.bcast(a, b)
+                return a if met is None else met  # None: every call is refused
             case "mul":
                 return dims.mul(part(dim.args[0]), part(dim.args[1]))
             case "floordiv":
@@ -109,6 +156,28 @@ class Classes:
             case "min":
                 return dims.minimum(part(dim.args[0]), part(dim.args[1]))
         return dim
+
+
+def check_sizes(roots: Sequence[Node]) -> None:
+    """Refuse a graph that no call can fit.
+
+    Raises:
+        ShapeError: one dimension would have to be two numbers.
+    """
+    strict = Classes(generic=True)
+    strict.unify(toposort(roots))
+    for node, left, right, _ in strict.clashes:
+        sizes = [size for size in (left, right) if isinstance(size, Dim)]
+        which = f"dimension {dims.text(sizes[0])}" if sizes else "a dimension"
+        a, b = (strict.resolve(size) for size in (left, right))
+        raise ShapeError(
+            message(
+                f"{node.op.name}: the {which} would have to be both {a} and {b}",
+                operands=tuple(i.type for i in node.inputs),
+                line=describe_site(node.site),
+                remedy="no call can fit: one size is fixed elsewhere in this graph",
+            )
+        )
 
 
 def _rank(size: Size) -> tuple[int, int]:
@@ -127,6 +196,7 @@ class SizeTable:
         self.classes = classes
         self.host: list[ir.Let | ReadScalar] = []
         self.guards: list[Guard] = []
+        self._guarded: set[Guard] = set()
         self.array_of: dict[Node, str] = {}
         self._names: dict[Dim, str] = {}
         self._lets: dict[tuple[str, tuple[ir.Atom, ...]], str] = {}
@@ -180,22 +250,29 @@ class SizeTable:
             case "value":
                 return self._host_value(dim.args[0])  # type: ignore[arg-type]
             case "mul" | "floordiv" | "max" | "min" as kind:
-                a, b = (
-                    self._names[x] if isinstance(x, Dim) else ir.Const(x, "int64")  # type: ignore[arg-type]
-                    for x in dim.args
-                )
-                return self._let(kind, a, b)
+                return self._let(kind, *self._parts(dim))
+            case "bcast":
+                a, b = self._parts(dim)
+                once = self._let("eq", a, ir.Const(1, "int64"), dtype="bool")
+                return self._let("select", once, b, a)
         raise UnsupportedError(
             f"the size {dims.text(dim)} depends on an input that is not among the "
             "function's inputs"
         )
 
-    def _let(self, op: str, *args: ir.Atom) -> str:
+    def _parts(self, dim: Dim) -> tuple[ir.Atom, ...]:
+        """The named parts of a dimension."""
+        return tuple(
+            self._names[x] if isinstance(x, Dim) else ir.Const(x, "int64")  # type: ignore[arg-type]
+            for x in dim.args
+        )
+
+    def _let(self, op: str, *args: ir.Atom, dtype: str = "int64") -> str:
         """The name of ``op(args)``, computed once: sums share their beginnings."""
         name = self._lets.get((op, args))
         if name is None:
             name = self._lets[op, args] = self._fresh("s")
-            self.host.append(ir.Let(name, op, args, "int64"))
+            self.host.append(ir.Let(name, op, args, dtype))
         return name
 
     def _host_value(self, node: Node) -> str:
@@ -215,30 +292,38 @@ class SizeTable:
             )
         )
 
-    def require(self, left: Size, relation: str, right: Size, code: int) -> None:
+    def require(self, left: Size, relation: Relation, right: Size, code: int) -> None:
         """Add a guard, unless it holds whatever the inputs."""
         a, b = self.classes.resolve(left), self.classes.resolve(right)
         if relation == "eq" and a is b:
             return
         if relation == "le" and dims.surely_nonnegative(dims.sub(b, a)):
             return
-        self.guards.append(
-            Guard(self.extent(left), relation, self.extent(right), code)  # type: ignore[arg-type]
-        )
+        self._guard(self.extent(left), relation, self.extent(right), code)
 
-    def equal_sizes(self, code: int) -> None:
+    def check_meetings(self, code: int) -> None:
         """Guard each pair that meets and is not one by construction.
 
         Arguments' dimensions share a name and are checked by the entry itself.
         """
-        for _, left, right in self.classes.pairs:
+        resolve = self.classes.resolve
+        for met in self.classes.pairs:
+            _, left, right, _ = met
+            relation: Relation = "fits" if self.classes.may_repeat(met) else "eq"
             for side in (left, right):
-                root = self.classes.resolve(side)
-                own = self._own(side)
+                own, root = self._own(side), resolve(side)
                 if own is not root:
-                    self.guards.append(
-                        Guard(self.extent_of(own), "eq", self.extent(root), code)
-                    )
+                    self._guard(self.extent_of(own), "eq", self.extent(root), code)
+            if not self.classes.same(left, right):
+                self._guard(self.extent(left), relation, self.extent(right), code)
+
+    def _guard(
+        self, left: ir.Extent, relation: Relation, right: ir.Extent, code: int
+    ) -> None:
+        guard = Guard(left, relation, right, code)
+        if guard not in self._guarded:
+            self._guarded.add(guard)
+            self.guards.append(guard)
 
     def _own(self, side: Size) -> Size:
         """`side` by its own formula, where its value is not bound by an argument."""
@@ -246,7 +331,7 @@ class SizeTable:
             return self.classes.resolve(side)
         for part in dims.operands(side):
             self.classes.resolve(part)
-        if side.kind == "bcast":
+        if side.kind == "bcast" and not self.classes.generic:
             return self.classes.resolve(side)
         return self.classes._rebuilt(side)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 
 from ..codegen import ir
-from ..dims import Size
 from ..graph import Node
-from ..op import Elemwise, Index, Indexed, Opaque, Reduce
+from ..op import Elemwise, Index, Indexed, Opaque, Reduce, Same
 from .at import At, Context
 
 
@@ -17,20 +17,20 @@ def data_inputs(node: Node) -> tuple[Node, ...]:
         return node.inputs
     if isinstance(node.op, Opaque):
         return node.op.data(*node.inputs)
-    context = Context(ir.Builder(), lambda _: "size", lambda _: False, lambda *_: None)
+    context = Context(ir.Builder(), lambda _: "size", operator.eq, lambda *_: None)
     reads = _reads(node, _identity(node), context)
     return tuple(source for source, _ in reversed(reads))
 
 
 def reads_through(
-    node: Node, inlined: Callable[[Node], bool], is_one: Callable[[Size], bool]
+    node: Node, inlined: Callable[[Node], bool], same: Same
 ) -> Iterator[tuple[Node, Index]]:
     """Each node that `node` reads, `inlined` nodes seen through, with its index.
 
     Indices are over axes ``d0, d1, ...``, one for each dimension of `node` (of a
     reduction's or opaque op's operand).  Sizes and data are other names.
     """
-    context = Context(ir.Builder(), lambda _: "size", is_one, lambda *_: None)
+    context = Context(ir.Builder(), lambda _: "size", same, lambda *_: None)
     if isinstance(node.op, Indexed):
         stack = _reads(node, _identity(node), context)
     else:

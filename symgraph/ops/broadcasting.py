@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import operator
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from ..codegen import ir
-from ..dims import Dim, Size
+from ..dims import Dim
 from ..errors import ShapeError
 from ..graph import Node
-from ..op import Array, Element, Expanded, Read, Reduce, meeting, op
+from ..op import Array, Element, Op, Read, Reduce, Same, Shape, op
 from ..types import TensorType, is_differentiable, tensor
 from ..variable import Variable, apply, as_tensor, constant
 from .cast import cast
@@ -25,7 +25,7 @@ from .common import (
     refuse_sizes,
 )
 from .sizes import shape_from, shape_variables
-from .view import View, expand_dims
+from .view import View, expand_dims, reshape
 
 if TYPE_CHECKING:
     from ..lower import At
@@ -64,11 +64,15 @@ class BroadcastTo(View):
                 shape[offset + axis] = size
         return tensor(x.type.dtype, tuple(shape))
 
-    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+    def stretch(self, *inputs: Node) -> tuple[Shape | None, ...]:
+        _, *sizes = inputs
+        return shape_from(sizes), *(None for _ in sizes)
+
+    def settled(self, same: Same, *inputs: Variable) -> Variable | None:
         x, *sizes = inputs
-        shape = shape_from(sizes)
-        pairs = zip(x.type.dims, shape[len(shape) - x.type.ndim :], strict=True)
-        return ((size, target) for size, target in pairs if size != 1)
+        shape = shape_from(s.node for s in sizes)
+        kept = len(shape) == x.ndim and all(map(same, x.type.dims, shape))
+        return x if kept else None
 
     def ref(self, x: Array, *sizes: Array) -> Array:
         return np.broadcast_to(x, tuple(int(s) for s in sizes))
@@ -153,11 +157,11 @@ def widened(x: Variable) -> Variable:
 
 
 @op
-class SumTo(Expanded):
+class SumTo(Op):
     """g summed to the shape of `like`, from which broadcasting made g's shape.
 
-    Which axes were broadcast is seen at run time; the fast version of a function sums
-    those that are known to have been and relies on the others being equal.
+    Which axes were broadcast is seen at run time, where it is not known: the fast
+    version of a function relies on sizes that may differ being equal.
     """
 
     parts = each_part
@@ -166,8 +170,8 @@ class SumTo(Expanded):
         g, like = inputs
         return tensor(g.type.dtype, like.type.dims)
 
-    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
-        return meeting(*(i.type.dims for i in inputs))
+    def stretch(self, *inputs: Node) -> tuple[Shape | None, ...]:
+        return None, inputs[0].type.dims
 
     def ref(self, g: Array, like: Array) -> Array:
         offset = g.ndim - like.ndim
@@ -193,9 +197,23 @@ class SumTo(Expanded):
         added = tuple(range(1, g.ndim - like.ndim + 1))
         return sum_to(sum(g, added) if added else g, like)
 
-    def expand(self, *inputs: Variable) -> Variable:
+    def settled(self, same: Same, *inputs: Variable) -> Variable:
+        """The sum over axes of size 1; an axis of n as (n, 1), where it may be one.
+
+        An axis that may be 1 in `like` is split in as many parts as `like` has places
+        there, n of length 1 or 1 of length n, and the parts are summed.
+        """
         g, like = inputs
-        return _summed(g, like.type.dims)
+        g = _summed(g, like.type.dims, same)
+        shape: list[Variable | int] = []
+        parts = []
+        for axis, size in enumerate(like.type.dims):
+            if same(size, g.type.dims[axis]):
+                shape.append(g.shape[axis])
+                continue
+            shape += [like.shape[axis], g.shape[axis] // like.shape[axis]]
+            parts.append(len(shape) - 1)
+        return apply(Sum(tuple(parts)), reshape(g, shape)) if parts else g
 
 
 def sum_to(g: Variable, like: Variable) -> Variable:
@@ -203,19 +221,24 @@ def sum_to(g: Variable, like: Variable) -> Variable:
 
     Where all sizes are known to agree nothing is built, or a plain sum.
     """
-    mine, theirs = g.type.dims, like.type.dims
-    if mine == theirs:
+    theirs = like.type.dims
+    if g.type.dims == theirs:
         return g
-    met = zip(theirs, mine[len(mine) - len(theirs) :], strict=True)
+    g = _summed(g, theirs, operator.eq)
+    met = zip(theirs, g.type.dims, strict=True)
     if any(isinstance(size, Dim) and size is not other for size, other in met):
         return apply(SumTo(), g, like)
-    return _summed(g, theirs)
+    return g
 
 
-def _summed(g: Variable, shape: tuple[Size, ...]) -> Variable:
+def _summed(g: Variable, shape: Shape, same: Same) -> Variable:
     """`g` summed over leading axes that `shape` lacks and where it is known to be 1."""
     offset = g.ndim - len(shape)
     if offset:
-        g = sum(g, tuple(range(offset)))
-    once = tuple(k for k, size in enumerate(shape) if size == 1 and g.type.dims[k] != 1)
-    return sum(g, once, keepdims=True) if once else g
+        g = apply(Sum(tuple(range(offset))), g)
+    once = tuple(
+        k
+        for k, size in enumerate(shape)
+        if same(size, 1) and not same(g.type.dims[k], 1)
+    )
+    return apply(Sum(once, keepdims=True), g) if once else g

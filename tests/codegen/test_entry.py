@@ -147,13 +147,14 @@ def test_numbers_in_shapes_are_checked():
 
 
 @pytest.mark.parametrize(
-    ("relation", "accepted"), [("eq", (5,)), ("le", (4, 5)), ("lt", (4,))]
+    ("relation", "accepted"),
+    [("eq", (5,)), ("le", (1, 4, 5)), ("lt", (1, 4)), ("fits", (1, 5))],
 )
 def test_guards(relation: Any, accepted: tuple[int, ...]):
     arrays = (Array("a", "float64", ("n",), "input"),)
     guard = Guard("n", relation, 5, 7)
     f = make(Program("guarded", arrays, (), (guard,), (), ())).entry
-    for n in (4, 5, 6):
+    for n in (1, 4, 5, 6):
         if n in accepted:
             assert f(np.zeros(n)) == []
         else:

@@ -441,11 +441,9 @@ def test_shape_errors_name_the_op_the_sizes_and_the_line():
         assert part in text
 
 
-def test_a_size_of_one_against_another_is_unsupported_but_exact_when_interpreted():
-    with pytest.raises(errors.UnsupportedError, match="size of 1 meets 3") as caught:
-        sg.function([x, y], x * y)(A, [2.0])
-    assert "interpret" in str(caught.value)
-    result = sg.function([x, y], x * y, mode="interpret")(A, [2.0])
+@pytest.mark.parametrize("mode", MODES)
+def test_a_size_of_one_against_another_is_broadcast(mode):
+    result = sg.function([x, y], x * y, mode=mode)(A, [2.0])
     np.testing.assert_array_equal(result, A * 2)
     column = sg.col("column")
     result = sg.function([column, m], column + m)(np.ones((2, 1)), np.ones((2, 3)))
@@ -482,8 +480,9 @@ def test_a_fixed_dimension_of_one_stretches_nothing_named():
     a = sg.tensor("a", shape=("n",))
     f = sg.function([a, y], a + y)
     np.testing.assert_array_equal(f(A, A), A + A)
-    with pytest.raises(errors.UnsupportedError):
-        f(A, np.ones(1))
+    np.testing.assert_array_equal(f(A, np.ones(1)), A + 1)
+    np.testing.assert_array_equal(f(np.ones(1), A), A + 1)
+    assert list(f.versions) == ["fast", "generic"]
 
 
 @pytest.mark.parametrize("mode", MODES)

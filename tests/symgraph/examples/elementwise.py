@@ -132,6 +132,9 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
         dtypes=(*NUMBERS, *COMPLEX),
         smooth=False,
     ),
+    ops.GradClip: elementwise(
+        lambda x: ops.grad_clip(x, -9, 9), np.positive, ANY, dtypes=FLOATS
+    ),
     ops.Cast: tuple(
         case
         for to in (*ALL, *COMPLEX)
