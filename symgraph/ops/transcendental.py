@@ -10,7 +10,7 @@ import numpy as np
 from ..codegen import ir
 from ..op import Array, Elemwise, op
 from ..variable import Variable, apply, promote
-from .common import Grads
+from .common import Grads, by_formula
 
 __all__ = [
     "Cbrt",
@@ -58,6 +58,8 @@ def float_unary(made: FloatUnary, x: object) -> Variable:
 class Exp(FloatUnary):
     """e ** x."""
 
+    parts = by_formula("exponential")
+
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.exp(x)
@@ -98,6 +100,8 @@ def expm1(x: object) -> Variable:
 class Log(FloatUnary):
     """The natural logarithm."""
 
+    parts = by_formula("logarithm")
+
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.log(x)
@@ -137,6 +141,8 @@ def log1p(x: object) -> Variable:
 @op
 class Sqrt(FloatUnary):
     """The square root."""
+
+    parts = by_formula("root")
 
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -244,6 +250,8 @@ def cbrt(x: object) -> Variable:
 class Tanh(FloatUnary):
     """The hyperbolic tangent."""
 
+    parts = by_formula("hyperbolic_tangent")
+
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.tanh(x)
@@ -284,6 +292,8 @@ def sigmoid(x: object) -> Variable:
 class Sin(FloatUnary):
     """The sine of an angle in radians."""
 
+    parts = by_formula("sine")
+
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.sin(x)
@@ -303,6 +313,8 @@ def sin(x: object) -> Variable:
 @op
 class Cos(FloatUnary):
     """The cosine of an angle in radians."""
+
+    parts = by_formula("cosine")
 
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -33,10 +33,11 @@ FAMILIES = (
     products,
     arrays,
     softmax,
-    random,
     structure,
+    random,
     stable,
     special,
+    random,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
