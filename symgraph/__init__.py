@@ -7,7 +7,6 @@
 array([2., 4.])
 """
 
-from . import errors, linalg, passes, random, rewrite, special
 from . import (
     errors,
     linalg,
@@ -172,6 +171,7 @@ from .ops import (
     power,
     prod,
     ptp,
+    put_along_axis,
     ravel,
     reciprocal,
     remainder,
@@ -198,6 +198,7 @@ from .ops import (
     sum,
     swapaxes,
     take,
+    take_along_axis,
     tanh,
     tensordot,
     tile,

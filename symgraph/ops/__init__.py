@@ -40,8 +40,8 @@ from .slices import *
 from .softmax import *
 from .spaced import *
 from .split import *
-from .statistics import *
 from .stable import *
+from .statistics import *
 from .transcendental import *
 from .triangle import *
 from .update import *
