@@ -301,16 +301,22 @@ def run_program(program: Program, arrays: Arrays) -> ProgramResult:
     What is given is only read.  Raises KeyError for a missing array, TypeError for a
     wrong dtype, ValueError where dimensions disagree, and `GuardError`.
     """
-    memory, sizes = _memory(program, _given(program, arrays))
+    memory, sizes = _memory(program, arrays)
     status = 0
     for step in program.steps:
         status = _run_step(step, memory, sizes)
         if status:
             break
+
+    def outer(name: str) -> np.ndarray:
+        array = program.array(name)
+        made = memory[name]
+        return made.view(array.outer_dtype)[..., 0] if array.paired else made
+
     updates = {
-        str(a.target): memory[a.name] for a in program.by_role("update") if not status
+        str(a.target): outer(a.name) for a in program.by_role("update") if not status
     }
-    return ProgramResult([memory[name] for name in program.results], updates, status)
+    return ProgramResult([outer(name) for name in program.results], updates, status)
 
 
 def walk_program(
@@ -321,7 +327,7 @@ def walk_program(
     Every array has memory of its own, so that each can be looked at to the end.  Raises
     what `run_program` raises, and IndexError for an access out of bounds.
     """
-    memory, sizes = _memory(program, _given(program, arrays))
+    memory, sizes = _memory(program, arrays)
     for step in program.steps:
         yield step, memory, _run_step(step, memory, sizes)
 
@@ -335,18 +341,28 @@ def _run_step(step: Step, memory: Arrays, sizes: Mapping[str, Scalar]) -> int:
 
 
 def _given(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
-    return {
-        a.name: np.asarray(arrays[a.name])
-        for a in program.by_role("input", "shared", "constant")
-    }
+    """The arrays that a program is given, complex ones as pairs of floats."""
+    given: dict[str, np.ndarray] = {}
+    for array in program.by_role("input", "shared", "constant"):
+        value = np.asarray(arrays[array.name])
+        if array.paired:
+            if value.dtype != np.dtype(array.outer_dtype):
+                raise TypeError(
+                    f"{array.name} is {array.outer_dtype}, given {value.dtype}"
+                )
+            parts = np.empty((*value.shape, 2), array.dtype)
+            parts[..., 0], parts[..., 1] = value.real, value.imag
+            value = parts
+        given[array.name] = value
+    return given
 
 
 def _memory(
-    program: Program, given: Arrays
+    program: Program, arrays: Arrays
 ) -> tuple[dict[str, np.ndarray], dict[str, Scalar]]:
     """All arrays before the first step, and the sizes."""
-    sizes = check_guards(program, given)
-    memory = dict(given)
+    sizes = check_guards(program, arrays)
+    memory = _given(program, arrays)
     for array in program.by_role("output", "update", "temp"):
         memory[array.name] = _garbage(array.dtype, _dims(array.shape, sizes))
     for array in program.by_role("view"):
@@ -361,6 +377,7 @@ def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:
     Raises `GuardError`, ValueError where dimensions disagree, and OverflowError where a
     size does not fit 64 bits.
     """
+    given = _given(program, given)
     sizes = _bind_sizes(program, given)
     with np.errstate(all="ignore"):
         _run_host(program, given, sizes)

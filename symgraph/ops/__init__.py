@@ -1,6 +1,11 @@
 """The ops and the functions that build expressions, one module a family.
 
 Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
+`choice`, `rounding`; `sizes` (shapes as values); `view` (index maps); `broadcasting`
+(and the sum); `create`; `complex`, `arithmetic`, `logic`, `floating`, `transcendental`,
+`powers`, `logadd`; `pairs` (formulas for complex numbers); `reduce`; `close`;
+`contract` (matrix products); `slices`, `gather` and `index`; `join`; `softmax`;
+`gradient`.
 `choice`, `rounding`, `arithmetic`, `logic`, `floating`, `transcendental`, `powers`,
 `logadd`; `sizes` (shapes as values); `view` (index maps); `broadcasting` (and the sum);
 `create`; `reduce`; `close`; `contract` (matrix products); `slices`, `gather` and
@@ -16,6 +21,7 @@ from .cast import *
 from .choice import *
 from .close import *
 from .comparison import *
+from .complex import *
 from .contract import *
 from .create import *
 from .cumulative import *
@@ -30,6 +36,7 @@ from .logadd import *
 from .logic import *
 from .norms import *
 from .pad import *
+from .pairs import *
 from .powers import *
 from .products import *
 from .random import *

@@ -306,7 +306,7 @@ class Hypot(Binary):
 
     def ref(self, a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):
-            return np.hypot(a, b)
+            return np.asarray(np.hypot(a, b))
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
         # At the origin and at infinity both quotients would be NaN.

@@ -9,7 +9,7 @@ import numpy as np
 from ..codegen import ir
 from ..op import Array, Elemwise, op
 from ..variable import Variable, apply, promote
-from .common import Grads
+from .common import Grads, by_formula
 
 __all__ = [
     "Cos",
@@ -47,6 +47,8 @@ def _unary(made: FloatUnary, x: object) -> Variable:
 @op
 class Exp(FloatUnary):
     """e ** x."""
+
+    parts = by_formula("exponential")
 
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -88,6 +90,8 @@ def expm1(x: object) -> Variable:
 class Log(FloatUnary):
     """The natural logarithm."""
 
+    parts = by_formula("logarithm")
+
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.log(x)
@@ -128,6 +132,8 @@ def log1p(x: object) -> Variable:
 class Sqrt(FloatUnary):
     """The square root."""
 
+    parts = by_formula("root")
+
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.sqrt(x)
@@ -147,6 +153,8 @@ def sqrt(x: object) -> Variable:
 @op
 class Tanh(FloatUnary):
     """The hyperbolic tangent."""
+
+    parts = by_formula("hyperbolic_tangent")
 
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
@@ -188,6 +196,8 @@ def sigmoid(x: object) -> Variable:
 class Sin(FloatUnary):
     """The sine of an angle in radians."""
 
+    parts = by_formula("sine")
+
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.sin(x)
@@ -207,6 +217,8 @@ def sin(x: object) -> Variable:
 @op
 class Cos(FloatUnary):
     """The cosine of an angle in radians."""
+
+    parts = by_formula("cosine")
 
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):

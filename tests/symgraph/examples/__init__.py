@@ -18,8 +18,8 @@ from . import (
     random,
     reductions,
     softmax,
-    structure,
     stable,
+    structure,
     views,
 )
 
@@ -35,6 +35,7 @@ FAMILIES = (
     structure,
     random,
     stable,
+    random,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
