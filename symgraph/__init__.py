@@ -50,6 +50,8 @@ from .ops import (
     around,
     array_equal,
     array_split,
+    asarray,
+    astype,
     atleast_1d,
     atleast_2d,
     atleast_3d,
