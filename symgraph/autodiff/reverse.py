@@ -3,6 +3,12 @@
 One walk over the graph from the cost to the variables asked for, linear in its size and
 without recursion.  Gradients are expressions like any other, so that they can be
 differentiated again.
+
+Complex numbers follow JAX's convention: the gradient of a real cost with respect to
+``z = x + iy`` is ``df/dx - i df/dy``, the conjugate of the direction of steepest
+ascent.  Then every holomorphic step just multiplies by its derivative, without
+conjugates; a descent step on a complex parameter is ``z - rate * sg.conj(gradient)``.
+What reaches a real operand of a complex op is the real part.
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ from ..composite import parameter
 from ..errors import DTypeError, ShapeError, SymgraphError
 from ..graph import Node, rebuild, toposort
 from ..op import Elemwise, Expanded
-from ..types import is_differentiable
+from ..types import is_differentiable, is_float
 from ..variable import Variable, as_tensor, constant
 from .common import (
     Disconnected,
@@ -176,12 +182,12 @@ def _seeds(
                 cost,
                 "take its sum or mean",
             )
-        if not is_differentiable(cost.dtype):
+        if not is_float(cost.dtype):
             refuse(
                 DTypeError,
                 "grad: the cost is not of a float type",
                 cost,
-                "cast it first",
+                "cast it; of a complex number take sg.real(x) or sg.abs(x)",
             )
         seeds[cost.node] = constant(1.0, cost.dtype)
     elif not known_grads:

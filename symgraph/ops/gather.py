@@ -28,7 +28,7 @@ from ..types import TensorType, tensor
 from ..variable import Variable, apply
 from .broadcasting import repeated, stacked
 from .choice import where
-from .common import Flags, Grads, linear_in_first, refuse_sizes
+from .common import Flags, Grads, each_part, linear_in_first, refuse_sizes
 from .comparison import equal
 from .create import Full, arange, counts_from_zero, full, zeros, zeros_like
 from .sizes import dim_of, shape_from, shape_of, total
@@ -54,6 +54,8 @@ class Gather(Indexed):
     The arrays are broadcast together; their axes stand at position `place` among the
     axes of x that are left.
     """
+
+    parts = each_part
 
     axes: tuple[int, ...]
     place: int
@@ -127,6 +129,8 @@ class _Written(Opaque):
 
     Inputs are base, value and the indices.  One thread writes, in C order.
     """
+
+    parts = each_part
 
     axes: tuple[int, ...]
     place: int
@@ -330,6 +334,8 @@ class RowScatter(Indexed):
 
     The new axis, along which the positions count, is `axis` (0 or 1).
     """
+
+    parts = each_part
 
     axis: int
 

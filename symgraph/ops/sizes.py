@@ -14,7 +14,7 @@ from ..dims import Size
 from ..errors import DTypeError, ShapeError
 from ..graph import Node
 from ..leaf import Constant
-from ..op import Array, Element, Indexed, Read, op
+from ..op import Array, Element, Indexed, Pair, Read, op
 from ..types import INTEGERS, SIGNED, TensorType, tensor
 from ..variable import Variable, apply, as_tensor, constant
 from .cast import Cast, cast
@@ -47,6 +47,9 @@ class Shape(Indexed):
 
     def ref(self, x: Array) -> Array:
         return np.asarray(np.shape(x)[self.axis], dtype="int64")
+
+    def parts(self, x: Pair) -> Variable:
+        return apply(self, x.re)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)

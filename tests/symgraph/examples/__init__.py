@@ -18,6 +18,7 @@ from . import (
     random,
     reductions,
     softmax,
+    special,
     stable,
     structure,
     views,
@@ -36,6 +37,7 @@ FAMILIES = (
     random,
     stable,
     random,
+    special,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
