@@ -12,9 +12,11 @@ from typing import Any, NoReturn, TypeAlias
 from ..dims import Size
 from ..errors import ShapeError
 from ..variable import Variable, apply, promote
+from .broadcasting import broadcast_to
 from .common import refuse
 from .contract import contract
 from .products import add_up
+from .sizes import common_size
 from .triangle import Diagonal
 from .view import move_axes, squeeze, transpose
 
@@ -53,7 +55,8 @@ def einsum(*operands: Any, optimize: object = True) -> Variable:
     values = promote(*given)
     terms, out = _labelled(subscripts, values)
     sizes = _sizes(subscripts, terms, values)
-    parts = [_prepared(v, t, sizes) for v, t in zip(values, terms, strict=True)]
+    pairs = zip(values, terms, strict=True)
+    parts = _stretched([_prepared(v, t, sizes) for v, t in pairs])
     while len(parts) > 1:
         i, j = _cheapest([labels for _, labels in parts], out, sizes)
         second, first = parts.pop(j), parts.pop(i)
@@ -216,6 +219,17 @@ def _prepared(
         others = (k for axis, k in enumerate(left) if axis not in (first, second))
         left = (*others, twice)
     return value, left
+
+
+def _stretched(
+    parts: Sequence[tuple[Variable, Labels]],
+) -> list[tuple[Variable, Labels]]:
+    """Operands with as many places along each label, where some may have one only."""
+    common: dict[Label, Any] = {}
+    for value, labels in parts:
+        for label, size in zip(labels, value.shape, strict=True):
+            common[label] = common_size(common.get(label, size), size)
+    return [(broadcast_to(v, [common[k] for k in t]), t) for v, t in parts]
 
 
 def _cheapest(
