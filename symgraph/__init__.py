@@ -256,7 +256,7 @@ from .ops import (
 )
 from .shared import SharedVariable, shared
 from .types import TensorType
-from .variable import Variable, as_tensor, constant
+from .variable import Variable, apply, as_tensor, constant
 from .vectorize import vectorize, vectorize_graph
 
 __version__ = "0.1.0"
