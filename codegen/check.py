@@ -21,6 +21,7 @@ from .ir import (
     DTYPES,
     FLOATS,
     SIGNED,
+    TRANSCENDENTALS,
     UNSIGNED,
     Atom,
     Buffer,
@@ -59,8 +60,7 @@ _SIGNATURES = (
     ("select", "BTT->T", DTYPES),
     ("cast", "T->U", DTYPES),
     ("bitcast", "T->W", _NUMBERS),
-    ("exp log log1p expm1 tanh sigmoid sin cos", "T->T", FLOATS),
-    ("pow", "TT->T", FLOATS),
+    *((op, "T" * arity + "->T", FLOATS) for op, arity in TRANSCENDENTALS.items()),
 )
 TYPING: dict[str, tuple[str, tuple[str, ...]]] = {
     op: (signature, domain)

@@ -95,10 +95,21 @@ def _round_to_odd(exact: Fraction, nearest: float) -> float:
     return math.nextafter(nearest, math.inf if error > 0 else -math.inf)
 
 
-def _sigmoid(x: Scalar) -> Scalar:
-    from scipy.special import expit  # slow to import, and rarely needed
+def _special(name: str) -> Callable[[Scalar], Scalar]:
+    """SciPy's function `name`, whose module is slow to import and rarely needed."""
 
-    return expit(x)
+    def evaluate(x: Scalar) -> Scalar:
+        from scipy import special
+
+        return getattr(special, name)(x)
+
+    return evaluate
+
+
+def _trigamma(x: Scalar) -> Scalar:
+    from scipy.special import polygamma
+
+    return x.dtype.type(polygamma(1, x))  # which is always float64
 
 
 def _select(condition: Scalar, yes: Scalar, no: Scalar) -> Scalar:
@@ -127,9 +138,17 @@ SCALARS: dict[str, Callable[..., Scalar]] = {
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "not": np.invert, "shl": np.left_shift, "shr": np.right_shift,
     "select": _select,
-    "exp": np.exp, "log": np.log, "log1p": np.log1p, "expm1": np.expm1,
-    "tanh": np.tanh, "sigmoid": _sigmoid, "pow": np.power,
-    "sin": np.sin, "cos": np.cos,
+    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
+    "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
+    "pow": np.power, "cbrt": np.cbrt, "hypot": np.hypot, "sigmoid": _special("expit"),
+    "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2,
+    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
+    "erf": _special("erf"), "erfc": _special("erfc"), "erfcx": _special("erfcx"),
+    "erfinv": _special("erfinv"), "erfcinv": _special("erfcinv"),
+    "lgamma": _special("gammaln"), "gamma": _special("gamma"),
+    "digamma": _special("psi"), "trigamma": _trigamma,
 }  # fmt: skip
 
 #: The primitives whose result type is part of the operation.

@@ -7,13 +7,14 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `contract` (matrix products); `slices`, `gather` and `index`; `join`; `softmax`;
 `gradient`.
 `choice`, `rounding`, `arithmetic`, `logic`, `floating`, `transcendental`, `powers`,
-`logadd`; `sizes` (shapes as values); `view` (index maps); `broadcasting` (and the sum);
-`create`; `reduce`; `close`; `contract` (matrix products); `slices`, `gather` and
-`index`; `update`; `join`; `arrange`, `split`, `pad`, `spaced`, `triangle`,
-`cumulative`, `statistics`; `products`, `einsum`, `norms`; `softmax`; `gradient`;
-`random` (draws).
+`logadd`, `stable`, `trigonometric`, `error_function`, `gamma_function`, `entropy`;
+`sizes` (shapes as values); `view` (index maps); `broadcasting` (and the sum); `create`;
+`reduce`; `close`; `contract` (matrix products); `slices`, `gather` and `index`;
+`update`; `join`; `arrange`, `split`, `pad`, `spaced`, `triangle`, `cumulative`,
+`statistics`; `products`, `einsum`, `norms`; `softmax`; `gradient`; `random` (draws).
 """
 
+from .angle import *
 from .arithmetic import *
 from .arrange import *
 from .broadcasting import *
@@ -27,7 +28,10 @@ from .create import *
 from .cumulative import *
 from .einsum import *
 from .elementwise import *
+from .entropy import *
+from .error_function import *
 from .floating import *
+from .gamma_function import *
 from .gather import *
 from .gradient import *
 from .index import *
@@ -51,5 +55,6 @@ from .stable import *
 from .statistics import *
 from .transcendental import *
 from .triangle import *
+from .trigonometric import *
 from .update import *
 from .view import *

@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterable, Sequence
 from importlib import import_module
 from typing import TypeAlias
 
+import numpy as np
+
 from ..errors import ShapeError, UnsupportedError, refuse
-from ..op import Op, Pair
+from ..op import Array, Op, Pair
 from ..variable import Variable, apply
 
 Grads: TypeAlias = tuple[Variable | None, ...]
@@ -97,4 +99,12 @@ def many_axes(axis: object, ndim: int, what: str) -> tuple[int, ...]:
     return axes
 
 
-__all__ = ["Axis", "Grads", "many_axes", "one_axis", "refuse"]
+def scipy_special(name: str, *arrays: Array) -> Array:
+    """SciPy's function `name`, imported when first evaluated; the operands' dtype."""
+    from scipy import special
+
+    with np.errstate(all="ignore"):
+        return np.asarray(getattr(special, name)(*arrays), arrays[0].dtype)
+
+
+__all__ = ["Axis", "Grads", "many_axes", "one_axis", "refuse", "scipy_special"]

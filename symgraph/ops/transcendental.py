@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -12,20 +13,28 @@ from ..variable import Variable, apply, promote
 from .common import Grads, by_formula
 
 __all__ = [
+    "Cbrt",
     "Cos",
     "Exp",
+    "Exp2",
     "Expm1",
     "Log",
+    "Log10",
     "Log1p",
+    "Log2",
     "Sigmoid",
     "Sin",
     "Sqrt",
     "Tanh",
+    "cbrt",
     "cos",
     "exp",
+    "exp2",
     "expm1",
     "log",
+    "log10",
     "log1p",
+    "log2",
     "sigmoid",
     "sin",
     "sqrt",
@@ -40,7 +49,8 @@ class FloatUnary(Elemwise):
     weight: ClassVar[int] = 30
 
 
-def _unary(made: FloatUnary, x: object) -> Variable:
+def float_unary(made: FloatUnary, x: object) -> Variable:
+    """`made` applied to `x` in floating point."""
     return apply(made, *promote(x, to="float"))
 
 
@@ -63,7 +73,7 @@ class Exp(FloatUnary):
 
 def exp(x: object) -> Variable:
     """Elementwise exponential."""
-    return _unary(Exp(), x)
+    return float_unary(Exp(), x)
 
 
 @op
@@ -83,7 +93,7 @@ class Expm1(FloatUnary):
 
 def expm1(x: object) -> Variable:
     """Elementwise ``exp(x) - 1`` without cancellation near 0."""
-    return _unary(Expm1(), x)
+    return float_unary(Expm1(), x)
 
 
 @op
@@ -105,7 +115,7 @@ class Log(FloatUnary):
 
 def log(x: object) -> Variable:
     """Elementwise natural logarithm; NaN below 0, -inf at 0."""
-    return _unary(Log(), x)
+    return float_unary(Log(), x)
 
 
 @op
@@ -125,7 +135,7 @@ class Log1p(FloatUnary):
 
 def log1p(x: object) -> Variable:
     """Elementwise ``log(1 + x)`` without cancellation near 0."""
-    return _unary(Log1p(), x)
+    return float_unary(Log1p(), x)
 
 
 @op
@@ -147,7 +157,99 @@ class Sqrt(FloatUnary):
 
 def sqrt(x: object) -> Variable:
     """Elementwise square root; NaN below 0."""
-    return _unary(Sqrt(), x)
+    return float_unary(Sqrt(), x)
+
+
+@op
+class Exp2(FloatUnary):
+    """2 ** x."""
+
+    parts = by_formula("exponential_2")
+
+    def ref(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.exp2(x)
+
+    def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
+        return (g * y * math.log(2),)
+
+    def scalar(self, x: ir.Value) -> ir.Value:
+        return ir.apply("exp2", x)
+
+
+def exp2(x: object) -> Variable:
+    """Elementwise power of 2."""
+    return float_unary(Exp2(), x)
+
+
+@op
+class Log2(FloatUnary):
+    """The logarithm to base 2."""
+
+    parts = by_formula("logarithm_2")
+
+    weight: ClassVar[int] = 60
+
+    def ref(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.log2(x)
+
+    def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
+        return (g / (x * math.log(2)),)
+
+    def scalar(self, x: ir.Value) -> ir.Value:
+        return ir.apply("log2", x)
+
+
+def log2(x: object) -> Variable:
+    """Elementwise logarithm to base 2, exact for powers of two; NaN below 0."""
+    return float_unary(Log2(), x)
+
+
+@op
+class Log10(FloatUnary):
+    """The logarithm to base 10."""
+
+    parts = by_formula("logarithm_10")
+
+    weight: ClassVar[int] = 60
+
+    def ref(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.log10(x)
+
+    def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
+        return (g / (x * math.log(10)),)
+
+    def scalar(self, x: ir.Value) -> ir.Value:
+        return ir.apply("log10", x)
+
+
+def log10(x: object) -> Variable:
+    """Elementwise logarithm to base 10, exact for powers of ten; NaN below 0."""
+    return float_unary(Log10(), x)
+
+
+@op
+class Cbrt(FloatUnary):
+    """The cube root, of negative numbers too."""
+
+    weight: ClassVar[int] = 50
+
+    def ref(self, x: Array) -> Array:
+        with np.errstate(all="ignore"):
+            return np.cbrt(x)
+
+    def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
+        return (g / (3 * y * y),)
+
+    def scalar(self, x: ir.Value) -> ir.Value:
+        return ir.apply("cbrt", x)
+
+
+def cbrt(x: object) -> Variable:
+    """Elementwise cube root; negative for negative numbers."""
+    return float_unary(Cbrt(), x)
 
 
 @op
@@ -169,7 +271,7 @@ class Tanh(FloatUnary):
 
 def tanh(x: object) -> Variable:
     """Elementwise hyperbolic tangent."""
-    return _unary(Tanh(), x)
+    return float_unary(Tanh(), x)
 
 
 @op
@@ -189,7 +291,7 @@ class Sigmoid(FloatUnary):
 
 def sigmoid(x: object) -> Variable:
     """Elementwise logistic function ``1 / (1 + exp(-x))``."""
-    return _unary(Sigmoid(), x)
+    return float_unary(Sigmoid(), x)
 
 
 @op
@@ -211,7 +313,7 @@ class Sin(FloatUnary):
 
 def sin(x: object) -> Variable:
     """Elementwise sine of an angle in radians."""
-    return _unary(Sin(), x)
+    return float_unary(Sin(), x)
 
 
 @op
@@ -233,7 +335,7 @@ class Cos(FloatUnary):
 
 def cos(x: object) -> Variable:
     """Elementwise cosine of an angle in radians."""
-    return _unary(Cos(), x)
+    return float_unary(Cos(), x)
 
 
 def _expit(x: Array) -> Array:

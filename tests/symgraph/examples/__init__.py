@@ -18,8 +18,9 @@ from . import (
     random,
     reductions,
     softmax,
-    structure,
+    special,
     stable,
+    structure,
     views,
 )
 
@@ -35,6 +36,7 @@ FAMILIES = (
     random,
     structure,
     stable,
+    special,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
