@@ -34,7 +34,7 @@ from .common import (
     structured,
     targets_in,
 )
-from .stable import stable_seeds
+from .stable import stable_forms, stable_seeds
 
 _APART = "the cost does not depend on this variable, or only through integers"
 
@@ -118,12 +118,10 @@ def vjp(
             refuse(
                 DTypeError, "vjp: an output is not of a float type", output, "cast it"
             )
-    found = pullback(
-        given,
-        [v.node for v in targets],
-        paired(outputs, cotangents, "vjp", "cotangent"),
-        {v.node for v in consider_constant or ()},
-    )
+    gs = paired(outputs, cotangents, "vjp", "cotangent")
+    nodes = [v.node for v in targets]
+    constants = {v.node for v in consider_constant or ()}
+    found = stable_pullback(given, nodes, gs, constants)
     return structured(
         wrt,
         [
@@ -131,6 +129,23 @@ def vjp(
             for v, f in zip(targets, found, strict=True)
         ],
     )
+
+
+def stable_pullback(
+    outputs: Sequence[Variable],
+    targets: Sequence[Node],
+    cotangents: Sequence[Variable],
+    constants: Collection[Node] = (),
+) -> list[Variable | None]:
+    """:func:`pullback` of the stable forms of the outputs."""
+    nodes = [v.node for v in outputs]
+    forms = stable_forms(nodes, {*targets, *constants})
+    if forms is not None:
+        stable = [Variable(n) for n in forms]
+        found = pullback(stable, targets, cotangents, constants)
+        if all(v is not None for v in found):  # else some have no influence now
+            return found
+    return pullback(outputs, targets, cotangents, constants)
 
 
 def pullback(
@@ -262,6 +277,7 @@ __all__ = [
     "grad",
     "pullback",
     "sent_back",
+    "stable_pullback",
     "through",
     "value_and_grad",
     "vjp",

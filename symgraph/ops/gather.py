@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -199,11 +199,12 @@ class _Written(Opaque):
         base = base if batched[0] else repeated(base, size)
         value = value if batched[1] else repeated(value, size)
         axes = tuple(axis + 1 for axis in self.axes)
+        again: Any = type(self)  # a dataclass
         if not any(batched[2:]):
-            return apply(type(self)(axes, self.place + 1), base, value, *indices)
+            return apply(again(axes, self.place + 1), base, value, *indices)
         aligned = _aligned(batched[2:], indices)
         value = move_axes(value, (0,), (self.place,))
-        made = type(self)((0, *axes), self.place)
+        made = again((0, *axes), self.place)
         return apply(made, base, value, _rows(base, aligned), *aligned)
 
 

@@ -18,7 +18,9 @@ from ..op import Array, Element, Indexed, Pair, Read, op
 from ..types import INTEGERS, SIGNED, TensorType, tensor
 from ..variable import Variable, apply, as_tensor, constant
 from .cast import Cast, cast
+from .choice import where
 from .common import Flags, Grads, one_axis, refuse
+from .comparison import equal
 
 if TYPE_CHECKING:
     from ..lower import At
@@ -91,6 +93,9 @@ class CommonSize(Indexed):
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
         return None, None
+
+    def batch(self, batched: Flags, a: Variable, b: Variable) -> Variable:
+        return where(equal(a, 1), b, a)
 
     def element(self, at: At) -> Element:
         a = yield Read(0, ())

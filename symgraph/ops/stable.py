@@ -282,7 +282,8 @@ class Sqrt1pm1(FloatUnary):
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             root = np.sqrt(1 + x)
-            return np.where(x > 8, root - 1, x / (root + 1)).astype(x.dtype)
+            result = np.where(x > 8, root - 1, x / (root + 1))
+        return np.asarray(result, x.dtype)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (g / (2 * sqrt(1 + x)),)
@@ -306,7 +307,7 @@ class Hypot(Binary):
 
     def ref(self, a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):
-            return np.hypot(a, b)
+            return np.asarray(np.hypot(a, b))
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
         # At the origin and at infinity both quotients would be NaN.

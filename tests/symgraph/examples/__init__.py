@@ -33,9 +33,10 @@ FAMILIES = (
     products,
     arrays,
     softmax,
-    random,
     structure,
+    random,
     stable,
+    random,
     special,
 )
 
