@@ -172,6 +172,41 @@ def test_quotients_do_not_overflow(mode: str) -> None:
         compare(got, left / right, "quotients")
 
 
+#: Functions of arrays, by the names that both have.
+STRUCTURAL: dict[str, Callable[[Any, Any], Any]] = {
+    "cumsum": lambda m, z: m.cumsum(z, 1),
+    "roll": lambda m, z: m.roll(z, 2, 1),
+    "var": lambda m, z: m.var(z, 0),
+    "std": lambda m, z: m.std(z),
+    "norm": lambda m, z: m.linalg.vector_norm(z, axis=1),
+    "vdot": lambda m, z: m.vdot(z, z * 1j),
+    "diagonal": lambda m, z: m.diagonal(z),
+    "trace": lambda m, z: m.trace(z),
+    "tril": lambda m, z: m.tril(z),
+    "stack": lambda m, z: m.stack([z, z * 2]),
+    "flip": lambda m, z: m.flip(z),
+    "einsum": lambda m, z: m.einsum("ij,kj->ik", z, z),
+    "outer": lambda m, z: m.outer(z, z),
+    "square": lambda m, z: m.square(z) + m.reciprocal(z),
+    "isclose": lambda m, z: m.isclose(z, z + 1e-9j),
+    "nan_to_num": lambda m, z: m.nan_to_num(z / (z - z[0])),
+    "float_power": lambda m, z: m.float_power(z, 0.5),
+    "bool": lambda m, z: m.logical_not(z - z[0]),
+    "where": lambda m, z: m.where(z.real > 0, z, 0),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_structure(mode: str) -> None:
+    z = sg.zmatrix("z")
+    run = Computer([z], [f(sg, z) for f in STRUCTURAL.values()], mode)
+    for got, (name, f) in zip(run(Z), STRUCTURAL.items(), strict=True):
+        with np.errstate(all="ignore"):
+            assert_same(got, f(np, Z), name)
+    with pytest.raises(DTypeError, match="cumulative_prod"):
+        sg.cumprod(z)
+
+
 # -- gradients -------------------------------------------------------------------------
 
 FUNCTIONS: dict[str, Callable[[Variable, Variable], Variable]] = {
