@@ -62,7 +62,7 @@ class Cumulative(Opaque):
         return f"cumulative_{self.combine}"
 
     @property
-    def parts(self) -> Callable[..., Pair] | None:  # type: ignore[override]
+    def parts(self) -> Callable[..., Pair] | None:
         """Sums are linear; other combinations of complex numbers are refused."""
         return partial(each_part, self) if self.combine == "sum" else None
 
