@@ -45,6 +45,7 @@ from .ops import (
     add,
     all,
     allclose,
+    angle,
     any,
     arange,
     arccos,

@@ -14,6 +14,7 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `statistics`; `products`, `einsum`, `norms`; `softmax`; `gradient`; `random` (draws).
 """
 
+from .angle import *
 from .arithmetic import *
 from .arrange import *
 from .broadcasting import *

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..errors import ShapeError, UnsupportedError
-from ..types import is_float
+from ..types import is_complex, is_float
 from ..variable import Variable, as_tensor
 from .arithmetic import abs
 from .broadcasting import sum
@@ -56,7 +56,10 @@ def vector_norm(
 
 
 def _as_float(x: object) -> Variable:
+    """`x` in a float type; of complex numbers the magnitudes, which norms are about."""
     value = as_tensor(x)
+    if is_complex(value.dtype):
+        return abs(value)
     return value if is_float(value.dtype) else cast(value, "float64")
 
 

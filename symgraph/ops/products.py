@@ -8,6 +8,7 @@ from .arithmetic import multiply
 from .arrange import ravel, roll
 from .broadcasting import Sum
 from .common import one_axis, refuse
+from .complex import conj
 from .contract import dot, tensordot
 from .reduce import Any
 from .view import expand_dims, move_axes, reshape
@@ -31,7 +32,7 @@ def add_up(x: Variable, axes: tuple[int, ...]) -> Variable:
 def vecdot(a: object, b: object, *, axis: int = -1) -> Variable:
     """The sums of products of two stacks of vectors, which lie along `axis`.
 
-    The other axes are broadcast.
+    The other axes are broadcast; of complex numbers `a` is conjugated.
 
     Raises:
         ShapeError: an operand is a scalar, or the lengths are known to differ.
@@ -42,7 +43,8 @@ def vecdot(a: object, b: object, *, axis: int = -1) -> Variable:
             ShapeError, "vecdot: an operand is a scalar", x, y, remedy="use * to scale"
         )
     x, y = (
-        move_axes(v, (one_axis(axis, v.ndim, "vecdot"),), (v.ndim - 1,)) for v in (x, y)
+        move_axes(v, (one_axis(axis, v.ndim, "vecdot"),), (v.ndim - 1,))
+        for v in (conj(x), y)
     )
     _same_length(x, y, "vecdot")
     terms = multiply(x, y)
@@ -75,8 +77,11 @@ def inner(a: object, b: object) -> Variable:
 
 
 def vdot(a: object, b: object) -> Variable:
-    """The sum of products of two arrays of as many elements, in C order."""
-    return dot(ravel(a), ravel(b))
+    """The sum of products of two arrays of as many elements, in C order.
+
+    Of complex numbers `a` is conjugated.
+    """
+    return dot(conj(ravel(a)), ravel(b))
 
 
 def kron(a: object, b: object) -> Variable:
