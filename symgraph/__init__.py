@@ -9,6 +9,21 @@ array([2., 4.])
 
 from . import errors, passes, random, rewrite, special
 from .autodiff import grad, value_and_grad
+from . import errors, passes, rewrite, special
+from .autodiff import (
+    Lop,
+    Rop,
+    checkpoint,
+    custom_vjp,
+    grad,
+    hessian,
+    hessian_vector_product,
+    jacobian,
+    jvp,
+    value_and_grad,
+    verify_grad,
+    vjp,
+)
 from .config import config
 from .declare import *
 from .function import Function, In, Mode, function
@@ -61,6 +76,7 @@ from .ops import (
     fmod,
     full,
     full_like,
+    grad_clip,
     greater,
     greater_equal,
     heaviside,

@@ -44,6 +44,10 @@ class NotDifferentiableError(SymgraphError, TypeError):
     """An operation on the path has no derivative."""
 
 
+class GradientError(SymgraphError, ArithmeticError):
+    """A derivative differs from what finite differences give."""
+
+
 class UnsupportedError(SymgraphError, NotImplementedError):
     """A valid request that symgraph does not carry out yet."""
 

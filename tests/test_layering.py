@@ -44,7 +44,8 @@ MAY_IMPORT = {
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
         "random": "config errors ops shared types variable",
-        "autodiff": "errors graph op ops types variable",
+        "autodiff": "composite dims errors evaluate graph leaf op ops types variable "
+        "vectorize",
         "lower": "codegen dims errors graph leaf op ops variable",
         "rules": "composite dims graph leaf op ops rewrite types variable",
         "vectorize": "composite dims errors graph leaf op ops types variable",

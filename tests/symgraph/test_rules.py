@@ -89,6 +89,8 @@ class Case:
 COMPOSED = apply(Composite(trace_body(lambda t: ops.exp(t) + 1.0, [x])[0]), x)
 
 CASES: dict[str, Case] = {
+    # canonical: what is there for differentiation
+    "unmarked": Case(lambda: ops.grad_clip(x, -1, 1) + 1, lambda: x + 1),
     # canonical: ops made of a graph
     "inline": Case(lambda: COMPOSED, lambda: P),
     # canonical: sums
