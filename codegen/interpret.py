@@ -33,11 +33,13 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Gemm, Guard, Launch, Program, ReadScalar
+from .program import Array, Call, Gemm, Guard, Launch, Program, ReadScalar
 
 #: A NumPy scalar; its dtype is known only at run time.
 Scalar: TypeAlias = Any
 Arrays: TypeAlias = Mapping[str, np.ndarray]
+#: A function that a program calls, over arrays.
+HostFunction: TypeAlias = Callable[..., bool]
 
 
 class GuardError(ValueError):
@@ -295,11 +297,15 @@ class _Frame:
 # Programs
 
 
-def run_program(program: Program, arrays: Arrays) -> ProgramResult:
+def run_program(
+    program: Program, arrays: Arrays, functions: Mapping[str, HostFunction] | None = None
+) -> ProgramResult:
     """Run `program` on its inputs, shared arrays and constants, given by name.
 
-    What is given is only read.  Raises KeyError for a missing array, TypeError for a
-    wrong dtype, ValueError where dimensions disagree, and `GuardError`.
+    What is given is only read.  `functions` stand for those that the program calls:
+    each gets the arrays that it reads, then those that it writes, and says whether it
+    succeeded.  Raises KeyError for a missing array or function, TypeError for a wrong
+    dtype, ValueError where dimensions disagree, and `GuardError`.
     """
     given = {
         a.name: np.asarray(arrays[a.name])
@@ -316,6 +322,10 @@ def run_program(program: Program, arrays: Arrays) -> ProgramResult:
     for step in program.steps:
         if isinstance(step, Launch):
             status = _launch(step, memory, sizes) or status
+        elif isinstance(step, Call):
+            passed = [memory[name] for name in (*step.reads, *step.writes)]
+            done = (functions or {})[step.function](*passed)
+            status = 0 if done else step.code
         else:
             _gemm(step, memory, sizes)
         if status:

@@ -59,9 +59,11 @@ MAY_IMPORT = {
         "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler errors evaluate graph graphs leaf "
         "lower op passes shared tree variable versions",
+        "userops": "autodiff codegen composite errors ops shared types variable",
         "jit": "config declare errors function tree variable",
         "symgraph": "autodiff config declare errors function graphs inspect jit op ops "
-        "passes random rewrite shared special types variable vectorize",
+        "passes random rewrite shared special types userops "
+        "variable vectorize",
         "target": "function graph graphs leaf variable",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",

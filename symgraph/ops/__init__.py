@@ -5,7 +5,7 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `logadd`; `sizes` (shapes as values); `view` (index maps); `broadcasting` (and the sum);
 `create`; `reduce`; `close`; `contract` (matrix products); `slices`, `gather` and
 `index`; `join`; `softmax`; `gradient`; `random`
-(draws).
+(draws); `foreign` (functions of the user's).
 """
 
 from .arithmetic import *
@@ -18,6 +18,7 @@ from .contract import *
 from .create import *
 from .elementwise import *
 from .floating import *
+from .foreign import *
 from .gather import *
 from .gradient import *
 from .index import *
