@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -33,7 +33,7 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Call, Gemm, Guard, Launch, Program, ReadScalar
+from .program import Array, Call, Gemm, Guard, Launch, Program, ReadScalar, Step
 
 #: A NumPy scalar; its dtype is known only at run time.
 Scalar: TypeAlias = Any
@@ -298,7 +298,9 @@ class _Frame:
 
 
 def run_program(
-    program: Program, arrays: Arrays, functions: Mapping[str, HostFunction] | None = None
+    program: Program,
+    arrays: Arrays,
+    functions: Mapping[str, HostFunction] | None = None,
 ) -> ProgramResult:
     """Run `program` on its inputs, shared arrays and constants, given by name.
 
@@ -307,10 +309,60 @@ def run_program(
     succeeded.  Raises KeyError for a missing array or function, TypeError for a wrong
     dtype, ValueError where dimensions disagree, and `GuardError`.
     """
-    given = {
+    memory, sizes = _memory(program, _given(program, arrays))
+    status = 0
+    for step in program.steps:
+        status = _run_step(step, memory, sizes, functions or {})
+        if status:
+            break
+    updates = {
+        str(a.target): memory[a.name] for a in program.by_role("update") if not status
+    }
+    return ProgramResult([memory[name] for name in program.results], updates, status)
+
+
+def walk_program(
+    program: Program,
+    arrays: Arrays,
+    functions: Mapping[str, HostFunction] | None = None,
+) -> Iterator[tuple[Step, dict[str, np.ndarray], int]]:
+    """Run `program` step by step: each step, all arrays after it, and its status.
+
+    Every array has memory of its own, so that each can be looked at to the end.  Raises
+    what `run_program` raises, and IndexError for an access out of bounds.
+    """
+    memory, sizes = _memory(program, _given(program, arrays))
+    for step in program.steps:
+        yield step, memory, _run_step(step, memory, sizes, functions or {})
+
+
+def _run_step(
+    step: Step,
+    memory: Arrays,
+    sizes: Mapping[str, Scalar],
+    functions: Mapping[str, HostFunction],
+) -> int:
+    """Run one step; its status is 0 where all checks hold."""
+    if isinstance(step, Launch):
+        return _launch(step, memory, sizes)
+    if isinstance(step, Call):
+        passed = (memory[name] for name in (*step.reads, *step.writes))
+        return 0 if functions[step.function](*passed) else step.code
+    _gemm(step, memory, sizes)
+    return 0
+
+
+def _given(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
+    return {
         a.name: np.asarray(arrays[a.name])
         for a in program.by_role("input", "shared", "constant")
     }
+
+
+def _memory(
+    program: Program, given: Arrays
+) -> tuple[dict[str, np.ndarray], dict[str, Scalar]]:
+    """All arrays before the first step, and the sizes."""
     sizes = check_guards(program, given)
     memory = dict(given)
     for array in program.by_role("output", "update", "temp"):
@@ -318,22 +370,7 @@ def run_program(
     for array in program.by_role("view"):
         shape = _dims(array.shape, sizes)
         memory[array.name] = memory[str(array.target)].reshape(shape)
-    status = 0
-    for step in program.steps:
-        if isinstance(step, Launch):
-            status = _launch(step, memory, sizes) or status
-        elif isinstance(step, Call):
-            passed = [memory[name] for name in (*step.reads, *step.writes)]
-            done = (functions or {})[step.function](*passed)
-            status = 0 if done else step.code
-        else:
-            _gemm(step, memory, sizes)
-        if status:
-            break
-    updates = {
-        str(a.target): memory[a.name] for a in program.by_role("update") if not status
-    }
-    return ProgramResult([memory[name] for name in program.results], updates, status)
+    return memory, sizes
 
 
 def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:

@@ -61,7 +61,7 @@ def sections() -> Iterator[str]:
 def row(made: type[Op]) -> str:
     """The line of one op."""
     meaning = (inspect.getdoc(made) or "").partition("\n\n")[0].replace("\n", " ")
-    kind = next((name for cls, name in KINDS if issubclass(made, cls)), "")
+    kind = next((name for cls, name in KINDS if issubclass(made, cls)), "composition")
     follows = issubclass(made, Elemwise | Expanded | Reduce)
     written_out = issubclass(made, Expanded)
     gradient = "own" if made.vjp is not None else derived(written_out)

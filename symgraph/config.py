@@ -1,7 +1,7 @@
 """Process-wide settings: ``sg.config.floatX = ...``, ``with sg.config.flags(...)``.
 
 Settings are read when an expression is built or a function compiled, never while one
-runs, except `num_threads`, which takes effect at the next call.
+runs, except `num_threads` and `debug_nan`, which take effect at the next call.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
     "floatX": ("float32", "float64"),
     "cache": (True, False),
     "check": (True, False),
+    "debug_nan": ("raise", "warn", "ignore", "strict"),
 }
 
 
@@ -26,20 +27,26 @@ class Config:
         floatX: dtype of variables declared without one.
         cache: whether compiled functions are kept on disk.
         check: verify the graph at every pass boundary (``SYMGRAPH_CHECK=1``).
+        debug_nan: what a call in ``mode="debug"`` does about a NaN or an infinity that
+            an op makes.  "raise": an error for a NaN that reaches a result, a warning
+            for an infinity; "warn": warnings for both; "ignore": nothing; "strict": an
+            error for both, even where no result shows them.
         num_threads: threads for compiled code; None means one for each core allowed.
     """
 
-    __slots__ = ("cache", "check", "floatX", "num_threads")
+    __slots__ = ("cache", "check", "debug_nan", "floatX", "num_threads")
 
     floatX: str
     cache: bool
     check: bool
+    debug_nan: str
     num_threads: int | None
 
     def __init__(self) -> None:
         self.floatX = "float64"
         self.cache = True
         self.check = os.environ.get("SYMGRAPH_CHECK", "0") not in ("", "0")
+        self.debug_nan = "raise"
         self.num_threads = None
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -7,6 +7,13 @@ the same place, so that ``except ValueError`` around a shape mistake goes on wor
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, NoReturn
+
+from .graph import Site, describe_site, here
+
+if TYPE_CHECKING:
+    from .graph import Node
+
 
 class SymgraphError(Exception):
     """Base of every error that symgraph raises on purpose."""
@@ -56,6 +63,46 @@ class CompileError(SymgraphError, RuntimeError):
     """The compiler failed on a program; a bug in symgraph, not in the user's code."""
 
 
+class DebugError(SymgraphError, RuntimeError):
+    """``mode="debug"`` has found where a value goes wrong.
+
+    Attributes:
+        pass_name: the pass that changes a value, if it is one.
+        rule: the rule that does.
+        op: the name of the op whose value or lowering is wrong.
+        node: the node of that op.
+        kernel: the kernel or library call that computes it.
+        part: what of the compiler is wrong: "rewriting", "lowering", "expansion",
+            "code generation", "memory plan"; or "value", where nothing is wrong but
+            the op made a NaN or an infinity.
+        function: the transcendental or primitive that is wrong, if it is one.
+    """
+
+    def __init__(
+        self,
+        text: str,
+        *,
+        part: str,
+        pass_name: str | None = None,
+        rule: str | None = None,
+        node: Node | None = None,
+        kernel: str | None = None,
+        function: str | None = None,
+    ) -> None:
+        super().__init__(text)
+        self.part = part
+        self.pass_name = pass_name
+        self.rule = rule
+        self.node = node
+        self.op = None if node is None else node.op.name
+        self.kernel = kernel
+        self.function = function
+
+
+class NonFiniteWarning(RuntimeWarning):
+    """``mode="debug"`` has met a NaN or an infinity that it was not to refuse."""
+
+
 def message(
     what: str,
     *,
@@ -72,3 +119,19 @@ def message(
     if remedy:
         parts.append(f"  help: {remedy}")
     return "\n".join(parts)
+
+
+def refuse(
+    error: type[SymgraphError],
+    what: str,
+    *operands: object,
+    remedy: str,
+    site: Site | None = None,
+) -> NoReturn:
+    """Raise `error` in the standard layout, on the line of `site` or else the user's.
+
+    This is how whatever is wrong with a program is said; `message` is for texts that
+    are put together elsewhere.
+    """
+    line = describe_site(here() if site is None else site)
+    raise error(message(what, operands=operands, line=line, remedy=remedy))

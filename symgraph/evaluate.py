@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,11 +22,16 @@ from .op import Array
 from .types import TensorType
 
 
-def evaluate(outputs: Sequence[Node], given: Mapping[Node, object]) -> list[Any]:
+def evaluate(
+    outputs: Sequence[Node],
+    given: Mapping[Node, object],
+    watch: Callable[[Node, Array], None] | None = None,
+) -> list[Any]:
     """The values of `outputs`, where `given` nodes have the given values.
 
-    Values are computed in topological order and dropped after their last use.  Results
-    share no memory with anything else; those without axes are NumPy scalars.
+    `watch` sees each node with its value, operands before their users.  Values are
+    computed in topological order and dropped after their last use.  Results share no
+    memory with anything else; those without axes are NumPy scalars.
 
     Raises:
         MissingInputError: an input has no value.
@@ -45,6 +50,8 @@ def evaluate(outputs: Sequence[Node], given: Mapping[Node, object]) -> list[Any]
         for node in order:
             sources = _sources(node, known)
             values[node] = known[node] if node in known else _value(node, values)
+            if watch is not None:
+                watch(node, values[node])
             for source in sources:
                 uses[source] -= 1
                 if not uses[source]:

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .arguments import REQUIRED, Parameter, convert, gather
+from .arguments import REQUIRED, Parameter, check_declared, convert, gather
 from .codegen.program import Program
 from .compiler import Compilation, Report, graph_of
 from .errors import (
@@ -25,41 +25,15 @@ from .graph import Node, describe_site, rebuild, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
-from .lower import Request
+from .lower import Request, check_sizes
+from .mode import Mode, as_mode
 from .op import Array
-from .passes import DEFAULT, Pipeline
 from .shared import fit
 from .tree import Structure, flatten
 from .variable import Variable, as_tensor
 from .versions import Version
 
 Updates = Mapping[Variable, object] | Iterable[tuple[Variable, object]]
-
-
-@dataclass(frozen=True)
-class Mode:
-    """How a function is carried out: the pipeline that rewrites it, and the target.
-
-    `target` is "cpu", or "interpret" for each op's NumPy reference on the graph as
-    written.  Raises UnsupportedError for another.
-    """
-
-    pipeline: Pipeline = DEFAULT
-    target: str = "cpu"
-
-    def __post_init__(self) -> None:
-        if self.target not in ("cpu", "interpret"):
-            raise UnsupportedError(
-                f"target {self.target!r} is not supported: there are 'cpu', 'interpret'"
-            )
-
-    def including(self, *passes: Any) -> Mode:
-        """With passes added at the end of the pipeline."""
-        return Mode(self.pipeline.including(*passes), self.target)
-
-    def excluding(self, *names: str) -> Mode:
-        """Without passes or rules, by name or by what they preserve."""
-        return Mode(self.pipeline.excluding(*names), self.target)
 
 
 @dataclass(frozen=True, eq=False)
@@ -113,11 +87,19 @@ class Function:
         self._plain = spec.structure.kind == "leaf"
         self._locks = _locks(spec.shared)
         self._generic: Version | None = None
-        if spec.mode.target == "interpret":
-            self._entry: Callable[..., Any] = self._interpret
-        else:
-            self._fast = self._version(self._compilation, self._slow)
-            self._entry = self._fast.entry
+        self._entry: Callable[..., Any]
+        match spec.mode.target:
+            case "interpret":
+                check_sizes(spec.request.roots)
+                self._entry = self._interpret
+            case "debug":
+                from .debug import Debugger
+
+                self._entry = self._debug
+                self._debugger = Debugger(spec.request, spec.mode.pipeline, spec.name)
+            case _:
+                self._fast = self._version(self._compilation, self._slow)
+                self._entry = self._fast.entry
 
     # -- calling -----------------------------------------------------------------------
 
@@ -192,16 +174,28 @@ class Function:
         spec = self._spec
         arrays = self._arrays(args, kwargs)
         given = {p.node: a for p, a in zip(spec.parameters, arrays, strict=True)}
+        check_declared(list(given), arrays, self.name)
         values = evaluate(list(spec.request.roots), given)
         count = len(spec.outputs)
+        return self._finished(values[:count], values[count:])
+
+    def _debug(self, /, *args: Any, **kwargs: Any) -> Any:
+        """Native code, checked against each op's NumPy reference."""
+        arrays = self._arrays(args, kwargs)
+        shared = [_storage(leaf).box[0] for leaf in self._spec.shared]
+        results, updates = self._debugger(arrays, shared)
+        return self._finished([r if r.ndim else r[()] for r in results], updates)
+
+    def _finished(self, results: list[Any], updates: list[Any]) -> Any:
+        """`results` as native code returns them, once the updates are made."""
+        pairs = zip(self._spec.updates, updates, strict=True)
         made = [
             (_storage(leaf), np.array(value, dtype=leaf.type.dtype, order="C"))
-            for (leaf, _), value in zip(spec.updates, values[count:], strict=True)
+            for (leaf, _), value in pairs
         ]
         for storage, value in made:
             storage.box[0] = value
-        results = values[:count]
-        return results[0] if count == 1 else results
+        return results[0] if len(results) == 1 else results
 
     # -- looking inside ----------------------------------------------------------------
 
@@ -233,8 +227,10 @@ class Function:
     @property
     def report(self) -> Report:
         """What the compiler did and how long it took."""
-        if self._spec.mode.target == "interpret":
-            raise UnsupportedError(f"{self.name} is not compiled (mode 'interpret')")
+        if self._spec.mode.target != "cpu":
+            raise UnsupportedError(
+                f"{self.name} has no report: its mode is {self._spec.mode.target!r}"
+            )
         return self._fast.report
 
     @property
@@ -243,7 +239,7 @@ class Function:
 
         The generic version broadcasts sizes that turn out to be 1.
         """
-        if self._spec.mode.target == "interpret":
+        if self._spec.mode.target != "cpu":
             return {}
         found = {"fast": self._fast.report}
         if self._generic is not None:
@@ -385,7 +381,8 @@ def function(
         name: for messages and dumps.
         on_unused_input: "raise", "warn" or "ignore".
         allow_input_downcast: convert arguments even where that can lose information.
-        mode: "fast" (the default), "interpret" or a :class:`Mode`.
+        mode: "fast" (the default), "interpret" (each op's NumPy reference), "debug"
+            (both, compared at every step) or a :class:`Mode`.
         device: None or "cpu".
 
     Raises:
@@ -414,21 +411,8 @@ def function(
     results = rebuild([v.node for v in leaves], replaced)
     changed = _updates(updates, results, replaced)
     shared = _check_leaves(parameters, results, changed, on_unused_input)
-    spec = Spec(parameters, shared, results, changed, structure, label, _mode(mode))
+    spec = Spec(parameters, shared, results, changed, structure, label, as_mode(mode))
     return Function(spec)
-
-
-def _mode(mode: str | Mode | None) -> Mode:
-    if isinstance(mode, Mode):
-        return mode
-    match mode:
-        case None | "fast":
-            return Mode()
-        case "interpret":
-            return Mode(target="interpret")
-    raise UnsupportedError(
-        f"mode {mode!r} is not supported: there are 'fast', 'interpret', sg.Mode(...)"
-    )
 
 
 def _parameter(

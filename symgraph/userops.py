@@ -98,7 +98,8 @@ def from_numba_function(
         fn: a plain function, or what ``numba.njit`` or ``numba.cfunc`` made of one.
             Plain functions divide by zero as NumPy does.
         dtype: the result's; None for the one that numba infers.
-        vjp, name: as for :func:`from_numpy_function`.
+        vjp: as for :func:`from_numpy_function`.
+        name: for messages and dumps; the function's own unless given.
 
     Raises (when called with variables):
         numba's own errors, where it cannot compile `fn`.
@@ -200,7 +201,7 @@ def _operands(given: Sequence[Any], label: str) -> list[Variable]:
         refuse(
             SymgraphError,
             f"{label}: no operands given",
-            remedy="a function of nothing is a constant: compute it, and pass the array",
+            remedy="what depends on nothing is a constant: compute it beforehand",
         )
     return [as_tensor(v) for v in given]
 

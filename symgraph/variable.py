@@ -25,7 +25,7 @@ class Variable:
     dictionary keys only through :meth:`same` or their `node`.
     """
 
-    __slots__ = ("name", "node", "site")
+    __slots__ = ("name", "node", "origin", "site")
 
     __array_ufunc__ = None  # NumPy arrays on the left leave the operation to us
     __array_priority__ = 1000
@@ -34,6 +34,8 @@ class Variable:
         self.node = node
         self.name = name
         self.site = node.site
+        #: Of ``x[key]``: x, which `set` and `inc` give back changed.
+        self.origin: Variable | None = None
 
     # -- what it is --------------------------------------------------------------------
 
@@ -351,6 +353,78 @@ class Variable:
         """See :func:`symgraph.argmax`."""
         return _ops().argmax(self, axis, keepdims=keepdims)
 
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.argmin`."""
+        return _ops().argmin(self, axis, keepdims=keepdims)
+
+    def var(
+        self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
+    ) -> Variable:
+        """See :func:`symgraph.var`."""
+        return _ops().var(self, axis, ddof=ddof, keepdims=keepdims)
+
+    def std(
+        self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
+    ) -> Variable:
+        """See :func:`symgraph.std`."""
+        return _ops().std(self, axis, ddof=ddof, keepdims=keepdims)
+
+    def prod(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.prod`."""
+        return _ops().prod(self, axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.any`."""
+        return _ops().any(self, axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.all`."""
+        return _ops().all(self, axis, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None, dtype: object = None) -> Variable:
+        """See :func:`symgraph.cumsum`."""
+        return _ops().cumsum(self, axis, dtype)
+
+    def cumprod(self, axis: int | None = None, dtype: object = None) -> Variable:
+        """See :func:`symgraph.cumprod`."""
+        return _ops().cumprod(self, axis, dtype)
+
+    def set(self, value: object) -> Variable:
+        """``x[key].set(value)``: x with `value` there; see `set_subtensor`."""
+        return _ops().set_subtensor(self, value)
+
+    def inc(self, value: object) -> Variable:
+        """``x[key].inc(value)``: x with `value` added there; see `inc_subtensor`."""
+        return _ops().inc_subtensor(self, value)
+
+    def take(self, indices: object, axis: int | None = None) -> Variable:
+        """See :func:`symgraph.take`."""
+        return _ops().take(self, indices, axis)
+
+    def squeeze(self, axis: Any = None) -> Variable:
+        """See :func:`symgraph.squeeze`."""
+        return _ops().squeeze(self, axis)
+
+    def repeat(self, repeats: object, axis: int | None = None) -> Variable:
+        """See :func:`symgraph.repeat`."""
+        return _ops().repeat(self, repeats, axis)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Variable:
+        """See :func:`symgraph.swapaxes`."""
+        return _ops().swapaxes(self, axis1, axis2)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+        """See :func:`symgraph.diagonal`."""
+        return _ops().diagonal(self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+        """See :func:`symgraph.trace`."""
+        return _ops().trace(self, offset, axis1, axis2)
+
+    def ravel(self) -> Variable:
+        """One axis, in C order."""
+        return _ops().reshape(self, (-1,))
+
     def dot(self, other: object) -> Variable:
         """See :func:`symgraph.dot`."""
         return _ops().dot(self, other)
@@ -402,7 +476,7 @@ def as_tensor(value: object, dtype: str | None = None) -> Variable:
     """
     if isinstance(value, Variable):
         return value
-    if isinstance(value, list | tuple) and _holds_variable(value):
+    if isinstance(value, list | tuple) and holds_variable(value):
         raise DTypeError(
             message(
                 "a list that holds variables is not an array",
@@ -413,7 +487,7 @@ def as_tensor(value: object, dtype: str | None = None) -> Variable:
     return constant(value, dtype)
 
 
-def _holds_variable(value: list[object] | tuple[object, ...]) -> bool:
+def holds_variable(value: list[object] | tuple[object, ...]) -> bool:
     """Whether a variable is anywhere in nested lists."""
     stack: list[object] = [value]
     while stack:

@@ -26,10 +26,10 @@ CODEGEN = "symgraph.codegen"
 #: room "symgraph" is the package's own ``__init__``, the list of public names.
 MAY_IMPORT = {
     SYMGRAPH: {
-        "data": "",
         "dims": "",
-        "errors": "",
         "graph": "",
+        "data": "",
+        "errors": "graph",
         "config": "codegen errors",
         "tree": "errors",
         "types": "codegen dims errors",
@@ -37,48 +37,52 @@ MAY_IMPORT = {
         "leaf": "dims errors op types",
         "evaluate": "dims errors graph leaf op types",
         "variable": "errors evaluate graph leaf op types",
-        "composite": "errors graph leaf op types variable",
         "arguments": "dims errors graph leaf op variable",
+        "composite": "errors graph leaf op types variable",
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
-        "random": "config errors ops shared types variable",
-        "autodiff": "composite dims errors evaluate graph leaf op ops types variable "
-        "vectorize",
+        "linalg": "ops variable",
         "lower": "codegen dims errors graph leaf op ops variable",
-        "rules": "composite dims graph leaf op ops rewrite types variable",
-        "vectorize": "composite dims errors graph leaf op ops types variable",
         "special": "ops",
+        "vectorize": "composite dims errors graph leaf op ops types variable",
+        "rules": "composite dims graph leaf op ops rewrite types variable",
+        "random": "config errors ops shared types variable",
         "check": "dims errors evaluate graph leaf lower op rewrite",
+        "autodiff": "composite dims errors evaluate graph leaf op ops rewrite rules "
+        "types variable vectorize",
         "passes": "check config errors graph rewrite rules",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
+        "mode": "errors passes",
         "compiler": "codegen composite config graph graphs leaf lower op passes "
         "rewrite variable",
         "inspect": "codegen dims graph graphs leaf lower op variable",
+        "debug": "check codegen compiler config errors evaluate graph leaf lower op "
+        "passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
-        "function": "arguments codegen compiler errors evaluate graph graphs leaf "
-        "lower op passes shared tree variable versions",
-        "userops": "autodiff codegen composite errors ops shared types variable",
+        "function": "arguments codegen compiler debug errors evaluate graph graphs "
+        "leaf lower mode op shared tree variable versions",
         "jit": "config declare errors function tree variable",
-        "symgraph": "autodiff config declare errors function graphs inspect jit op ops "
-        "passes random rewrite shared special types userops "
-        "variable vectorize",
+        "userops": "autodiff codegen composite errors ops shared types variable",
         "target": "function graph graphs leaf variable",
+        "symgraph": "autodiff config declare errors function graphs inspect jit "
+        "linalg op ops passes random rewrite shared special types userops variable "
+        "vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
     },
     CODEGEN: {
-        "cache": "",
         "codegen": "",
-        "errors": "",
         "ir": "",
+        "cache": "",
+        "errors": "",
         "access": "ir",
+        "program": "ir",
         "cursor": "errors ir",
         "expand": "errors ir",
-        "program": "ir",
-        "schedule": "expand ir",
         "text": "cursor ir program",
+        "schedule": "expand ir",
         "check": "access cursor errors ir program text",
         "cpu": "errors ir program schedule",
         "interpret": "check ir program",

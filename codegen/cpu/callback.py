@@ -9,6 +9,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..program import HostFunction
+
 Array: TypeAlias = np.ndarray[Any, Any]
 #: The dtype and the number of axes of an array.
 Kind: TypeAlias = tuple[str, int]
@@ -72,5 +74,23 @@ def _array_at(address: int | None, dtype: str, shape: tuple[int, ...]) -> Array:
     count = int(np.prod(shape, dtype=np.int64))
     if not count or address is None:
         return np.empty(shape, dtype)
-    memory = (ctypes.c_char * (count * np.dtype(dtype).itemsize)).from_address(address)
-    return np.frombuffer(memory, dtype).reshape(shape)
+    kind = np.dtype(dtype)
+    memory: Any = (ctypes.c_char * (count * kind.itemsize)).from_address(address)
+    return np.ndarray(shape, kind, buffer=memory)
+
+
+def over_arrays(function: HostFunction) -> Callable[..., bool]:
+    """A host function as a Python function of C-contiguous arrays, written in place.
+
+    It says whether it succeeded, as the loop interpreter wants it.
+    """
+    native = _NATIVE(function.address)
+
+    def called(*arrays: Array) -> bool:
+        given = [a.ctypes.data for a in arrays]
+        extents = [size for a in arrays for size in a.shape]
+        pointers = (ctypes.c_void_p * len(given))(*given)
+        sizes = (ctypes.c_int64 * max(1, len(extents)))(*extents)
+        return bool(native(pointers, sizes) == DONE)
+
+    return called

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
@@ -10,12 +9,10 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..errors import CodegenError
-from .callback import DONE
+from .callback import DONE, over_arrays
 from .link import LLVM_LOCK
 
 Array: TypeAlias = np.ndarray[Any, Any]
-
-_NATIVE = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p, ctypes.c_void_p)
 
 
 class ScalarLoop:
@@ -41,13 +38,9 @@ class ScalarLoop:
 
         Raises CodegenError where `fn` raised.
         """
-        shape = arrays[0].shape
-        result = np.empty(shape, self._dtype)
-        operands = [np.ascontiguousarray(a) for a in arrays]
-        given = [a.ctypes.data for a in (*operands, result)]
-        pointers = (ctypes.c_void_p * len(given))(*given)
-        sizes = (ctypes.c_int64 * max(1, len(shape)))(*shape)
-        if _NATIVE(self.address)(pointers, sizes) != DONE:
+        result = np.empty(arrays[0].shape, self._dtype)
+        operands = [np.require(a, requirements="C") for a in arrays]
+        if not over_arrays(self)(*operands, result):
             raise CodegenError("a scalar function raised an exception")
         return result
 

@@ -28,6 +28,7 @@ from .common import (
     structured,
     targets_in,
 )
+from .stable import stable_seeds
 
 _APART = "the cost does not depend on this variable, or only through integers"
 
@@ -61,9 +62,13 @@ def grad(
     targets = targets_in(wrt, "grad")
     seeds = _seeds(cost, known_grads or {})
     constants = {v.node for v in consider_constant or ()}
-    cotangents = backward(seeds, {v.node for v in targets}, constants)
+    nodes = {v.node for v in targets}
+    stable = stable_seeds(seeds, nodes | constants)
+    sent = {} if stable is None else backward(stable, nodes, constants)
+    if not nodes <= sent.keys():  # or rewriting has shown that some have no influence
+        sent = backward(seeds, nodes, constants)
     found = [
-        connected(v, cotangents.get(v.node), disconnected_inputs, f"grad: {_APART}")
+        connected(v, sent.get(v.node), disconnected_inputs, f"grad: {_APART}")
         for v in targets
     ]
     return structured(wrt, found)

@@ -6,9 +6,13 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `create`; `reduce`; `close`; `contract` (matrix products); `slices`, `gather` and
 `index`; `join`; `softmax`; `gradient`; `random`
 (draws); `foreign` (functions of the user's).
+`index`; `update`; `join`; `arrange`, `split`, `pad`, `spaced`, `triangle`,
+`cumulative`, `statistics`; `products`, `einsum`, `norms`; `softmax`; `gradient`;
+`random` (draws).
 """
 
 from .arithmetic import *
+from .arrange import *
 from .broadcasting import *
 from .cast import *
 from .choice import *
@@ -16,6 +20,8 @@ from .close import *
 from .comparison import *
 from .contract import *
 from .create import *
+from .cumulative import *
+from .einsum import *
 from .elementwise import *
 from .floating import *
 from .foreign import *
@@ -25,12 +31,21 @@ from .index import *
 from .join import *
 from .logadd import *
 from .logic import *
+from .norms import *
+from .pad import *
 from .powers import *
+from .products import *
 from .random import *
 from .reduce import *
 from .rounding import *
 from .sizes import *
 from .slices import *
 from .softmax import *
+from .spaced import *
+from .split import *
+from .stable import *
+from .statistics import *
 from .transcendental import *
+from .triangle import *
+from .update import *
 from .view import *

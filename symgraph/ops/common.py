@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Iterable, Sequence
-from typing import NoReturn, TypeAlias
+from typing import TypeAlias
 
-from ..errors import ShapeError, SymgraphError, UnsupportedError, message
-from ..graph import describe_site, here
+from ..errors import ShapeError, UnsupportedError, refuse
 from ..op import Op
 from ..variable import Variable, apply
 
@@ -16,14 +15,6 @@ Grads: TypeAlias = tuple[Variable | None, ...]
 Flags: TypeAlias = Sequence[bool]
 #: None for all axes, one, or several; negative ones count from the end.
 Axis: TypeAlias = int | Sequence[int] | None
-
-
-def refuse(
-    error: type[SymgraphError], what: str, *operands: object, remedy: str
-) -> NoReturn:
-    """Raise `error` in the standard layout, with the user's line."""
-    line = describe_site(here())
-    raise error(message(what, operands=operands, line=line, remedy=remedy))
 
 
 def sum_of(terms: Iterable[Variable | None]) -> Variable | None:
@@ -78,3 +69,6 @@ def many_axes(axis: object, ndim: int, what: str) -> tuple[int, ...]:
             remedy="name each axis once",
         )
     return axes
+
+
+__all__ = ["Axis", "Grads", "many_axes", "one_axis", "refuse"]

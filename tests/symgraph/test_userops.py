@@ -69,7 +69,7 @@ def test_numpy_functions_appear_in_dumps_and_text() -> None:
     ordered = sg.from_numpy_function(double_and_sort)
     f = sg.function([x], ordered(x + 1) + ordered(x - 1))
     text = f.source("loops")
-    assert text.count("call f") == 2 
+    assert text.count("call f") == 2
     shown = io.StringIO()
     sg.dprint(f, shown)
     assert "double_and_sort" in shown.getvalue()
@@ -101,7 +101,9 @@ def test_an_exception_comes_out_and_nothing_is_updated() -> None:
     for _ in range(3):
         with pytest.raises(KeyError, match="negative") as caught:
             f(-1.0)
-        names = [frame.name for frame in traceback.extract_tb(caught.value.__traceback__)]
+        names = [
+            frame.name for frame in traceback.extract_tb(caught.value.__traceback__)
+        ]
         assert names[-1] == "picky" and "_call" not in names
         assert total.get_value() == 3.0
     assert f(2.0) == 3.0 and total.get_value() == 7.0

@@ -12,12 +12,15 @@ from ..cases import Case
 from . import (
     arrays,
     elementwise,
+    foreign,
     functions,
     indexing,
     products,
     random,
     reductions,
     softmax,
+    stable,
+    structure,
     views,
 )
 
@@ -31,6 +34,9 @@ FAMILIES = (
     arrays,
     softmax,
     random,
+    foreign,
+    structure,
+    stable,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {

@@ -8,7 +8,7 @@ from symgraph import ops
 from symgraph.op import Op
 from symgraph.userops import from_numba_function, from_numpy_function
 
-from ..cases import ALL, Case, one, two
+from ..cases import ALL, ANY, Case, one
 
 
 def halved(a: float, b: float) -> float:
@@ -35,11 +35,12 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
         ),
     ),
     ops.NumbaFunction: (
-        two(
+        Case(
             from_numba_function(halved),
-            *(((2, 3), (2, 3)), ((0, 3), (0, 3)), ((1, 1), (1, 1))),
-            numpy=halved,
-            dtypes=("float64",),
+            halved,
+            (ANY, ANY),
+            tuple((s, s) for s in ((2, 3), (0, 3), (1, 1))),
+            ("float64",),
             smooth=False,
         ),
     ),
