@@ -347,3 +347,16 @@ def test_what_a_class_lacks_is_named() -> None:
         sg.function([x], y)
     with pytest.raises(NotDifferentiableError, match="incomplete"):
         sg.grad(y.sum(), x)
+
+
+def test_functions_that_are_called_in_debug_mode() -> None:
+    x = sg.dvector("x")
+    ordered = sg.from_numpy_function(np.sort)(x * 2)
+    outputs = [ordered + 1, sg.from_numba_function(halved)(x, ordered)]
+    f = sg.function([x], outputs, mode="debug")
+    got = f([3.0, 1.0])
+    np.testing.assert_array_equal(got, [[3.0, 7.0], [2.0, -2.0]])
+
+
+def halved(a: float, b: float) -> float:
+    return a - b / 2
