@@ -19,6 +19,7 @@ from . import (
     random,
     reductions,
     softmax,
+    special,
     stable,
     structure,
     views,
@@ -33,10 +34,12 @@ FAMILIES = (
     products,
     arrays,
     softmax,
+    structure,
     random,
     foreign,
-    structure,
     stable,
+    random,
+    special,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
