@@ -515,6 +515,81 @@ def distances(g: Grower) -> Variable | None:
     return sg.sum(apart * apart, axis=-1)
 
 
+def accumulated(g: Grower) -> Variable | None:
+    """Sums, products and extremes along an axis."""
+    x = g.any(1)
+    if x is None:
+        return None
+    axis = g.number(0, x.ndim - 1)
+    if is_float(x.dtype):  # an extreme of floats may be decided by rounding
+        return g.choose(sg.cumsum, sg.cumprod)(x, axis)
+    return g.choose(sg.cumsum, sg.cummax, sg.cummin)(x, axis)
+
+
+def rearranged(g: Grower) -> Variable | None:
+    """Elements in other places: rolled, flipped, repeated, padded."""
+    x = g.any(1)
+    if x is None:
+        return None
+    axis, count = g.number(0, x.ndim - 1), g.number(0, 4)
+    widths = {axis: (g.number(0, 2), g.number(0, 3))}
+    kinds = [
+        lambda: sg.roll(x, count - 2, axis),
+        lambda: sg.roll(x, count),
+        lambda: sg.flip(x, axis),
+        lambda: sg.repeat(x, count, axis),
+        lambda: sg.tile(x, count),
+        lambda: sg.pad(x, widths),
+        lambda: sg.pad(x, widths, constant_values=1),
+    ]
+    if g.shape(x)[axis]:
+        modes = ("edge", "reflect", "symmetric", "wrap")
+        kinds.append(lambda: sg.pad(x, widths, g.choose(*modes)))
+    return g.choose(*kinds)()
+
+
+def triangular(g: Grower) -> Variable | None:
+    """Diagonals and triangles."""
+    x = g.any(2)
+    if x is None:
+        return None
+    k = g.number(-2, 2)
+    kinds = (sg.diagonal, sg.tril, sg.triu, sg.trace)
+    return (
+        sg.diag(x[0], k)
+        if g.choose(0, 1) and x.ndim == 2 and g.shape(x)[0]
+        else (g.choose(*kinds)(x, k))
+    )
+
+
+def updated(g: Grower) -> Variable | None:
+    """x[key].set(v) or .inc(v), the value made of x itself."""
+    x = g.any(1)
+    size = 0 if x is None else g.shape(x)[0]
+    if x is None or size == 0:
+        return None
+    places = st.lists(st.integers(-size, size - 1), min_size=1, max_size=5)
+    key = g.choose(
+        slice(g.number(-3, 3), None),
+        slice(None, None, -2),
+        g.number(-size, size - 1),
+        np.array(g.draw(places), "int64"),
+    )
+    part = x[key]
+    value = g.choose(part[::-1] if part.ndim else part, x[g.number(0, size - 1)])
+    return part.inc(value) if g.choose(True, False) else part.set(value)
+
+
+def summed(g: Grower) -> Variable | None:
+    """Einstein summation of one or three operands."""
+    x = g.any(2)
+    if x is None or x.ndim > 2:
+        return None
+    if x.dtype == "bool" or g.choose(True, False):
+        return sg.einsum(g.choose("ij->j", "ij->ji", "ij->"), x)
+    return sg.einsum(g.choose("ij,kj,kl->il", "ij,kj,kl->", "ij,ij,il->jl"), x, x, x)
+
+
 RULES = (
     unary,
     unary,
@@ -548,4 +623,9 @@ RULES = (
     joined,
     product,
     distances,
+    accumulated,
+    rearranged,
+    triangular,
+    updated,
+    summed,
 )

@@ -38,8 +38,8 @@ FAMILIES = (
     random,
     foreign,
     stable,
-    random,
     special,
+    random,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
