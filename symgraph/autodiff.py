@@ -13,14 +13,14 @@ from typing import Any, Literal
 
 from . import ops
 from .errors import (
+    ArgumentError,
     DisconnectedInputError,
     DTypeError,
     NotDifferentiableError,
     ShapeError,
-    SymgraphError,
-    message,
+    refuse,
 )
-from .graph import Node, describe_site, here, toposort
+from .graph import Node, toposort
 from .op import Elemwise
 from .types import is_float
 from .variable import Variable, as_tensor, constant
@@ -83,16 +83,17 @@ def _targets(wrt: Any) -> list[Variable]:
         targets = [wrt]
     for target in targets:
         if not isinstance(target, Variable):
-            raise SymgraphError(
-                f"grad: cannot differentiate with respect to {target!r}\n"
-                "  help: give a variable, or a list, tuple or dict of variables"
+            refuse(
+                ArgumentError,
+                f"grad: cannot differentiate with respect to {target!r}",
+                remedy="give a variable, or a list, tuple or dict of variables",
             )
         if not is_float(target.dtype):
-            _refuse(
+            refuse(
                 DTypeError,
                 f"grad: with respect to {target.dtype}, which takes no small steps",
                 target,
-                "declare the variable with a float dtype",
+                remedy="declare the variable with a float dtype",
             )
     return targets
 
@@ -104,32 +105,34 @@ def _seeds(
     seeds: dict[Node, Variable] = {}
     if cost is not None:
         if cost.ndim:
-            _refuse(
+            refuse(
                 ShapeError,
                 "grad: the cost is not a scalar",
                 cost,
-                "take its sum or mean",
+                remedy="take its sum or mean",
             )
         if not is_float(cost.dtype):
-            _refuse(
+            refuse(
                 DTypeError,
                 "grad: the cost is not of a float type",
                 cost,
-                "cast it first",
+                remedy="cast it first",
             )
         seeds[cost.node] = constant(1.0, cost.dtype)
     elif not known_grads:
-        raise SymgraphError(
-            "grad: neither a cost nor known gradients\n  help: give one of them"
+        refuse(
+            ArgumentError,
+            "grad: neither a cost nor known gradients",
+            remedy="give one of them",
         )
     for variable, known in known_grads.items():
         given = ops.cast(known, variable.dtype)
         if given.ndim != variable.ndim:
-            _refuse(
+            refuse(
                 ShapeError,
                 f"grad: a known gradient of {given.ndim} dimensions",
                 variable,
-                "a gradient has the shape of its variable",
+                remedy="a gradient has the shape of its variable",
             )
         seeds[variable.node] = given
     return seeds
@@ -168,13 +171,12 @@ def _backward(
 def _pullback(node: Node, g: Variable) -> tuple[Variable | None, ...]:
     """The cotangents that `node` sends to its inputs."""
     if node.op.vjp is None:
-        raise NotDifferentiableError(
-            message(
-                f"grad: {node.op.name} has no gradient",
-                operands=tuple(Variable(i) for i in node.inputs),
-                line=describe_site(node.site),
-                remedy="put sg.stop_gradient around its operands, or rewrite it",
-            )
+        refuse(
+            NotDifferentiableError,
+            f"grad: {node.op.name} has no gradient",
+            *(Variable(i) for i in node.inputs),
+            site=node.site,
+            remedy="put sg.stop_gradient around its operands, or rewrite it",
         )
     return node.op.vjp(g, Variable(node), *(Variable(i) for i in node.inputs))
 
@@ -194,26 +196,19 @@ def _connected(
     if found is not None:
         return found
     if disconnected not in ("raise", "warn", "ignore"):
-        raise SymgraphError(
-            f"grad: disconnected_inputs={disconnected!r}\n"
-            '  help: "raise", "warn" or "ignore"'
+        refuse(
+            ArgumentError,
+            f"grad: disconnected_inputs cannot be {disconnected!r}",
+            remedy="it is 'raise', 'warn' or 'ignore'",
         )
     what = "grad: the cost does not depend on this variable, or only through integers"
     if disconnected == "raise":
-        _refuse(
+        refuse(
             DisconnectedInputError,
             what,
             variable,
-            'leave it out, or disconnected_inputs="ignore" for zeros',
+            remedy='leave it out, or disconnected_inputs="ignore" for zeros',
         )
     if disconnected == "warn":
         warnings.warn(f"{what}: {as_tensor(variable)!r}", stacklevel=3)
     return ops.zeros_like(variable)
-
-
-def _refuse(
-    error: type[SymgraphError], what: str, variable: Variable, remedy: str
-) -> None:
-    raise error(
-        message(what, operands=(variable,), line=describe_site(here()), remedy=remedy)
-    )

@@ -51,6 +51,14 @@ class NotDifferentiableError(SymgraphError, TypeError):
     """An operation on the path has no derivative."""
 
 
+class SymbolicValueError(SymgraphError, TypeError):
+    """Something that has no value yet was used where Python or NumPy needs one."""
+
+
+class ArgumentError(SymgraphError, TypeError):
+    """What a function of symgraph was given is not what it takes."""
+
+
 class UnsupportedError(SymgraphError, NotImplementedError):
     """A valid request that symgraph does not carry out yet."""
 
@@ -97,6 +105,15 @@ class DebugError(SymgraphError, RuntimeError):
 
 class NonFiniteWarning(RuntimeWarning):
     """``mode="debug"`` has met a NaN or an infinity that it was not to refuse."""
+
+
+def run_time_remedy(error: type[SymgraphError]) -> str:
+    """What to do about a failure that depends on the values given to a call."""
+    if issubclass(error, IndexOutOfBoundsError):
+        return "indices of an axis of n go from -n to n - 1: check what is passed"
+    if issubclass(error, ShapeError):
+        return "check the shapes and sizes that are passed"
+    return "check the values that are passed"
 
 
 def message(

@@ -4,17 +4,44 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
 
-from .errors import DTypeError, SymgraphError, message
-from .graph import Node, Site, describe_site, here, intern
-from .leaf import Constant, constant_op
+from .errors import (
+    ArgumentError,
+    DTypeError,
+    SymbolicValueError,
+    SymgraphError,
+    message,
+    refuse,
+)
+from .graph import Node, Site, describe_site, here, intern, rebuild
+from .leaf import Constant, constant_op, plain
 from .op import Op
 from .types import TensorType, result_dtype
+
+#: How to get at a value.
+_VALUE = "compile it with sg.function, or compute it with x.eval({...})"
+
+#: NumPy's names of what Python's operators call.
+_OPERATORS = frozenset({
+    "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power",
+    "matmul", "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift",
+    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
+})  # fmt: skip
+
+
+def _ours(name: str) -> str:
+    """Where to find what NumPy calls `name`."""
+    known = getattr(sys.modules[__package__], name, None)
+    if callable(known):
+        return f"use sg.{name}"
+    if hasattr(Variable, name):
+        return f"use x.{name}"
+    return f"symgraph has no {name}: write it in symgraph's functions, or {_VALUE}"
 
 
 class Variable:
@@ -27,7 +54,6 @@ class Variable:
 
     __slots__ = ("name", "node", "site")
 
-    __array_ufunc__ = None  # NumPy arrays on the left leave the operation to us
     __array_priority__ = 1000
 
     def __init__(self, node: Node, name: str | None = None) -> None:
@@ -106,8 +132,11 @@ class Variable:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a variable belongs to a graph: pickle a Graph or a compiled function"
+        refuse(
+            ArgumentError,
+            "a variable is not pickled by itself: it belongs to a graph",
+            self,
+            remedy="pickle a Graph of it (sg.Graph), or a compiled function",
         )
 
     def __array_namespace__(self, api_version: str | None = None) -> ModuleType:
@@ -128,53 +157,74 @@ class Variable:
     # -- what it is not ----------------------------------------------------------------
 
     def _refuse(self, what: str, remedy: str) -> NoReturn:
-        raise SymgraphError(
-            message(
-                f"{what}: this variable is symbolic and has no value yet",
-                operands=(self,),
-                line=describe_site(here()),
-                remedy=remedy,
-            )
+        refuse(
+            SymbolicValueError,
+            f"{what}: this variable is symbolic and has no value yet",
+            self,
+            remedy=remedy,
         )
 
     def __bool__(self) -> bool:
         self._refuse(
-            "bool() of a variable (`if x > 0`?)", "use sg.where(condition, a, b)"
+            "bool() of a variable (`if x > 0`, `and`, `not`, max(x, y))",
+            "use sg.where(condition, a, b), and & | ~ between conditions",
         )
 
     def __float__(self) -> float:
-        self._refuse(
-            "float() of a variable", "compile it with sg.function, or x.eval({...})"
-        )
+        self._refuse("float() of a variable", _VALUE)
 
     def __int__(self) -> int:
-        self._refuse(
-            "int() of a variable", "compile it with sg.function, or x.eval({...})"
-        )
+        self._refuse("int() of a variable", _VALUE)
+
+    def __complex__(self) -> complex:
+        self._refuse("complex() of a variable", _VALUE)
 
     def __index__(self) -> int:
         self._refuse(
-            "a variable used where Python needs an int",
-            "give the dimension a static size, or use a symgraph function",
+            "a variable used where Python needs an int (range, a list's index)",
+            "use a symgraph function (sg.arange(n), x[n]), or a number",
         )
 
     def __array__(self, *args: object, **kwargs: object) -> NoReturn:
         self._refuse(
-            "np.asarray() of a variable", "use symgraph's functions, or x.eval({...})"
+            "np.asarray() of a variable", f"use symgraph's functions; {_VALUE}"
         )
+
+    def __array_ufunc__(
+        self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
+    ) -> Variable:
+        """NumPy's operators on an array and a variable are ours; the rest is refused.
+
+        An operator and the function of its name look the same from here.
+        """
+        if method == "__call__" and not kwargs and ufunc.__name__ in _OPERATORS:
+            return getattr(_ops(), ufunc.__name__)(*inputs)
+        if kwargs.get("out") is not None:
+            self._refuse(
+                f"np.{ufunc.__name__} into an array (`array += variable`)",
+                "write array = array + variable, which is a new expression",
+            )
+        self._refuse(f"np.{ufunc.__name__} of a variable", _ours(ufunc.__name__))
+
+    def __array_function__(
+        self, func: Any, types: Any, args: Any, kwargs: Any
+    ) -> NoReturn:
+        name = func.__name__
+        self._refuse(f"np.{name} of a variable", _ours(name))
 
     def __len__(self) -> int:
         size = self.node.type.dims[0] if self.ndim else None
         if isinstance(size, int):
             return size
-        self._refuse("len() of a variable", "x.shape[0] is the symbolic length")
+        self._refuse("len() of a variable of unknown length", "x.shape[0] is symbolic")
 
     def __iter__(self) -> Iterator[Variable]:
         size = self.node.type.dims[0] if self.ndim else None
         if not isinstance(size, int):
             self._refuse(
-                "iterating over a variable",
-                "the first dimension must be known to iterate",
+                "iterating over a variable of unknown length",
+                "compute with whole arrays (sg.sum(x), x * y), or declare the length: "
+                "sg.tensor(name, shape=(3, None))",
             )
         return (self[k] for k in range(size))
 
@@ -403,12 +453,11 @@ def as_tensor(value: object, dtype: str | None = None) -> Variable:
     if isinstance(value, Variable):
         return value
     if isinstance(value, list | tuple) and _holds_variable(value):
-        raise DTypeError(
-            message(
-                "a list that holds variables is not an array",
-                line=describe_site(here()),
-                remedy="use sg.stack or sg.concatenate",
-            )
+        refuse(
+            DTypeError,
+            "a list that holds variables is not an array",
+            value,
+            remedy="use sg.stack(list), or sg.concatenate(list)",
         )
     return constant(value, dtype)
 
@@ -430,15 +479,43 @@ def apply(op: Op, *inputs: Variable) -> Variable:
     try:
         return Variable(intern(op, tuple(v.node for v in inputs), here()))
     except SymgraphError as error:
-        reason, *remedy = error.args
-        raise type(error)(
-            message(
-                f"{op.name}: {reason}",
-                operands=tuple(inputs),
-                line=describe_site(here()),
-                remedy=remedy[0] if remedy else None,
-            )
-        ) from None
+        raise _told(error, op, inputs, here()) from None
+
+
+def substitute(outputs: Sequence[Node], replace: dict[Node, Node]) -> tuple[Node, ...]:
+    """`outputs` with nodes replaced, where what is replaced may not fit.
+
+    Raises:
+        ShapeError, DTypeError: it does not, on the line of the op that refuses it.
+    """
+
+    def made(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node in replace:
+            return replace[node]
+        if inputs == node.inputs:
+            return node
+        try:
+            return intern(node.op, inputs, node.site)
+        except SymgraphError as error:
+            given = tuple(Variable(i) for i in inputs)
+            raise _told(error, node.op, given, node.site) from None
+
+    return rebuild(outputs, made)
+
+
+def _told(
+    error: SymgraphError, op: Op, inputs: Sequence[Variable], site: Site | None
+) -> SymgraphError:
+    """What type inference says (a reason and a remedy) in the standard layout."""
+    reason, *remedy = error.args
+    return type(error)(
+        message(
+            f"{op.name}: {reason}",
+            operands=tuple(inputs),
+            line=describe_site(site),
+            remedy=remedy[0] if remedy else "give operands that fit",
+        )
+    )
 
 
 def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
@@ -465,7 +542,9 @@ def _promotable(value: object) -> object:
     """What NumPy's result_type takes for an operand: a dtype or a Python scalar."""
     if isinstance(value, str | bool | int | float):
         return value
-    return np.asarray(value).dtype
+    if isinstance(value, list | tuple) and _holds_variable(value):
+        as_tensor(value)  # which refuses it
+    return plain(value, "an operand").dtype
 
 
 def _exact(value: object, dtype: str) -> object:

@@ -38,7 +38,7 @@ MAY_IMPORT = {
         "evaluate": "dims errors graph leaf op types",
         "variable": "errors evaluate graph leaf op types",
         "composite": "errors graph leaf op types variable",
-        "arguments": "dims errors graph leaf op variable",
+        "arguments": "dims errors evaluate graph leaf op variable",
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
@@ -58,8 +58,8 @@ MAY_IMPORT = {
         "passes rewrite types variable",
         "inspect": "codegen dims graph graphs leaf lower op variable",
         "versions": "arguments codegen compiler errors graph op",
-        "function": "arguments codegen compiler debug errors evaluate graph graphs leaf "
-        "lower mode op shared tree variable versions",
+        "function": "arguments codegen compiler debug errors evaluate graph graphs "
+        "leaf lower mode op shared tree variable versions",
         "symgraph": "autodiff config declare errors function graphs inspect op ops "
         "passes rewrite shared special types variable vectorize",
         "target": "function graph graphs leaf variable",

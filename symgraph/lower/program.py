@@ -16,9 +16,9 @@ from ..errors import (
     ShapeError,
     SymgraphError,
     UnsupportedError,
-    message,
+    refuse,
 )
-from ..graph import Node, Site, describe_site, intern, rebuild, toposort
+from ..graph import Node, Site, describe_node, intern, rebuild, toposort
 from ..leaf import Constant, Leaf
 from ..op import Expanded, Index, Indexed, Opaque, Reduce
 from ..ops.elementwise import Copy
@@ -261,7 +261,13 @@ class Emitter:
                 shape = node.op.shape
                 self._declare(node, Array(name, node.type.dtype, shape, "constant"))
             elif isinstance(node.op, Leaf):
-                raise UnsupportedError(f"{node} is not among the function's inputs")
+                refuse(
+                    UnsupportedError,
+                    "a size needs an input that is not among the function's inputs",
+                    describe_node(node),
+                    site=node.site,
+                    remedy="add it to the inputs, with on_unused_input='ignore'",
+                )
             else:
                 self._new(node, f"t{len(self.arrays)}")
         return self._array_of[node]
@@ -344,13 +350,12 @@ class Emitter:
             if isinstance(member.op, Expanded) or not isinstance(
                 member.op, Indexed | Reduce
             ):
-                raise UnsupportedError(
-                    message(
-                        f"{member.op.name}: no lowering to native code",
-                        operands=member.inputs,
-                        line=describe_site(member.site),
-                        remedy="use mode='interpret'",
-                    )
+                refuse(
+                    UnsupportedError,
+                    f"{member.op.name}: no lowering to native code",
+                    *(describe_node(i) for i in member.inputs),
+                    site=member.site,
+                    remedy="use mode='interpret'",
                 )
         for output in group.outputs:
             self.array(output)
