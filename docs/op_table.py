@@ -61,10 +61,11 @@ def sections() -> Iterator[str]:
 def row(made: type[Op]) -> str:
     """The line of one op."""
     meaning = (inspect.getdoc(made) or "").partition("\n\n")[0].replace("\n", " ")
-    kind = next((name for cls, name in KINDS if issubclass(made, cls)), "")
-    follows = issubclass(made, Elemwise | Expanded)
-    gradient = "none" if made.vjp is None else "own"
-    tangent = "own" if made.jvp is not None else derived(made.vjp is not None)
+    kind = next((name for cls, name in KINDS if issubclass(made, cls)), "composition")
+    follows = issubclass(made, Elemwise | Expanded | Reduce)
+    written_out = issubclass(made, Expanded)
+    gradient = "own" if made.vjp is not None else derived(written_out)
+    tangent = "own" if made.jvp is not None else derived(gradient != "none")
     batch = "own" if made.batch is not None else derived(follows)
     cells = (f"`{made.__name__}`", meaning, kind, gradient, tangent, batch)
     return "| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |"

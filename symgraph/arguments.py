@@ -210,20 +210,31 @@ def explain(
     Raises:
         ShapeError: sizes that meet differ, or a size differs from the declared one.
     """
+    check_declared(leaves, arrays, what)
+    shapes = Shapes(leaves, arrays)
+    stretched = False
+    for met in pairs:
+        a, b = shapes(met.left), shapes(met.right)
+        if a == b:
+            continue
+        if not met.broadcast or a != 1:
+            _refuse(met.node, shapes, a, b, met.broadcast, what)
+        stretched = stretched or not met.repeats
+    return stretched
+
+
+def check_declared(leaves: Sequence[Node], arrays: Sequence[Array], what: str) -> None:
+    """Check the shapes of a call's arguments against their declared types.
+
+    Raises:
+        ShapeError: a size differs from the declared one, or a named dimension has two.
+    """
     declared: dict[Size, tuple[Node, int, int]] = {}
     for leaf, array in zip(leaves, arrays, strict=True):
         for axis, (size, extent) in enumerate(
             zip(leaf.type.dims, array.shape, strict=True)
         ):
             _check_declared(leaf, axis, size, extent, declared, what)
-    shapes = Shapes(leaves, arrays)
-    stretched = False
-    for node, left, right, broadcast in pairs:
-        a, b = shapes(left), shapes(right)
-        if a != b and not (broadcast and a == 1):
-            _refuse(node, shapes, a, b, broadcast, what)
-        stretched |= a != b
-    return stretched
 
 
 def _check_declared(

@@ -121,21 +121,26 @@ def capture(
 
     Returns:
         The body, and what its further parameters stand for: the largest expressions
-        that depend on none of `parameters`, but for constants of one element, which
-        are part of the body.
+        that depend on none of `parameters`.  Constants of one element, and what is made
+        of them alone, are part of the body.
     """
     roots = [v.node for v in outputs]
-    order = toposort(roots)
     given = {v.node: k for k, v in enumerate(parameters)}
-    inside = set(given)
+    order = toposort(roots, lambda node: () if node in given else node.inputs)
+    inside, closed = set(given), set[Node]()
     for node in order:
+        if node in inside:
+            continue
         if any(i in inside for i in node.inputs):
             inside.add(node)
+        elif _small(node) or (node.inputs and closed.issuperset(node.inputs)):
+            closed.add(node)
+    inside |= closed
     needed = dict.fromkeys(roots)
     for node in order:
         if node in inside and node not in given:
             needed.update(dict.fromkeys(node.inputs))
-    outer = [n for n in needed if n not in inside and not _small(n)]
+    outer = [n for n in needed if n not in inside]
     number = given | {n: len(given) + k for k, n in enumerate(outer)}
     count = len(number)
     steps: list[Step] = []
@@ -179,7 +184,7 @@ def trace(
 
 @op
 class Composite(Expanded):
-    """Output `index` of a body; inputs are its parameters.
+    """Output `index` of a body; inputs are its parameters, and maybe more after them.
 
     Without a `vjp` of its own (subclasses may have one), it is differentiated and
     batched through its body.
@@ -194,13 +199,13 @@ class Composite(Expanded):
         return self.label or super().name
 
     def infer(self, *inputs: Node) -> TensorType:
-        return self.body.nodes(*inputs)[self.index].type
+        return self.body.nodes(*inputs[: self.body.count])[self.index].type
 
     def ref(self, *arrays: Array) -> Array:
-        return self.body.ref(*arrays)[self.index]
+        return self.body.ref(*arrays[: self.body.count])[self.index]
 
     def expand(self, *inputs: Variable) -> Variable:
-        return self.body(*inputs)[self.index]
+        return self.body(*inputs[: self.body.count])[self.index]
 
 
 __all__ = [

@@ -226,6 +226,11 @@ def surely_nonnegative(size: Size) -> bool:
     return not pending
 
 
+def at_most_one(size: Size) -> bool:
+    """Whether `size` is known to be 0 or 1 whatever the inputs, as in ``x[:1]``."""
+    return surely_nonnegative(sub(1, size))
+
+
 def _bounds(dim: Dim) -> tuple[Size, ...] | None:
     """What must be at least 0 for `dim` to be; None where that is not known."""
     match dim.kind:

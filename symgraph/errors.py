@@ -59,6 +59,10 @@ class ArgumentError(SymgraphError, TypeError):
     """What a function of symgraph was given is not what it takes."""
 
 
+class GradientError(SymgraphError, ArithmeticError):
+    """A derivative differs from what finite differences give."""
+
+
 class UnsupportedError(SymgraphError, NotImplementedError):
     """A valid request that symgraph does not carry out yet."""
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from .arguments import REQUIRED, Parameter, convert, gather
+from .arguments import REQUIRED, Parameter, check_declared, convert, gather
 from .codegen.program import Program
 from .compiler import Compilation, Report, graph_of
 from .errors import (
@@ -26,7 +26,7 @@ from .graph import Node, describe_node, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
-from .lower import Request
+from .lower import Request, check_sizes
 from .mode import Mode, as_mode
 from .op import Array
 from .shared import fit
@@ -91,6 +91,7 @@ class Function:
         self._entry: Callable[..., Any]
         match spec.mode.target:
             case "interpret":
+                check_sizes(spec.request.roots)
                 self._entry = self._interpret
             case "debug":
                 from .debug import Debugger
@@ -174,6 +175,7 @@ class Function:
         spec = self._spec
         arrays = self._arrays(args, kwargs)
         given = {p.node: a for p, a in zip(spec.parameters, arrays, strict=True)}
+        check_declared(list(given), arrays, self.name)
         values = evaluate(list(spec.request.roots), given)
         count = len(spec.outputs)
         return self._finished(values[:count], values[count:])

@@ -155,7 +155,7 @@ def rebuild(
     """
     mapping: dict[Node, Node] = {}
     fixed: dict[Node, Node] = {} if callable(replace) else replace
-    for node in toposort(outputs):
+    for node in toposort(outputs, lambda n: () if n in fixed else n.inputs):
         if node in fixed:
             mapping[node] = fixed[node]
             continue

@@ -1,4 +1,4 @@
-"""Nested outputs: lists, tuples and dicts of variables, flattened and put back."""
+"""Nested values: lists, tuples and dicts of arrays, flattened and put back."""
 
 from __future__ import annotations
 

@@ -134,5 +134,10 @@ def float_dtype(dtype: str) -> str:
 
 
 def is_float(dtype: str) -> bool:
-    """Whether gradients can flow through values of `dtype`."""
+    """Whether `dtype` is a floating-point type."""
     return dtype in FLOATS
+
+
+def is_differentiable(dtype: str) -> bool:
+    """Whether gradients can flow through values of `dtype`."""
+    return is_float(dtype)

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
@@ -13,7 +13,6 @@ import numpy as np
 from .errors import (
     ArgumentError,
     DTypeError,
-    SymbolicValueError,
     SymgraphError,
     message,
     refuse,
@@ -21,30 +20,11 @@ from .errors import (
 from .graph import Node, Site, describe_site, here, intern, rebuild
 from .leaf import Constant, constant_op, plain
 from .op import Op
+from .symbolic import Symbolic
 from .types import TensorType, result_dtype
 
-#: How to get at a value.
-_VALUE = "compile it with sg.function, or compute it with x.eval({...})"
 
-#: NumPy's names of what Python's operators call.
-_OPERATORS = frozenset({
-    "add", "subtract", "multiply", "divide", "floor_divide", "remainder", "power",
-    "matmul", "bitwise_and", "bitwise_or", "bitwise_xor", "left_shift", "right_shift",
-    "equal", "not_equal", "less", "less_equal", "greater", "greater_equal",
-})  # fmt: skip
-
-
-def _ours(name: str) -> str:
-    """Where to find what NumPy calls `name`."""
-    known = getattr(sys.modules[__package__], name, None)
-    if callable(known):
-        return f"use sg.{name}"
-    if hasattr(Variable, name):
-        return f"use x.{name}"
-    return f"symgraph has no {name}: write it in symgraph's functions, or {_VALUE}"
-
-
-class Variable:
+class Variable(Symbolic):
     """A symbolic array: an expression, a name for it and the line it was written on.
 
     Operators and methods build new expressions and follow NumPy.  ``==`` is
@@ -52,14 +32,14 @@ class Variable:
     dictionary keys only through :meth:`same` or their `node`.
     """
 
-    __slots__ = ("name", "node", "site")
-
-    __array_priority__ = 1000
+    __slots__ = ("name", "node", "origin", "site")
 
     def __init__(self, node: Node, name: str | None = None) -> None:
         self.node = node
         self.name = name
         self.site = node.site
+        #: Of ``x[key]``: x, which `set` and `inc` give back changed.
+        self.origin: Variable | None = None
 
     # -- what it is --------------------------------------------------------------------
 
@@ -153,88 +133,6 @@ class Variable:
 
         given = {v.node: value for v, value in (givens or {}).items()}
         return evaluate([self.node], given)[0]
-
-    # -- what it is not ----------------------------------------------------------------
-
-    def _refuse(self, what: str, remedy: str) -> NoReturn:
-        refuse(
-            SymbolicValueError,
-            f"{what}: this variable is symbolic and has no value yet",
-            self,
-            remedy=remedy,
-        )
-
-    def __bool__(self) -> bool:
-        self._refuse(
-            "bool() of a variable (`if x > 0`, `and`, `not`, max(x, y))",
-            "use sg.where(condition, a, b), and & | ~ between conditions",
-        )
-
-    def __float__(self) -> float:
-        self._refuse("float() of a variable", _VALUE)
-
-    def __int__(self) -> int:
-        self._refuse("int() of a variable", _VALUE)
-
-    def __complex__(self) -> complex:
-        self._refuse("complex() of a variable", _VALUE)
-
-    def __index__(self) -> int:
-        self._refuse(
-            "a variable used where Python needs an int (range, a list's index)",
-            "use a symgraph function (sg.arange(n), x[n]), or a number",
-        )
-
-    def __array__(self, *args: object, **kwargs: object) -> NoReturn:
-        self._refuse(
-            "np.asarray() of a variable", f"use symgraph's functions; {_VALUE}"
-        )
-
-    def __array_ufunc__(
-        self, ufunc: Any, method: str, *inputs: Any, **kwargs: Any
-    ) -> Variable:
-        """NumPy's operators on an array and a variable are ours; the rest is refused.
-
-        An operator and the function of its name look the same from here.
-        """
-        if method == "__call__" and not kwargs and ufunc.__name__ in _OPERATORS:
-            return getattr(_ops(), ufunc.__name__)(*inputs)
-        if kwargs.get("out") is not None:
-            self._refuse(
-                f"np.{ufunc.__name__} into an array (`array += variable`)",
-                "write array = array + variable, which is a new expression",
-            )
-        self._refuse(f"np.{ufunc.__name__} of a variable", _ours(ufunc.__name__))
-
-    def __array_function__(
-        self, func: Any, types: Any, args: Any, kwargs: Any
-    ) -> NoReturn:
-        name = func.__name__
-        self._refuse(f"np.{name} of a variable", _ours(name))
-
-    def __len__(self) -> int:
-        size = self.node.type.dims[0] if self.ndim else None
-        if isinstance(size, int):
-            return size
-        self._refuse("len() of a variable of unknown length", "x.shape[0] is symbolic")
-
-    def __iter__(self) -> Iterator[Variable]:
-        size = self.node.type.dims[0] if self.ndim else None
-        if not isinstance(size, int):
-            self._refuse(
-                "iterating over a variable of unknown length",
-                "compute with whole arrays (sg.sum(x), x * y), or declare the length: "
-                "sg.tensor(name, shape=(3, None))",
-            )
-        return (self[k] for k in range(size))
-
-    def __contains__(self, item: object) -> bool:
-        self._refuse("`in` on a variable", "use sg.any(x == item)")
-
-    def __setitem__(self, key: object, value: object) -> None:
-        self._refuse(
-            "assignment to x[...]", "expressions are immutable: y = x[i].set(v)"
-        )
 
     # -- operators ---------------------------------------------------------------------
 
@@ -401,6 +299,78 @@ class Variable:
         """See :func:`symgraph.argmax`."""
         return _ops().argmax(self, axis, keepdims=keepdims)
 
+    def argmin(self, axis: int | None = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.argmin`."""
+        return _ops().argmin(self, axis, keepdims=keepdims)
+
+    def var(
+        self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
+    ) -> Variable:
+        """See :func:`symgraph.var`."""
+        return _ops().var(self, axis, ddof=ddof, keepdims=keepdims)
+
+    def std(
+        self, axis: Any = None, *, ddof: float = 0, keepdims: bool = False
+    ) -> Variable:
+        """See :func:`symgraph.std`."""
+        return _ops().std(self, axis, ddof=ddof, keepdims=keepdims)
+
+    def prod(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.prod`."""
+        return _ops().prod(self, axis, keepdims=keepdims)
+
+    def any(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.any`."""
+        return _ops().any(self, axis, keepdims=keepdims)
+
+    def all(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+        """See :func:`symgraph.all`."""
+        return _ops().all(self, axis, keepdims=keepdims)
+
+    def cumsum(self, axis: int | None = None, dtype: object = None) -> Variable:
+        """See :func:`symgraph.cumsum`."""
+        return _ops().cumsum(self, axis, dtype)
+
+    def cumprod(self, axis: int | None = None, dtype: object = None) -> Variable:
+        """See :func:`symgraph.cumprod`."""
+        return _ops().cumprod(self, axis, dtype)
+
+    def set(self, value: object) -> Variable:
+        """``x[key].set(value)``: x with `value` there; see `set_subtensor`."""
+        return _ops().set_subtensor(self, value)
+
+    def inc(self, value: object) -> Variable:
+        """``x[key].inc(value)``: x with `value` added there; see `inc_subtensor`."""
+        return _ops().inc_subtensor(self, value)
+
+    def take(self, indices: object, axis: int | None = None) -> Variable:
+        """See :func:`symgraph.take`."""
+        return _ops().take(self, indices, axis)
+
+    def squeeze(self, axis: Any = None) -> Variable:
+        """See :func:`symgraph.squeeze`."""
+        return _ops().squeeze(self, axis)
+
+    def repeat(self, repeats: object, axis: int | None = None) -> Variable:
+        """See :func:`symgraph.repeat`."""
+        return _ops().repeat(self, repeats, axis)
+
+    def swapaxes(self, axis1: int, axis2: int) -> Variable:
+        """See :func:`symgraph.swapaxes`."""
+        return _ops().swapaxes(self, axis1, axis2)
+
+    def diagonal(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+        """See :func:`symgraph.diagonal`."""
+        return _ops().diagonal(self, offset, axis1, axis2)
+
+    def trace(self, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Variable:
+        """See :func:`symgraph.trace`."""
+        return _ops().trace(self, offset, axis1, axis2)
+
+    def ravel(self) -> Variable:
+        """One axis, in C order."""
+        return _ops().reshape(self, (-1,))
+
     def dot(self, other: object) -> Variable:
         """See :func:`symgraph.dot`."""
         return _ops().dot(self, other)
@@ -452,7 +422,7 @@ def as_tensor(value: object, dtype: str | None = None) -> Variable:
     """
     if isinstance(value, Variable):
         return value
-    if isinstance(value, list | tuple) and _holds_variable(value):
+    if isinstance(value, list | tuple) and holds_variable(value):
         refuse(
             DTypeError,
             "a list that holds variables is not an array",
@@ -462,7 +432,7 @@ def as_tensor(value: object, dtype: str | None = None) -> Variable:
     return constant(value, dtype)
 
 
-def _holds_variable(value: list[object] | tuple[object, ...]) -> bool:
+def holds_variable(value: list[object] | tuple[object, ...]) -> bool:
     """Whether a variable is anywhere in nested lists."""
     stack: list[object] = [value]
     while stack:
@@ -542,7 +512,7 @@ def _promotable(value: object) -> object:
     """What NumPy's result_type takes for an operand: a dtype or a Python scalar."""
     if isinstance(value, str | bool | int | float):
         return value
-    if isinstance(value, list | tuple) and _holds_variable(value):
+    if isinstance(value, list | tuple) and holds_variable(value):
         as_tensor(value)  # which refuses it
     return plain(value, "an operand").dtype
 

@@ -2,5 +2,6 @@
 
 from .at import At
 from .program import Emitter, Failure, Lowered, Request, lower
+from .sizes import check_sizes
 
-__all__ = ["At", "Emitter", "Failure", "Lowered", "Request", "lower"]
+__all__ = ["At", "Emitter", "Failure", "Lowered", "Request", "check_sizes", "lower"]

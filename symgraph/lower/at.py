@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from .. import dims
 from ..codegen import ir
 from ..dims import Size
 from ..errors import IndexOutOfBoundsError, SymgraphError
@@ -56,7 +57,11 @@ class At:
         for size, target, place in zip(shape, frame, index, strict=True):
             if same(size, 1):
                 place = ir.Affine()
-            elif not same(size, target) and place != ir.Affine():
+            elif same(size, target):
+                pass
+            elif dims.at_most_one(size):
+                place = ir.Affine()
+            elif place != ir.Affine():
                 once = self.value(self.extent(size)).eq(1)
                 place = self.position(ir.select(once, 0, self.value(place)))
             found.append(place)

@@ -85,6 +85,7 @@ class KernelBuilder:
         self._outer = {self.axis_name[a] for a in group.rows}
         self._buffers: dict[Node, ir.Buffer] = {}
         self._written: set[Node] = set()
+        self._scratch: list[ir.Buffer] = []
         self._sizes: dict[str, str] = {}
         self._context = Context(
             self.builder, self.extent, env.partition.same, self._check
@@ -234,6 +235,13 @@ class KernelBuilder:
             ir.Store(buffer.name, index, value.atom, accumulate)
         )
 
+    def scratch(self, dtype: str, axes: Sequence[Axis]) -> ir.Buffer:
+        """Memory private to a row, of the extents of `axes`."""
+        shape = tuple(self.extent(self.group.extents[a]) for a in axes)
+        buffer = ir.Buffer(f"s{len(self._scratch)}", dtype, shape, "inout")
+        self._scratch.append(buffer)
+        return buffer
+
     # -- the nest ----------------------------------------------------------------------
 
     def stage(
@@ -300,7 +308,7 @@ class KernelBuilder:
             tuple(self._sizes.values()),
             statements,
             split,
-            tuple(self.kept.values()),
+            (*self.kept.values(), *self._scratch),
         )
         arrays = tuple(self.env.array(n) for n in nodes)
         return Launch(kernel, arrays, tuple(self._sizes))

@@ -27,7 +27,7 @@ from ..variable import Variable
 from .fuse import Group, Partition
 from .kernel import KernelBuilder, lower_group
 from .memory import plan
-from .sizes import Classes, SizeTable
+from .sizes import Classes, SizeTable, check_sizes
 
 #: Reductions of at most this many elements, where that is known, are not shared out.
 SMALL_REDUCTION = 4096
@@ -92,10 +92,13 @@ def lower(
     broadcasts those that turn out to be 1.
 
     Raises:
+        ShapeError: no call can fit: a dimension would have to be two numbers.
         UnsupportedError: an op has no lowering, or a size depends on computed data.
     """
     classes = Classes(generic=generic)
     classes.unify(toposort(written.roots))
+    if classes.clashes:
+        check_sizes(written.roots)
     classes.unify(toposort(rewritten.roots))
     roots = _distinct(_prepared(rewritten.roots, classes))
     emitter = Emitter(rewritten.with_roots(roots), classes, name)
@@ -387,6 +390,45 @@ class Emitter:
         body(kernel, kernel.index(places))
         vector = axes[-1] if axes and parallel else None
         self.steps.append(kernel.finish(axes, vector, parallel=parallel))
+
+    def accumulate(
+        self,
+        node: Node,
+        axis: int,
+        start: bool | int | float,
+        step: Callable[[KernelBuilder, Index, ir.Value], ir.Value],
+    ) -> None:
+        """Append a kernel that fills the array of `node` in order along `axis`.
+
+        ``step(kernel, index, last)`` gives the element at `index` from its predecessor
+        along the axis, the first one from `start`.  What is in front of the axis runs
+        in parallel; what is behind it, in lanes.
+        """
+        sizes = [self.classes.resolve(s) for s in node.type.dims]
+        axes = [k for k, s in enumerate(sizes) if s != 1]
+        rows, inner = [k for k in axes if k < axis], [k for k in axes if k >= axis]
+        behind = [k for k in inner if k > axis]
+        extents = {k: sizes[k] for k in axes}
+        group = Group([], {}, {}, rows, inner, extents)
+        kernel = KernelBuilder(self, f"k{len(self.steps)}_{node.op.name}", group)
+        index = kernel.index([k if k in axes else None for k in range(len(sizes))])
+        held = kernel.scratch(node.type.dtype, behind)
+        place = kernel.index(behind)
+        vector = behind[-1] if behind else None
+
+        def put(value: ir.Value) -> list[ir.Carry]:
+            kernel.builder.statements.append(ir.Store(held.name, place, value.atom))
+            return []
+
+        def follow() -> list[ir.Carry]:
+            value = step(kernel, index, kernel.builder.load(held, place))
+            kernel.store(node, index, value)
+            return put(value)
+
+        kernel.stage(behind, vector, lambda: put(ir.const(start, held.dtype)))
+        kernel.stage(inner, vector, follow)
+        self.array(node)
+        self.steps.append(kernel.finish(rows, None))
 
     def assign(self, node: Node, source: Node) -> None:
         """Append a kernel that copies `source` into the array of `node`."""

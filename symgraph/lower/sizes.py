@@ -9,15 +9,15 @@ name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from .. import dims
 from ..codegen import ir
 from ..codegen.program import Guard, ReadScalar, Relation
 from ..dims import Dim, Size
-from ..errors import UnsupportedError, refuse
-from ..graph import Node, describe_node
+from ..errors import ShapeError, UnsupportedError, message, refuse
+from ..graph import Node, describe_node, describe_site, toposort
 from ..op import meeting
 
 #: The order in which a class of equal dimensions chooses its representative.
@@ -34,6 +34,11 @@ class Meeting(NamedTuple):
     left: Size
     right: Size
     broadcast: bool
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the left one is repeated as a rule: it is 0 or 1."""
+        return self.broadcast and dims.at_most_one(self.left)
 
 
 def meetings(nodes: Iterable[Node]) -> Iterator[Meeting]:
@@ -54,6 +59,8 @@ class Classes:
         self._parent: dict[Dim, Size] = {}
         self._resolved: dict[Dim, Size] = {}
         self.pairs: list[Meeting] = []
+        #: Those that ask one dimension to be two numbers: no call fits this version.
+        self.clashes: list[Meeting] = []
 
     def unify(self, nodes: Iterable[Node]) -> None:
         """Take dimensions that meet in `nodes` to be equal.
@@ -62,25 +69,18 @@ class Classes:
         """
         for met in meetings(nodes):
             self.pairs.append(met)
-            if not (met.broadcast and self.generic):
-                self._union(met.left, met.right)
+            if not (self.may_repeat(met) or self._union(met.left, met.right)):
+                self.clashes.append(met)
         self._resolved.clear()
+
+    def may_repeat(self, met: Meeting) -> bool:
+        """Whether the left size may be 1, and repeated, in this version."""
+        return met.broadcast if self.generic else met.repeats
 
     def same(self, left: Size, right: Size) -> bool:
         """Whether two dimensions are taken to be equal."""
         a, b = self.resolve(left), self.resolve(right)
         return a is b or a == b
-
-    @property
-    def contradictory(self) -> bool:
-        """Whether no call can satisfy this version: two numbers would be equal."""
-        return any(
-            isinstance(self.resolve(p.left), int)
-            and isinstance(self.resolve(p.right), int)
-            and not self.same(p.left, p.right)
-            for p in self.pairs
-            if not (p.broadcast and self.generic)
-        )
 
     def _find(self, size: Size) -> Size:
         passed = []
@@ -91,13 +91,17 @@ class Classes:
             self._parent[dim] = size
         return size
 
-    def _union(self, left: Size, right: Size) -> None:
+    def _union(self, left: Size, right: Size) -> bool:
+        """Take two dimensions to be equal; false where they are different numbers."""
         a, b = self._find(left), self._find(right)
-        if a is b or (isinstance(a, int) and isinstance(b, int)):
-            return
+        if isinstance(a, int) and isinstance(b, int):
+            return a == b
+        if a is b:
+            return True
         keep, drop = (a, b) if _rank(a) <= _rank(b) else (b, a)
         assert isinstance(drop, Dim)
         self._parent[drop] = keep
+        return True
 
     def resolve(self, size: Size) -> Size:
         """The representative of `size`'s class, with its parts resolved in turn."""
@@ -136,12 +140,13 @@ class Classes:
             case "linear":
                 const, terms = dim.args
                 return dims.weighted_sum(const, [(part(d), c) for d, c in terms])  # type: ignore
-            case "bcast" if self.generic:
+            case "bcast":
                 a, b = part(dim.args[0]), part(dim.args[1])
+                long = [d for d in (a, b) if not dims.at_most_one(d)]
+                if long and not self.generic:
+                    return long[0]
                 met = dims.bcast(a, b)
                 return a if met is None else met  # None: every call is refused
-            case "bcast":
-                return part(dim.args[0])
             case "mul":
                 return dims.mul(part(dim.args[0]), part(dim.args[1]))
             case "floordiv":
@@ -151,6 +156,28 @@ class Classes:
             case "min":
                 return dims.minimum(part(dim.args[0]), part(dim.args[1]))
         return dim
+
+
+def check_sizes(roots: Sequence[Node]) -> None:
+    """Refuse a graph that no call can fit.
+
+    Raises:
+        ShapeError: one dimension would have to be two numbers.
+    """
+    strict = Classes(generic=True)
+    strict.unify(toposort(roots))
+    for node, left, right, _ in strict.clashes:
+        sizes = [size for size in (left, right) if isinstance(size, Dim)]
+        which = f"dimension {dims.text(sizes[0])}" if sizes else "a dimension"
+        a, b = (strict.resolve(size) for size in (left, right))
+        raise ShapeError(
+            message(
+                f"{node.op.name}: the {which} would have to be both {a} and {b}",
+                operands=tuple(i.type for i in node.inputs),
+                line=describe_site(node.site),
+                remedy="no call can fit: one size is fixed elsewhere in this graph",
+            )
+        )
 
 
 def _rank(size: Size) -> tuple[int, int]:
@@ -280,10 +307,9 @@ class SizeTable:
         Arguments' dimensions share a name and are checked by the entry itself.
         """
         resolve = self.classes.resolve
-        for _, left, right, broadcast in self.classes.pairs:
-            relation: Relation = "eq"
-            if broadcast and self.classes.generic:
-                relation = "fits"
+        for met in self.classes.pairs:
+            _, left, right, _ = met
+            relation: Relation = "fits" if self.classes.may_repeat(met) else "eq"
             for side in (left, right):
                 own, root = self._own(side), resolve(side)
                 if own is not root:

@@ -4,10 +4,13 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `choice`, `rounding`, `arithmetic`, `logic`, `floating`, `transcendental`, `powers`,
 `logadd`; `sizes` (shapes as values); `view` (index maps); `broadcasting` (and the sum);
 `create`; `reduce`; `close`; `contract` (matrix products); `slices`, `gather` and
-`index`; `join`; `softmax`; `gradient`.
+`index`; `update`; `join`; `arrange`, `split`, `pad`, `spaced`, `triangle`,
+`cumulative`, `statistics`; `products`, `einsum`, `norms`; `softmax`; `gradient`;
+`random` (draws).
 """
 
 from .arithmetic import *
+from .arrange import *
 from .broadcasting import *
 from .cast import *
 from .choice import *
@@ -15,6 +18,8 @@ from .close import *
 from .comparison import *
 from .contract import *
 from .create import *
+from .cumulative import *
+from .einsum import *
 from .elementwise import *
 from .floating import *
 from .gather import *
@@ -23,11 +28,21 @@ from .index import *
 from .join import *
 from .logadd import *
 from .logic import *
+from .norms import *
+from .pad import *
 from .powers import *
+from .products import *
+from .random import *
 from .reduce import *
 from .rounding import *
 from .sizes import *
 from .slices import *
 from .softmax import *
+from .spaced import *
+from .split import *
+from .stable import *
+from .statistics import *
 from .transcendental import *
+from .triangle import *
+from .update import *
 from .view import *

@@ -10,16 +10,17 @@ import numpy as np
 from .. import dims
 from ..codegen.ir import Extent
 from ..codegen.program import Gemm
-from ..dims import Size
+from ..dims import Dim, Size
 from ..errors import ShapeError
 from ..graph import Node
 from ..op import Array, Opaque, op
 from ..types import FLOATS, TensorType, tensor
 from ..variable import Variable, apply, promote
 from .arithmetic import multiply
-from .broadcasting import Sum
+from .broadcasting import Sum, broadcast_to
 from .common import Flags, Grads, many_axes, refuse, sum_of
 from .reduce import Any
+from .sizes import common_size
 from .view import expand_dims, reshape, squeeze, transpose
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ def _spread(x: Variable, labels: Labels, out: Labels) -> Variable:
 def matmul(a: object, b: object) -> Variable:
     """The matrix product, as ``numpy.matmul``: vectors, matrices, stacks of matrices.
 
-    Leading axes are broadcast where a size is known to be 1; otherwise they must agree.
+    Leading axes are broadcast.
 
     Raises:
         ShapeError: an operand is a scalar, or sizes that meet are known to differ.
@@ -232,8 +233,23 @@ def matmul(a: object, b: object) -> Variable:
     batch_y = range(stack - (y.ndim - len(tail_y)), stack)
     x, left = _without_ones(x, (*batch_x, *tail_x), y, (*batch_y, *tail_y), stack)
     y, right = _without_ones(y, (*batch_y, *tail_y), x, left, stack)
+    x, y = _stretched(x, left, y, right, stack), _stretched(y, right, x, left, stack)
     free = (*((m,) if m in left else ()), *((n,) if n in right else ()))
     return contract(left, right, (*range(max(stack, 0)), *free), x, y)
+
+
+def _stretched(
+    x: Variable, labels: Labels, other: Variable, theirs: Labels, stack: int
+) -> Variable:
+    """`x` with its stack axes as long as those that they meet, where one may be 1."""
+    met = dict(zip(theirs, range(other.ndim), strict=True))
+    shape = list(x.shape)
+    for axis, label in enumerate(labels):
+        if label < stack and label in met:
+            mine, size = x.type.dims[axis], other.type.dims[met[label]]
+            if isinstance(mine, Dim) or isinstance(size, Dim):
+                shape[axis] = common_size(shape[axis], other.shape[met[label]])
+    return broadcast_to(x, shape)
 
 
 def _without_ones(

@@ -27,11 +27,13 @@ from ..op import (
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
 from .broadcasting import repeated, stacked
+from .choice import where
 from .common import Flags, Grads, linear_in_first, refuse_sizes
-from .create import Full, arange, counts_from_zero, zeros, zeros_like
-from .sizes import dim_of, shape_from, shape_of
+from .comparison import equal
+from .create import Full, arange, counts_from_zero, full, zeros, zeros_like
+from .sizes import dim_of, shape_from, shape_of, total
 from .slices import check_bounds, checked, out_of_bounds
-from .view import expand_dims, move_axes
+from .view import expand_dims, move_axes, reshape
 
 if TYPE_CHECKING:
     from ..lower import At, Emitter
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Gather",
+    "Put",
     "RowScatter",
     "Scatter",
 ]
@@ -119,18 +122,17 @@ class Gather(Indexed):
         return places
 
 
-@op
-class Scatter(Opaque):
-    """`base` with `value` added where :class:`Gather` would read.
+class _Written(Opaque):
+    """`base` with `value` written where :class:`Gather` would read.
 
-    Inputs are base, value and the indices.  Where an index repeats, all its values are
-    added, as ``numpy.add.at`` does.
+    Inputs are base, value and the indices.  One thread writes, in C order.
     """
 
     axes: tuple[int, ...]
     place: int
 
     inlines: ClassVar[bool] = True
+    adds: ClassVar[bool]
 
     def infer(self, *inputs: Node) -> TensorType:
         base, _, *indices = inputs
@@ -147,19 +149,6 @@ class Scatter(Opaque):
         shape = broadcast(*(i.type.dims for i in inputs[2:]))
         return None, None, *(shape for _ in inputs[2:])
 
-    def settled(self, same: Same, *inputs: Variable) -> Variable | None:
-        """One value in each row of zeros takes a comparison instead of a scatter."""
-        base, value, *indices = inputs
-        if base.ndim != 2 or self.axes != (0, 1) or not _is_zeros(base.node):
-            return None
-        for row, counting in enumerate(indices):
-            other = indices[1 - row]
-            sizes = [v.type.dims[0] for v in (counting, value, other) if v.ndim == 1]
-            every = len(sizes) == 3 and all(same(base.type.dims[row], s) for s in sizes)
-            if every and counts_from_zero(counting.node):
-                return apply(RowScatter(1 - row), value, other, shape_of(base, 1 - row))
-        return None
-
     def steps(self, node: Node, emit: Emitter) -> None:
         base, value, *indices = node.inputs
         emit.assign(node, base)
@@ -169,14 +158,15 @@ class Scatter(Opaque):
             some = dims.minimum(count, 1)
             emit.require(some, "le", base.type.dims[axis], out_of_bounds(axis), node)
 
-        def add(kernel: KernelBuilder, index: Index) -> None:
+        def write(kernel: KernelBuilder, index: Index) -> None:
             target = self._target(kernel.at(node, ()), kernel, index)
-            kernel.store(node, target, kernel.value(value, index), accumulate=True)
+            found = kernel.value(value, index)
+            kernel.store(node, target, found, accumulate=self.adds)
 
-        emit.loop(node, value.type.dims, add, parallel=False)
+        emit.loop(node, value.type.dims, write, parallel=False)
 
     def _target(self, at: At, kernel: KernelBuilder, index: Index) -> Index:
-        """Where the value at `index` is added; 0 where that is out of bounds."""
+        """Where the value at `index` is written; 0 where that is out of bounds."""
         base, value, *indices = at.node.inputs
         ndim = len(broadcast(*(i.type.dims for i in indices)))
         block = index[self.place : self.place + ndim]
@@ -193,6 +183,51 @@ class Scatter(Opaque):
                 place = at.position(ir.select(ok, at.value(place), 0))
             target.insert(axis, place)
         return tuple(target)
+
+    def batch(
+        self, batched: Flags, base: Variable, value: Variable, *indices: Variable
+    ) -> Variable:
+        size = next(
+            x.shape[0]
+            for x, own in zip((base, value, *indices), batched, strict=True)
+            if own
+        )
+        base = base if batched[0] else repeated(base, size)
+        value = value if batched[1] else repeated(value, size)
+        axes = tuple(axis + 1 for axis in self.axes)
+        if not any(batched[2:]):
+            return apply(type(self)(axes, self.place + 1), base, value, *indices)
+        aligned = _aligned(batched[2:], indices)
+        value = move_axes(value, (0,), (self.place,))
+        made = type(self)((0, *axes), self.place)
+        return apply(made, base, value, _rows(base, aligned), *aligned)
+
+
+@op
+class Scatter(_Written):
+    """`base` with `value` added where :class:`Gather` would read.
+
+    Inputs are base, value and the indices.  Where an index repeats, all its values are
+    added, as ``numpy.add.at`` does.
+    """
+
+    axes: tuple[int, ...]
+    place: int
+
+    adds: ClassVar[bool] = True
+
+    def settled(self, same: Same, *inputs: Variable) -> Variable | None:
+        """One value in each row of zeros takes a comparison instead of a scatter."""
+        base, value, *indices = inputs
+        if base.ndim != 2 or self.axes != (0, 1) or not _is_zeros(base.node):
+            return None
+        for row, counting in enumerate(indices):
+            other = indices[1 - row]
+            sizes = [v.type.dims[0] for v in (counting, value, other) if v.ndim == 1]
+            every = len(sizes) == 3 and all(same(base.type.dims[row], s) for s in sizes)
+            if every and counts_from_zero(counting.node):
+                return apply(RowScatter(1 - row), value, other, shape_of(base, 1 - row))
+        return None
 
     def ref(self, base: Array, value: Array, *indices: Array) -> Array:
         result = np.array(base)
@@ -216,23 +251,76 @@ class Scatter(Opaque):
         base = zeros_like(xs[0]) if ts[0] is None else ts[0]
         return apply(self, base, ts[1], *xs[2:])
 
-    def batch(
-        self, batched: Flags, base: Variable, value: Variable, *indices: Variable
-    ) -> Variable:
-        size = next(
-            x.shape[0]
-            for x, own in zip((base, value, *indices), batched, strict=True)
-            if own
+
+@op
+class Put(_Written):
+    """`base` with `value` in place of what :class:`Gather` would read.
+
+    Inputs are base, value and the indices.  Where an index repeats, its last value (in
+    C order) stays, and is the only one that has a gradient.
+    """
+
+    axes: tuple[int, ...]
+    place: int
+
+    adds: ClassVar[bool] = False
+
+    def ref(self, base: Array, value: Array, *indices: Array) -> Array:
+        result = np.array(base)
+        every = np.broadcast_arrays(*indices)
+        count = every[0].ndim
+        source = np.moveaxis(value, range(self.place, self.place + count), range(count))
+        # NumPy assigns in order where the indices are vectors.
+        flat = source.reshape((every[0].size, *source.shape[count:]))
+        target = np.moveaxis(result, self.axes, range(len(self.axes)))
+        target[tuple(i.ravel() for i in every)] = flat
+        return result
+
+    def vjp(self, g: Variable, y: Variable, *inputs: Variable) -> Grads:
+        base, value, *indices = inputs
+        kept = apply(self, g, zeros_like(value), *indices)
+        sent = apply(Gather(self.axes, self.place), g, *indices)
+        if not _surely_distinct(indices):
+            last = self._last(base, value, indices)
+            behind = tuple(range(last.ndim, value.ndim - self.place))
+            sent = where(expand_dims(last, behind), sent, zeros_like(sent))
+        return kept, sent, *(None for _ in indices)
+
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable | None:
+        if ts[0] is None and ts[1] is None:
+            return None
+        base, value = (
+            zeros_like(x) if t is None else t
+            for x, t in zip(xs[:2], ts[:2], strict=True)
         )
-        base = base if batched[0] else repeated(base, size)
-        value = value if batched[1] else repeated(value, size)
-        axes = tuple(axis + 1 for axis in self.axes)
-        if not any(batched[2:]):
-            return apply(Scatter(axes, self.place + 1), base, value, *indices)
-        aligned = _aligned(batched[2:], indices)
-        value = move_axes(value, (0,), (self.place,))
-        made = Scatter((0, *axes), self.place)
-        return apply(made, base, value, _rows(base, aligned), *aligned)
+        return apply(self, base, value, *xs[2:])
+
+    def _last(
+        self, base: Variable, value: Variable, indices: Sequence[Variable]
+    ) -> Variable:
+        """Whether a place of the indices is the last one that names its element."""
+        ndim = max(i.ndim for i in indices)
+        shape = value.shape[self.place : self.place + ndim]
+        number = reshape(arange(total(shape)), shape)
+        axes = tuple(range(len(self.axes)))
+        owners = full(tuple(shape_of(base, a) for a in self.axes), -1, "int64")
+        owners = apply(Put(axes, 0), owners, number, *indices)
+        return equal(apply(Gather(axes, 0), owners, *indices), number)
+
+
+def _surely_distinct(indices: Sequence[Variable]) -> bool:
+    """Whether no element is known to be named twice: 0, 1, ... or distinct numbers."""
+    ndim = max(i.ndim for i in indices)
+    for index in indices:
+        if ndim == 1 and index.ndim == 1 and counts_from_zero(index.node):
+            return True
+        if index.ndim == ndim and isinstance(index.op, Constant):
+            data = index.op.data
+            if (data >= 0).all() and len(np.unique(data)) == data.size:
+                return True
+    return False
 
 
 @op

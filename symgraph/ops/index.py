@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, TypeAlias
 
+import numpy as np
+
 from ..errors import DTypeError, ShapeError, UnsupportedError
 from ..types import INTEGERS
-from ..variable import Variable, apply, as_tensor
+from ..variable import Variable, apply, as_tensor, holds_variable
 from .cast import cast
 from .common import one_axis, refuse
 from .gather import Gather
 from .slices import Pick, slice_axis
+from .update import Selection
 from .view import expand_dims, reshape
 
 __all__ = [
@@ -32,12 +35,44 @@ def getitem(x: object, key: object) -> Variable:
     Raises:
         IndexOutOfBoundsError: known to lie outside (else it is raised when it runs).
         ShapeError: more indices than axes.
-        UnsupportedError: a boolean mask.
+        UnsupportedError: a boolean mask among other indices.
+
+    A known mask stands for the positions where it holds.  The size of what a symbolic
+    one selects is not known: ``x[mask]`` can be set and incremented, but not read.
     """
     value = as_tensor(x)
-    parts, separated = _parts(value, key if isinstance(key, tuple) else (key,))
+    keys = _without_known_masks(key if isinstance(key, tuple) else (key,))
+    if len(keys) == 1 and isinstance(keys[0], Variable) and _is_mask(keys[0]):
+        return Selection(value, keys[0])  # type: ignore[return-value]
+    parts, separated = _parts(value, keys)
     if any(isinstance(p, Variable) and p.ndim for p in parts):
-        return _gathered(value, parts, separated)
+        found = _gathered(value, parts, separated)
+    else:
+        found = _sliced(value, parts)
+    read = Variable(found.node, found.name)
+    read.origin = value
+    return read
+
+
+def _is_mask(item: Variable) -> bool:
+    return item.dtype == "bool" and item.ndim > 0
+
+
+def _without_known_masks(key: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The key with each array of bools as the positions where it holds."""
+    found: list[Any] = []
+    for item in key:
+        if isinstance(item, list | np.ndarray) and not holds_variable(item):
+            array = np.asarray(item)
+            if array.dtype == bool and array.ndim:
+                found += np.nonzero(array)
+                continue
+        found.append(item)
+    return tuple(found)
+
+
+def _sliced(value: Variable, parts: Sequence[Part]) -> Variable:
+    """Apply slices, new axes and single positions in turn."""
     axis = 0
     for part in parts:
         match part:
@@ -119,12 +154,13 @@ def _index(item: Any, x: Variable) -> Variable:
         empty = isinstance(item, list) and not item
         item = as_tensor(item, "int64" if empty else None)
     if item.dtype == "bool":
+        what = "a mask among other indices" if item.ndim else "a bool as an index"
         refuse(
             UnsupportedError,
-            "x[mask]: the size of the result would depend on run-time values",
+            f"x[...]: {what}",
             x,
             item,
-            remedy="use sg.where(mask, x, other), or an integer array",
+            remedy="use sg.where(mask, x, other), or integers",
         )
     if item.dtype not in INTEGERS:
         refuse(

@@ -28,6 +28,7 @@ __all__ = [
     "All",
     "Any",
     "ArgMax",
+    "ArgMin",
     "Max",
     "Min",
     "Prod",
@@ -35,6 +36,7 @@ __all__ = [
     "all",
     "any",
     "argmax",
+    "argmin",
     "max",
     "mean",
     "min",
@@ -126,12 +128,11 @@ def min(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
     return _apply(Min, as_tensor(x), axis, keepdims, "min")
 
 
-@op
-class ArgMax(Expanded):
-    """The first index of the largest element along an axis, a NaN before all others."""
+class ArgExtreme(Expanded):
+    """The first index of an extreme element along an axis, a NaN before all others."""
 
     axis: int
-    keepdims: bool = False
+    keepdims: bool
 
     nonempty: ClassVar[bool] = True
 
@@ -142,18 +143,20 @@ class ArgMax(Expanded):
         shape[self.axis : self.axis + 1] = [1] if self.keepdims else []
         return tensor("int64", tuple(shape))
 
-    def ref(self, x: Array) -> Array:
-        return np.asarray(np.argmax(x, axis=self.axis, keepdims=self.keepdims))
-
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)
 
     def batch(self, batched: Flags, x: Variable) -> Variable:
-        return apply(ArgMax(self.axis + 1, self.keepdims), x)
+        made = type(self)(self.axis + 1, self.keepdims)  # type: ignore[call-arg]
+        return apply(made, x)
+
+    def extreme(self, x: Variable) -> Variable:
+        """What is looked for, its axis kept."""
+        raise NotImplementedError
 
     def expand(self, *inputs: Variable) -> Variable:
         (x,) = inputs
-        hit = equal(x, max(x, self.axis, keepdims=True))
+        hit = equal(x, self.extreme(x))
         if is_float(x.dtype):
             hit = bitwise_or(hit, not_equal(x, x))
         size = shape_of(x, self.axis)
@@ -162,16 +165,63 @@ class ArgMax(Expanded):
         return min(where(hit, index, size), self.axis, keepdims=self.keepdims)
 
 
+@op
+class ArgMax(ArgExtreme):
+    """The first index of the largest element along an axis, a NaN before all others."""
+
+    axis: int
+    keepdims: bool = False
+
+    def ref(self, x: Array) -> Array:
+        return np.asarray(np.argmax(x, axis=self.axis, keepdims=self.keepdims))
+
+    def extreme(self, x: Variable) -> Variable:
+        return max(x, self.axis, keepdims=True)
+
+
+@op
+class ArgMin(ArgExtreme):
+    """The first index of the smallest element along an axis, a NaN before others."""
+
+    axis: int
+    keepdims: bool = False
+
+    def ref(self, x: Array) -> Array:
+        return np.asarray(np.argmin(x, axis=self.axis, keepdims=self.keepdims))
+
+    def extreme(self, x: Variable) -> Variable:
+        return min(x, self.axis, keepdims=True)
+
+
 def argmax(x: object, axis: int | None = None, *, keepdims: bool = False) -> Variable:
     """The first index (int64) of the largest element; without an axis, in C order.
 
     Raises:
         ShapeError: there is no element.
     """
+    return _found(ArgMax, x, axis, keepdims, "argmax")
+
+
+def argmin(x: object, axis: int | None = None, *, keepdims: bool = False) -> Variable:
+    """The first index (int64) of the smallest element; without an axis, in C order.
+
+    Raises:
+        ShapeError: there is no element.
+    """
+    return _found(ArgMin, x, axis, keepdims, "argmin")
+
+
+def _found(
+    made: Callable[[int, bool], ArgExtreme],
+    x: object,
+    axis: int | None,
+    keepdims: bool,
+    what: str,
+) -> Variable:
     value = as_tensor(x)
     if axis is not None:
-        return apply(ArgMax(one_axis(axis, value.ndim, "argmax"), keepdims), value)
-    found = apply(ArgMax(0), reshape(value, (-1,)))
+        return apply(made(one_axis(axis, value.ndim, what), keepdims), value)
+    found = apply(made(0, False), reshape(value, (-1,)))
     return expand_dims(found, tuple(range(value.ndim))) if keepdims else found
 
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from .. import dims
+from ..codegen import ir
 from ..dims import Size
 from ..errors import DTypeError, ShapeError
 from ..graph import Node
 from ..leaf import Constant
-from ..op import Array, Element, Indexed, op
+from ..op import Array, Element, Indexed, Read, op
 from ..types import INTEGERS, SIGNED, TensorType, tensor
 from ..variable import Variable, apply, as_tensor, constant
 from .cast import Cast, cast
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
     from ..lower import At
 
 __all__ = [
+    "CommonSize",
     "Shape",
+    "common_size",
     "dim_of",
     "shape_of",
 ]
@@ -62,6 +65,50 @@ def shape_of(x: object, axis: int) -> Variable:
     if isinstance(size, int):
         return constant(size, "int64")
     return apply(Shape(axis), value)
+
+
+@op
+class CommonSize(Indexed):
+    """What sizes a and b are broadcast to: a, or b where a is 1."""
+
+    def infer(self, *inputs: Node) -> TensorType:
+        a, b = (dim_of(i) for i in inputs)
+        if dims.bcast(a, b) is None:
+            raise ShapeError(
+                f"cannot broadcast: sizes {dims.text(a)} and {dims.text(b)} differ",
+                "sizes must be equal, or one of them 1",
+            )
+        return tensor("int64", ())
+
+    def dim(self, a: Size, b: Size) -> Size | None:
+        return dims.bcast(a, b)
+
+    def ref(self, a: Array, b: Array) -> Array:
+        return np.asarray(b if a == 1 else a, dtype="int64")
+
+    def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
+        return None, None
+
+    def element(self, at: At) -> Element:
+        a = yield Read(0, ())
+        b = yield Read(1, ())
+        return ir.select(a.eq(1), b, a)
+
+
+def common_size(a: object, b: object) -> Variable:
+    """The size of an axis of `a` places and one of `b` that are broadcast together.
+
+    That sizes of neither equal nor 1 places meet is told by what is broadcast to it.
+
+    Raises:
+        ShapeError: both are known, they differ, and neither is 1.
+    """
+    sizes = [size_variable(s, "common_size") for s in (a, b)]
+    first, second = (dim_of(s) for s in sizes)
+    met = dims.bcast(first, second)
+    if met is first or met is second:
+        return sizes[0 if met is first else 1]
+    return apply(CommonSize(), *sizes)
 
 
 def dim_of(value: Node | Variable) -> Size:

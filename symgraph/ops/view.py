@@ -181,13 +181,17 @@ class Squeeze(View):
         return (yield Read(0, tuple(index)))
 
 
-def squeeze(x: object, axis: int | tuple[int, ...]) -> Variable:
+def squeeze(x: object, axis: int | tuple[int, ...] | None = None) -> Variable:
     """`x` without the axes `axis`, each of which must have size 1.
+
+    Without `axis`, those that are known to have size 1 are dropped.
 
     Raises:
         ShapeError: such an axis is known to have another size.
     """
     value = as_tensor(x)
+    if axis is None:
+        axis = tuple(k for k, size in enumerate(value.type.dims) if size == 1)
     axes = tuple(sorted(many_axes(axis, value.ndim, "squeeze")))
     if not axes:
         return value

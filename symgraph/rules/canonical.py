@@ -22,6 +22,7 @@ from ..ops.arithmetic import Abs, Divide, Negative, multiply
 from ..ops.broadcasting import Sum
 from ..ops.cast import Cast, cast
 from ..ops.choice import Maximum, Minimum, Where
+from ..ops.gradient import Marker
 from ..ops.logic import Invert
 from ..ops.powers import Power
 from ..ops.transcendental import sqrt
@@ -46,6 +47,12 @@ def inline(node: Node) -> Variable:
     """composite(x) -> its body"""
     assert isinstance(node.op, Composite)
     return node.op.expand(*(Variable(i) for i in node.inputs))
+
+
+@canonical.rule(Marker, preserves="exact")
+def unmarked(node: Node) -> Variable:
+    """stop_gradient(x), grad_clip(x) -> x: gradients have been taken by now"""
+    return Variable(node.inputs[0])
 
 
 # -- sums ------------------------------------------------------------------------------

@@ -117,6 +117,21 @@ def broadcast_operand(node: Node) -> Node | None:
     return None
 
 
+@structure.rule(BroadcastTo, preserves="exact")
+def broadcast_of_transpose(node: Node) -> Variable | None:
+    """broadcast_to(transpose(x), shape) -> transpose(broadcast_to(x, its shape))
+
+    Where no axis is new: so that a product sees the transpose.
+    """
+    inner, *sizes = node.inputs
+    if not isinstance(inner.op, Transpose) or len(sizes) != inner.type.ndim:
+        return None
+    axes = inner.op.axes
+    order = [sizes[axes.index(k)] for k in range(len(axes))]
+    made = intern(BroadcastTo(), (inner.inputs[0], *order), node.site)
+    return transpose(Variable(made), axes)
+
+
 @structure.rule(SumTo, preserves="rounding")
 def known_sum_to(node: Node) -> Variable | None:
     """sum_to(g, x) -> g or sum(g), where the types say which axes were broadcast"""

@@ -44,12 +44,14 @@ def _each(function: Callable[..., Any]) -> Callable[..., Any]:
     return np.frompyfunc(function, 1, 1)
 
 
+NAMES = ("exp", "log", "sqrt", "tanh", "cos", "sin", "cosh", "sinh", "erf", "erfc")
+
+
 class Exact:
     """NumPy's names over arrays of mpmath's numbers."""
 
-    exp, log, sqrt, tanh, cos, sin, cosh, sinh, erf, erfc, log1p, expm1 = (
-        _each(getattr(mpmath, name))
-        for name in "exp log sqrt tanh cos sin cosh sinh erf erfc log1p expm1".split()
+    exp, log, sqrt, tanh, cos, sin, cosh, sinh, erf, erfc = (
+        _each(getattr(mpmath, name)) for name in NAMES
     )
     sum, prod, abs = staticmethod(np.sum), staticmethod(np.prod), staticmethod(np.abs)
     where = staticmethod(np.where)

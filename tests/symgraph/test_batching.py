@@ -23,7 +23,7 @@ from .cases import Case, Shapes
 from .examples import EXAMPLES
 
 #: Ops whose sizes, or ends, are integers among their inputs: those are not batched.
-SIZED = {ops.Slice, ops.Arange}
+SIZED = {ops.Slice, ops.Arange, ops.CommonSize}
 
 
 @op

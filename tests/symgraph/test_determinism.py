@@ -37,8 +37,20 @@ def functions(dtype: str) -> dict[str, Function]:
         "columns": ([a], [a.sum(axis=0), a.max(axis=0), (a * a).mean(axis=0)]),
         "softmax": ([a], [sg.softmax(a, axis=1), sg.log_softmax(a, axis=0), row]),
         "product": ([a, b], [a @ b, b.T @ a.T, sg.exp(a) @ b]),
+        "draws": ([v], draws(v, dtype)),
     }
     return {name: sg.function(*parts) for name, parts in pieces.items()}
+
+
+def draws(v: sg.Variable, dtype: str) -> list[sg.Variable]:
+    """Random numbers as many as `v` has elements."""
+    key = sg.random.key(5)
+    return [
+        sg.random.normal(key, v.shape, dtype=dtype) + v,
+        sg.sum(sg.random.gumbel(key, v.shape, dtype=dtype)),
+        sg.random.integers(key, 0, v.shape[0], v.shape),
+        sg.random.permutation(key, v.shape[0]),
+    ]
 
 
 def data(dtype: str) -> dict[str, list[tuple[Array, ...]]]:
@@ -53,7 +65,7 @@ def data(dtype: str) -> dict[str, list[tuple[Array, ...]]]:
     products = [(normal(m, k), normal(k, n)) for m, k, n in PRODUCTS]
     return {
         "elementwise": vectors, "whole": vectors, "rows": tables, "columns": tables,
-        "softmax": tables, "product": products,
+        "softmax": tables, "product": products, "draws": vectors,
     }  # fmt: skip
 
 

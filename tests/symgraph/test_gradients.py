@@ -114,6 +114,9 @@ def test_all_float_ops_are_differentiable() -> None:
         *("BitwiseXor", "Ceil", "Equal", "Floor", "FloorDivide", "Invert", "IsFinite"),
         *("IsInf", "IsNan", "LeftShift", "Less", "LessEqual", "NotEqual", "OnesLike"),
         *("RightShift", "Rint", "Sign", "SignBit", "StopGradient", "Trunc"),
+        *("MultiplyHigh", "Positions", "Shuffle", "StandardExponential"),
+        *("StandardGumbel", "StandardLaplace", "StandardNormal", "StandardUniform"),
+        "Threefry",
     }
 
 

@@ -14,6 +14,7 @@ from symgraph.errors import (
     DTypeError,
     IndexOutOfBoundsError,
     ShapeError,
+    SymgraphError,
     UnsupportedError,
 )
 
@@ -103,10 +104,19 @@ def test_out_of_bounds_when_known() -> None:
 
 def test_errors_name_the_remedy() -> None:
     x = sg.dmatrix("x")
-    with pytest.raises(UnsupportedError, match=r"sg\.where"):
-        x[x[:, 0] > 0]
-    with pytest.raises(UnsupportedError, match=r"sg\.where"):
-        x[np.array([True, False])]
+    for wrong in (
+        lambda: sg.sum(x[x[:, 0] > 0]),
+        lambda: x[x > 0] + 1,
+        lambda: 2 * x[x > 0],
+        lambda: x[x > 0].sum(),
+        lambda: x[x > 0] == 1,
+        lambda: x[x[:, 0] > 0, 1],
+        lambda: x[True],
+    ):
+        with pytest.raises(UnsupportedError, match=r"test_index[\s\S]*sg\.where"):
+            wrong()
+    with pytest.raises(SymgraphError, match=r"x\[mask\]"):
+        sg.function([x], x[x > 0])
     with pytest.raises(ShapeError, match="3 indices for 2 dimensions"):
         x[0, 0, 0]
     with pytest.raises(ShapeError, match="two ellipses"):

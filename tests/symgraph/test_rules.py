@@ -89,6 +89,8 @@ class Case:
 COMPOSED = apply(Composite(trace_body(lambda t: ops.exp(t) + 1.0, [x])[0]), x)
 
 CASES: dict[str, Case] = {
+    # canonical: what is there for differentiation
+    "unmarked": Case(lambda: ops.grad_clip(x, -1, 1) + 1, lambda: x + 1),
     # canonical: ops made of a graph
     "inline": Case(lambda: COMPOSED, lambda: P),
     # canonical: sums
@@ -171,7 +173,7 @@ CASES: dict[str, Case] = {
     "exp_minus_one": Case(lambda: E - 1, lambda: 1 - E),
     "exp_plus_minus_one": Case(lambda: E + -1, lambda: E + 1),
     "log_of_exp": Case(lambda: ops.log(E), lambda: ops.log(E + y * y)),
-    "softplus": Case(lambda: ops.log1p(E), lambda: ops.log1p(ops.exp(-abs(x)))),
+    "log1p_of_exp": Case(lambda: ops.log1p(E), lambda: ops.log1p(ops.exp(-abs(x)))),
     "logistic": Case(lambda: 1 / (ops.exp(-x) + 1), lambda: 2 / (ops.exp(-x) + 1)),
     "logistic_of_negative": Case(lambda: 1 / (E + 1), lambda: 1 / (E + 2)),
     "logistic_ratio": Case(lambda: E / (1 + E), lambda: E / (1 + ops.exp(y))),

@@ -15,8 +15,11 @@ from . import (
     functions,
     indexing,
     products,
+    random,
     reductions,
     softmax,
+    structure,
+    stable,
     views,
 )
 
@@ -29,6 +32,9 @@ FAMILIES = (
     products,
     arrays,
     softmax,
+    random,
+    structure,
+    stable,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {

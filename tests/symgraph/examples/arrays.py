@@ -76,6 +76,15 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             dtypes=("float64",),
         ),
     ),
+    ops.CommonSize: (
+        two(
+            ops.common_size,
+            *(((), ()),) * 4,
+            numpy=lambda a, b: np.where(a == 1, b, a)[()],
+            dtypes=("int64",),
+            second=Operand(0, 2),
+        ),
+    ),
     ops.Shape: (
         one(
             lambda x: ops.shape_of(x, 1),

@@ -85,6 +85,9 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.StopGradient: elementwise(
         ops.stop_gradient, np.positive, ANY, dtypes=NUMBERS, smooth=False
     ),
+    ops.GradClip: elementwise(
+        lambda x: ops.grad_clip(x, -9, 9), np.positive, ANY, dtypes=FLOATS
+    ),
     ops.Cast: tuple(
         case
         for to in ALL

@@ -25,6 +25,15 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
         two(lambda a, b: a @ b, ((2, 3, 4), (2, 4, 5)), ((2, 3, 4), (4, 2))),
         two(lambda a, b: a @ b, ((4,), (2, 4, 3)), ((5, 2, 3, 4), (2, 4, 3))),
         two(lambda a, b: a @ b, ((1, 3, 4), (2, 4, 5)), static=True),
+        two(
+            lambda a, b: a @ b,
+            *(((1, 3, 4), (2, 4, 5)), ((2, 3, 4), (1, 4, 5)), ((0, 2, 2), (1, 2, 2))),
+        ),
+        two(
+            lambda a, b: a @ ops.matrix_transpose(b),
+            ((2, 3, 4), (1, 5, 4)),
+            numpy=lambda a, b: a @ b.swapaxes(1, 2),
+        ),
         two(lambda a, b: a.T @ b.T, ((4, 3), (5, 4)), ((1, 1), (1, 1))),
         two(
             ops.dot,

@@ -59,6 +59,15 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             smooth=False,
         ),
     ),
+    ops.ArgMin: (
+        one(
+            lambda x: ops.argmin(x, 1),
+            *((3, 4), (1, 1), (5, 70), (0, 3)),
+            numpy=lambda x: np.argmin(x, 1),
+            dtypes=ALL,
+            smooth=False,
+        ),
+    ),
     ops.ProdOthers: (
         one(
             lambda x: apply(ops.ProdOthers((1,)), x),

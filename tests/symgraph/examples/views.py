@@ -7,12 +7,15 @@ import numpy as np
 from symgraph import ops
 from symgraph.op import Op
 from symgraph.types import FLOATS
+from symgraph.variable import apply
 
 from ..cases import (
     ALL,
     ANY,
+    NUMBERS,
     Case,
     one,
+    two,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
@@ -59,6 +62,20 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             (ANY,),
             (((3, 1),), ((1, 1),), ((),)),
             static=True,
+        ),
+    ),
+    ops.Barrier: (
+        two(
+            lambda x, after: apply(ops.Barrier(), x * 2, after) + after,
+            *(((3, 4), ()), ((0, 2), ()), ((1, 1), ())),
+            numpy=lambda x, after: x * 2 + after,
+            dtypes=NUMBERS,
+        ),
+        one(
+            lambda x: apply(ops.Barrier(), x, x[0]),
+            *((3,), (1,)),
+            numpy=np.positive,
+            dtypes=NUMBERS,
         ),
     ),
     ops.Reshape: (
