@@ -22,12 +22,15 @@ class Stage:
     before: tuple[Node, ...]
     after: tuple[Node, ...]
     records: tuple[Record, ...]
+    promised: Preserves
 
     @property
     def preserves(self) -> Preserves:
-        """What all rules together keep."""
-        loosest = (PRESERVES.index(r.rule.preserves) for r in self.records)
-        return PRESERVES[max(loosest, default=0)]
+        """What the pass itself and all rules together keep."""
+        if self.before == self.after:
+            return "exact"
+        kinds = [self.promised, *(r.rule.preserves for r in self.records)]
+        return max(kinds, key=PRESERVES.index)
 
 
 def stages_of(roots: Sequence[Node], passes: Pipeline | Sequence[Pass]) -> list[Stage]:
@@ -42,7 +45,9 @@ def stages_of(roots: Sequence[Node], passes: Pipeline | Sequence[Pass]) -> list[
     for step in passes:
         start = len(trace)
         after = step(current, trace)
-        stage = Stage(step.name, current, after, tuple(trace.records[start:]))
+        promised: Preserves = getattr(step, "preserves", "exact")
+        records = tuple(trace.records[start:])
+        stage = Stage(step.name, current, after, records, promised)
         _verify(stage)
         stages.append(stage)
         current = after

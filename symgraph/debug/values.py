@@ -12,6 +12,7 @@ from ..errors import SymgraphError
 from ..evaluate import evaluate
 from ..graph import Node, toposort
 from ..leaf import Constant
+from ..lower.halves import Halves
 from ..op import Array
 from ..rewrite import Preserves
 
@@ -25,6 +26,7 @@ GROWTH = 100.0
 def values_of(nodes: Iterable[Node], given: Given) -> dict[Node, Array]:
     """The values of `nodes` by `ref`; those that have none are left out."""
     wanted = list(dict.fromkeys(nodes))
+    given = {**given, **_halves(wanted, given)}
     try:
         return dict(zip(wanted, map(np.asarray, evaluate(wanted, given)), strict=True))
     except (SymgraphError, ArithmeticError):
@@ -35,6 +37,18 @@ def values_of(nodes: Iterable[Node], given: Given) -> dict[Node, Array]:
             found[node] = np.asarray(evaluate([node], given)[0])
         except (SymgraphError, ArithmeticError):
             continue
+    return found
+
+
+def _halves(nodes: Sequence[Node], given: Given) -> dict[Node, Array]:
+    """The memory of complex leaves, which lowered graphs read."""
+    found: dict[Node, Array] = {}
+    for node in toposort(nodes):
+        if isinstance(node.op, Halves):
+            leaf = node.op.of
+            data = leaf.op.data if isinstance(leaf.op, Constant) else given.get(leaf)
+            if data is not None:
+                found[node] = np.stack([np.real(data), np.imag(data)], axis=-1)
     return found
 
 

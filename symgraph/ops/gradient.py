@@ -15,7 +15,7 @@ from ..types import TensorType, is_differentiable
 from ..variable import Variable, apply, as_tensor
 from .broadcasting import stacked
 from .choice import maximum, minimum
-from .common import Flags, Grads, refuse
+from .common import Flags, Grads, each_part, refuse
 
 if TYPE_CHECKING:
     from ..lower import Emitter
@@ -32,6 +32,8 @@ __all__ = [
 
 class Marker(Elemwise):
     """x itself: only differentiation looks at it."""
+
+    parts = each_part
 
     def ref(self, x: Array) -> Array:
         return x

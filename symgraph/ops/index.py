@@ -62,7 +62,9 @@ def _without_known_masks(key: tuple[Any, ...]) -> tuple[Any, ...]:
     """The key with each array of bools as the positions where it holds."""
     found: list[Any] = []
     for item in key:
-        if isinstance(item, list | np.ndarray) and not holds_variable(item):
+        if isinstance(item, np.ndarray) or (
+            isinstance(item, list) and not holds_variable(item)
+        ):
             array = np.asarray(item)
             if array.dtype == bool and array.ndim:
                 found += np.nonzero(array)

@@ -11,7 +11,7 @@ from ..codegen import ir
 from ..errors import ShapeError
 from ..graph import Node
 from ..op import Array, Expanded, Reduce, op
-from ..types import TensorType, is_float, tensor
+from ..types import TensorType, is_differentiable, is_float, tensor
 from ..variable import Variable, apply, as_tensor, promote
 from .arithmetic import divide
 from .broadcasting import kept, sum, widened
@@ -351,7 +351,7 @@ def all(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
 def mean(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
     """The arithmetic mean; bool and integers are averaged in float64, as in NumPy."""
     value = as_tensor(x)
-    if not is_float(value.dtype):
+    if not is_differentiable(value.dtype):
         value = cast(value, "float64")
     axes = many_axes(axis, value.ndim, "mean")
     count = total(value.shape[a] for a in axes)

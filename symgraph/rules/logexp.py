@@ -133,9 +133,9 @@ def log1p_of_exp(x: Variable) -> Variable:
     return softplus(x)
 
 
-@logexp.rule(lambda x: log1p(-exp(x)), preserves="rounding")
+@logexp.rule(lambda x: log1p(-exp(x)), preserves="special_values")
 def log1p_of_minus_exp(x: Variable) -> Variable:
-    """log1p(-exp(x)) -> log1mexp(x)"""
+    """log1p(-exp(x)) -> log1mexp(x), where exp(x) may round to 1"""
     return log1mexp(x)
 
 

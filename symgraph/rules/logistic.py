@@ -169,7 +169,7 @@ def negative_cross_entropy_of_sigmoid(
     return b * sigmoid(x) - a * sigmoid(-x)
 
 
-# -- quotients, after the particular ones above -----------------------------------------
+# -- quotients, after the particular ones above ----------------------------------------
 
 
 @logistic_rules.rule(lambda g, x: g / (1 + exp(-x)), preserves="special_values")

@@ -159,7 +159,9 @@ def log_of_moved_softmax(node: Node) -> Node | None:
     return made
 
 
-@softmax_rules.rule(lambda x: exp(like(LogSoftmax, x, name="y")), preserves="rounding")
+@softmax_rules.rule(
+    lambda x: exp(like(LogSoftmax, x, name="y")), preserves="special_values"
+)
 def exp_of_log_softmax(x: Variable, y: Node, uses: Uses) -> Variable | None:
     """exp(log_softmax(x, axis)) -> softmax(x, axis), if nothing else reads that"""
     return None if uses(y) > 1 else softmax(x, y.op.axis)  # type: ignore[attr-defined]

@@ -1,8 +1,8 @@
 """Random graphs with values for their inputs, as a hypothesis strategy.
 
 Graphs grow by one expression at a time, whose value is computed at once.  So they stay
-within what can be compared: nothing overflows, comparisons are never decided by
-rounding, and sizes of 1 broadcast only where the types say so.
+within what can be compared: nothing overflows, and comparisons are never decided by
+rounding.  Sizes of 1 are declared or not, and meet others either way.
 """
 
 from __future__ import annotations
@@ -96,17 +96,18 @@ class Grower:
         return np.shape(self.value_of[v.node])
 
     def meets(self, a: Variable) -> Callable[[Variable], bool]:
-        """Whether an expression broadcasts with `a`, by sizes of 1 known as such."""
+        """Whether an expression broadcasts with `a`."""
 
         def fits(b: Variable) -> bool:
-            pairs = zip(
-                zip(a.type.dims[::-1], self.shape(a)[::-1], strict=True),
-                zip(b.type.dims[::-1], self.shape(b)[::-1], strict=True),
-                strict=False,
-            )
-            return all(m == n or 1 in (s, t) for (s, m), (t, n) in pairs)
+            pairs = zip(self.shape(a)[::-1], self.shape(b)[::-1], strict=False)
+            return all(m == n or 1 in (m, n) for m, n in pairs)
 
         return fits
+
+    def close_to(self, v: Variable, number: float) -> bool:
+        """Whether rounding may decide on which side of `number` a float lies."""
+        gap = np.abs(self.value_of[v.node].astype("float64") - number)
+        return is_float(v.dtype) and bool(gap.min(initial=1.0) < APART)
 
     # -- growing -----------------------------------------------------------------------
 
@@ -115,7 +116,7 @@ class Grower:
         shape = tuple(self.choose(*SIZES) for _ in range(self.number(0, 3)))
         while np.prod(shape) > MOST_ELEMENTS:
             shape = shape[1:]
-        declared = [s if s == 1 else self.choose(None, f"n{s}", s) for s in shape]
+        declared = [self.choose(None, f"n{s}", s) for s in shape]
         dtype = self.choose(*DTYPES)
         name = f"x{len(self.inputs)}"
         rng = np.random.default_rng(self.number(0, 1000))
@@ -225,6 +226,98 @@ def whole(g: Grower) -> Variable | None:
         return None
     bits = (sg.bitwise_and, sg.bitwise_or, sg.bitwise_xor)
     return g.choose(*bits, sg.floor_divide, sg.remainder)(x, y)
+
+
+def shifted(g: Grower) -> Variable | None:
+    """Shifts, with counts that wrap or clear everything among them."""
+    x = g.pick(lambda v: v.dtype.startswith("int"))
+    if x is None:
+        return None
+    return g.choose(sg.left_shift, sg.right_shift)(x, g.choose(0, 1, 3, 40))
+
+
+def logical(g: Grower) -> Variable | None:
+    x = g.any()
+    y = None if x is None else g.pick(g.meets(x))
+    if x is None or y is None or g.close_to(x, 0) or g.close_to(y, 0):
+        return None
+    functions = (sg.logical_and, sg.logical_or, sg.logical_xor)
+    return g.choose(*functions, lambda a, _: sg.logical_not(a))(x, y)
+
+
+def bounded(g: Grower) -> Variable | None:
+    """Extremes that ignore NaN, and clip with numbers or expressions as bounds."""
+    x = g.float()
+    y = None if x is None else g.pick(lambda v: g.meets(x)(v) and v.dtype == x.dtype)
+    if x is None or y is None:
+        return None
+    return g.choose(
+        lambda: sg.clip(x, -0.7, g.choose(0.9, None)),
+        lambda: sg.clip(x, y, None),
+        lambda: sg.fmax(x, y),
+        lambda: sg.fmin(x, y),
+        lambda: sg.logaddexp(x, y),
+        lambda: sg.copysign(x, 0.5 + sg.abs(y)),
+        lambda: sg.nan_to_num(x),
+    )()
+
+
+def rounded(g: Grower) -> Variable | None:
+    """Steps, away from where they step."""
+    x = g.float()
+    if x is None:
+        return None
+    steps = g.choose(
+        (sg.floor, 1.0, 0.0),
+        (sg.ceil, 1.0, 0.0),
+        (sg.trunc, 1.0, 0.0),
+        (sg.round, 1.0, 0.5),
+    )
+    function, every, offset = steps
+    position = g.value_of[x.node].astype("float64") / every - offset
+    apart = np.abs(position - np.rint(position)).min(initial=1.0)
+    return None if apart < APART else function(x)
+
+
+def signed(g: Grower) -> Variable | None:
+    x = g.any()
+    if x is None or x.dtype == "bool" or g.close_to(x, 0):
+        return None
+    return sg.sign(x) if x.dtype.startswith("int") else g.choose(sg.sign, sg.signbit)(x)
+
+
+def stretched(g: Grower) -> Variable | None:
+    """An expression in the shape of another, or of the two together."""
+    x = g.any()
+    y = None if x is None else g.pick(g.meets(x))
+    if x is None or y is None:
+        return None
+    together = np.broadcast_shapes(g.shape(x), g.shape(y))
+    return sg.broadcast_to(x, y.shape) if together == g.shape(y) else x + 0 * y
+
+
+def outer(g: Grower) -> Variable | None:
+    x, y = g.float(), g.float()
+    if x is None or y is None or x.ndim + y.ndim > 3:
+        return None
+    if np.size(g.value_of[x.node]) * np.size(g.value_of[y.node]) > MOST_ELEMENTS:
+        return None
+    return g.choose(sg.outer, lambda a, b: sg.tensordot(a, b, 0))(x, y)
+
+
+def crossed(g: Grower) -> Variable | None:
+    """x[i, j] with index arrays that are broadcast together."""
+    x = g.any(2)
+    if x is None or 0 in g.shape(x)[:2]:
+        return None
+    rows, columns = g.shape(x)[:2]
+    rng = np.random.default_rng(g.number(0, 9))
+    i = rng.integers(-rows, rows, (g.choose(1, 3), 1))
+    j = rng.integers(-columns, columns, g.choose(1, 2))
+    whole = g.pick(lambda v: v.dtype == "int64" and v.ndim <= 1)
+    if whole is None or g.choose(True, False):
+        return x[i, j]
+    return x[i, whole % columns]
 
 
 def chosen(g: Grower) -> Variable | None:
@@ -429,6 +522,14 @@ RULES = (
     binary,
     binary,
     whole,
+    shifted,
+    logical,
+    bounded,
+    rounded,
+    signed,
+    stretched,
+    outer,
+    crossed,
     chosen,
     compared,
     reduced,

@@ -278,9 +278,9 @@ JOINT = (
         tuple((f,) for f in FAR),
     ),
     Case(
-        "exp(x) / sum(exp(x))",
-        lambda m, x: m.exp(x) / m.sum(m.exp(x)),
-        tuple((f,) for f in FAR),
+        "t * exp(x) / sum(exp(x))",
+        lambda m, x, t: t * (m.exp(x) / m.sum(m.exp(x))),
+        tuple((f, (1.0, 2.0, 4.0)) for f in FAR),
     ),
     Case("log(softmax(x))", lambda m, x: m.log(m.softmax(x)), tuple((f,) for f in FAR)),
     Case("log(exp(x) / sum(exp(x)))", _log_softmax, tuple((f,) for f in FAR)),

@@ -18,8 +18,9 @@ from . import (
     random,
     reductions,
     softmax,
-    structure,
+    special,
     stable,
+    structure,
     views,
 )
 
@@ -32,9 +33,11 @@ FAMILIES = (
     products,
     arrays,
     softmax,
-    random,
     structure,
+    random,
     stable,
+    random,
+    special,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {

@@ -2,9 +2,37 @@
 
 from __future__ import annotations
 
-IMPORTS
+import numpy as np
+
+from symgraph import ops
+from symgraph.composite import Composite
+from symgraph.composite import trace as trace_body
+from symgraph.ops.cast import Cast
+from symgraph.ops.powers import Power
+from symgraph.variable import apply
+
+from .common import (
+    Example,
+    P,
+    c,
+    i,
+    k,
+    make,
+    row,
+    s,
+    total,
+    truth,
+    v,
+    x,
+    y,
+    z,
+)
+
+COMPOSED = apply(Composite(trace_body(lambda t: ops.exp(t) + 1.0, [x])[0]), x)
 
 EXAMPLES: dict[str, Example] = {
+    # what is there for differentiation
+    "unmarked": Example(lambda: ops.grad_clip(x, -1, 1) + 1, lambda: x + 1),
     # canonical: ops made of a graph
     "inline": Example(lambda: COMPOSED, lambda: P),
     # canonical: sums

@@ -32,10 +32,15 @@ cube = tensor("cube", "float64", (2, 3, 4))
 
 @dataclass(frozen=True)
 class Example:
-    """Where a rule applies, and something like it where it must not."""
+    """Where a rule applies, and something like it where it must not.
+
+    `huge` tells whether to try huge numbers: in x - m they drown the others before the
+    rule, and in extended precision too, so that nothing says what is right.
+    """
 
     yes: Callable[[], Variable]
     no: Callable[[], Variable]
+    huge: bool = True
 
 
 def make(op: Op, *inputs: Variable) -> Variable:

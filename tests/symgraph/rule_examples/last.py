@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-IMPORTS
+from symgraph import ops
+from symgraph.variable import constant
+
+from .common import Example, P, c, x
 
 EXAMPLES: dict[str, Example] = {
     # fold, expand

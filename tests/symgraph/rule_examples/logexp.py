@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from symgraph import ops
-from symgraph.ops.transcendental import Expm1, Log1p
+from symgraph.ops.transcendental import Expm1
 
-from .common import Example, E, F, make, row, s, total, x, y
+from .common import E, Example, F, make, row, s, total, x, y
 
 M, N = make(Expm1(), x), make(Expm1(), -x)
 

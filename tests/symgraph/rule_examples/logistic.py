@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from symgraph import ops
 
-from .common import E, F, R, S, Example, row, x, y
+from .common import E, Example, F, R, S, row, x, y
 
 M = ops.exp(-x)
 T = ops.tanh(x)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-IMPORTS
+from symgraph import ops
+from symgraph.ops.softmax import SoftmaxGrad
+
+from .common import E, Example, P, column, make, row, total, x, y
 
 EXAMPLES: dict[str, Example] = {
     # softmax: the forward formulas
@@ -13,14 +16,19 @@ EXAMPLES: dict[str, Example] = {
         lambda: E / total(E), lambda: E / ops.sum(E, keepdims=True)
     ),
     "softmax_of_shifted": Example(
-        lambda: ops.softmax(x - column, 1), lambda: ops.softmax(x - row, 1)
+        lambda: ops.softmax(x - column, 1),
+        lambda: ops.softmax(x - row, 1),
+        huge=False,
     ),
     "log_softmax_of_shifted": Example(
-        lambda: ops.log_softmax(x - column, 1), lambda: ops.log_softmax(x - row, 1)
+        lambda: ops.log_softmax(x - column, 1),
+        lambda: ops.log_softmax(x - row, 1),
+        huge=False,
     ),
     "logsumexp_of_shifted": Example(
         lambda: ops.logsumexp(x - column, 1, keepdims=True) + column,
         lambda: ops.logsumexp(x - row, 1, keepdims=True) + row,
+        huge=False,
     ),
     "minus_logsumexp": Example(
         lambda: x - ops.expand_dims(ops.logsumexp(x, 1), 1),

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-IMPORTS
+from symgraph import ops
+from symgraph.ops.broadcasting import Sum, SumTo
+from symgraph.ops.contract import Contract
+from symgraph.ops.sizes import size_variable
+from symgraph.ops.slices import Slice, SliceEmbed
+from symgraph.ops.view import Reshape, Transpose
+
+from .common import AB, Example, P, a, b, c, cube, make, row, u, x, z
 
 EXAMPLES: dict[str, Example] = {
     # structure
@@ -23,6 +30,10 @@ EXAMPLES: dict[str, Example] = {
             *(size_variable(d, "") for d in x.shape),
         ),
         lambda: ops.broadcast_to(row, x.shape),
+    ),
+    "broadcast_of_transpose": Example(
+        lambda: ops.broadcast_to(row.T, (4, 3)),
+        lambda: ops.broadcast_to(row.T, (2, 4, 3)),
     ),
     "broadcast_operand": Example(
         lambda: x * ops.broadcast_to(row, x.shape),
