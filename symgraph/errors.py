@@ -80,8 +80,8 @@ class DebugError(SymgraphError, RuntimeError):
         op: the name of the op whose value or lowering is wrong.
         node: the node of that op.
         kernel: the kernel or library call that computes it.
-        part: what of the compiler is wrong: "rewriting", "lowering", "expansion",
-            "code generation", "memory plan"; or "value", where nothing is wrong but
+        part: what of the compiler is wrong: "type", "rewriting", "lowering",
+            "expansion", "code generation", "memory plan" (or "unknown"); or "value", where nothing is wrong but
             the op made a NaN or an infinity.
         function: the transcendental or primitive that is wrong, if it is one.
     """

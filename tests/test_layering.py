@@ -59,7 +59,7 @@ MAY_IMPORT = {
         "compiler": "codegen composite config graph graphs leaf lower op passes "
         "rewrite variable",
         "inspect": "codegen dims graph graphs leaf lower op variable",
-        "debug": "check codegen compiler config errors evaluate graph leaf lower op "
+        "debug": "check codegen compiler config dims errors evaluate graph leaf lower op "
         "passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler debug errors evaluate graph graphs "

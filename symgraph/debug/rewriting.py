@@ -11,7 +11,7 @@ from ..graph import Node, describe_site, toposort
 from ..op import Op
 from ..passes import Pass, Pipeline
 from ..rewrite import PRESERVES, Preserves, Record, Rule, RuleSet, Trace, rewrite
-from .values import Given, differ, floor_of, values_of, worst
+from .values import Given, differ, floor_of, makes_sense, values_of, worst
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,8 @@ def _verify(stage: Stage) -> None:
         raise DebugError(str(error), part="rewriting", pass_name=stage.name) from error
     roots = (*stage.before, *stage.after)
     for given in small_inputs(roots) if len(toposort(roots)) <= MOST_NODES else ():
-        blame_stage(stage, given, floor_of(given, stage.before), every=True)
+        if makes_sense(stage.before, given):
+            blame_stage(stage, given, floor_of(given, stage.before), every=True)
 
 
 def blame_rewriting(stages: Sequence[Stage], given: Given, floor: float) -> None:

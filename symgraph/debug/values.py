@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..check import agree
+from ..dims import Size
 from ..errors import SymgraphError
 from ..evaluate import evaluate
 from ..graph import Node, toposort
@@ -38,6 +39,41 @@ def values_of(nodes: Iterable[Node], given: Given) -> dict[Node, Array]:
         except (SymgraphError, ArithmeticError):
             continue
     return found
+
+
+class Sizes:
+    """Watches an evaluation: is every value of the shape that its type says?
+
+    `wrong` is the first node whose value is not.  One dimension is one number in a
+    call, wherever it occurs.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Size, int] = {}
+        self.wrong: Node | None = None
+        self.shape: tuple[int, ...] = ()
+
+    def __call__(self, node: Node, value: Array) -> None:
+        for size, extent in zip(node.type.dims, value.shape, strict=True):
+            known = size if isinstance(size, int) else None
+            if known is None:
+                known = self._known.setdefault(size, extent)
+            if known != extent and self.wrong is None:
+                self.wrong, self.shape = node, value.shape
+
+
+def makes_sense(roots: Sequence[Node], given: Given) -> bool:
+    """Whether `ref` computes `roots`, of the shapes that their types say.
+
+    It does not where an index lies outside, sizes differ, or an op that is only made by
+    others meets what they never give it.
+    """
+    sizes = Sizes()
+    try:
+        evaluate(roots, given, sizes)
+    except (SymgraphError, ArithmeticError, IndexError, ValueError):
+        return False
+    return sizes.wrong is None
 
 
 def _halves(nodes: Sequence[Node], given: Given) -> dict[Node, Array]:
