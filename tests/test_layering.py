@@ -36,8 +36,9 @@ MAY_IMPORT = {
         "op": "codegen dims errors types",
         "leaf": "dims errors op types",
         "evaluate": "dims errors graph leaf op types",
-        "variable": "errors evaluate graph leaf op types",
-        "arguments": "dims errors graph leaf op variable",
+        "symbolic": "errors",
+        "variable": "errors evaluate graph leaf op symbolic types",
+        "arguments": "dims errors evaluate graph leaf op variable",
         "composite": "errors graph leaf op types variable",
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
@@ -58,7 +59,7 @@ MAY_IMPORT = {
         "compiler": "codegen composite config graph graphs leaf lower op passes "
         "rewrite variable",
         "inspect": "codegen dims graph graphs leaf lower op variable",
-        "debug": "check codegen compiler config errors evaluate graph leaf lower op "
+        "debug": "check codegen compiler config dims errors evaluate graph leaf lower op "
         "passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler debug errors evaluate graph graphs "
