@@ -81,8 +81,8 @@ class DebugError(SymgraphError, RuntimeError):
         node: the node of that op.
         kernel: the kernel or library call that computes it.
         part: what of the compiler is wrong: "type", "rewriting", "lowering",
-            "expansion", "code generation", "memory plan" (or "unknown"); or "value", where nothing is wrong but
-            the op made a NaN or an infinity.
+            "expansion", "code generation", "memory plan" (or "unknown"); or "value",
+            where nothing is wrong but the op made a NaN or an infinity.
         function: the transcendental or primitive that is wrong, if it is one.
     """
 

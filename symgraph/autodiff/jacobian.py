@@ -83,7 +83,7 @@ def jacobian(
                 DTypeError,
                 "jacobian: of a real expression in a complex variable, forward",
                 x,
-                'use mode="reverse"',
+                remedy='use mode="reverse"',
             )
     back = [x for x, how in zip(targets, chosen, strict=True) if how == "reverse"]
     rows = iter(_by_rows(y, back, constants))
@@ -188,7 +188,7 @@ def hessian(
                 DTypeError,
                 "hessian: with respect to a complex variable",
                 x,
-                "make it of two real ones, or use hessian_vector_product",
+                remedy="make it of two real ones, or use hessian_vector_product",
             )
     slopes = grad(cost, targets, None, constants, disconnected_inputs)
     return structured(
