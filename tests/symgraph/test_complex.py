@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ import symgraph as sg
 from symgraph import ops
 from symgraph.errors import DTypeError
 from symgraph.evaluate import evaluate
+from symgraph.inspect.json_form import graph_json
 from symgraph.op import Array
 from symgraph.types import COMPLEX
 from symgraph.variable import Variable
@@ -91,6 +93,16 @@ def test_shared_variables_and_scalars() -> None:
     assert_same(sg.function([z], big * z + big)(Z), W * Z + W, "large constants")
     a, b, c = sg.function([z], [z, z, big])(Z)
     assert a is not b and (a == Z).all() and (b == Z).all() and (c == W).all()
+
+
+def test_graphs_with_complex_constants_are_plain_data() -> None:
+    z = sg.zvector("z")
+    data = graph_json(sg.Graph([z], [z * complex(2, np.inf)]))
+    values = [node["value"] for node in data["nodes"] if "value" in node]
+    assert values == [[[2.0, "inf"]]]
+    f = sg.function([z], z * (2 + 1j) + W[0])
+    again = pickle.loads(pickle.dumps(f))
+    assert_same(again(Z[0]), f(Z[0]), "pickled")
 
 
 def test_loops_show_pairs() -> None:
