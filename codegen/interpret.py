@@ -33,11 +33,13 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Gemm, Guard, Launch, Program, ReadScalar, Step
+from .program import Array, Call, Gemm, Guard, Launch, Program, ReadScalar, Step
 
 #: A NumPy scalar; its dtype is known only at run time.
 Scalar: TypeAlias = Any
 Arrays: TypeAlias = Mapping[str, np.ndarray]
+#: A function that a program calls, over arrays.
+HostFunction: TypeAlias = Callable[..., bool]
 
 
 class GuardError(ValueError):
@@ -314,16 +316,22 @@ class _Frame:
 # Programs
 
 
-def run_program(program: Program, arrays: Arrays) -> ProgramResult:
+def run_program(
+    program: Program,
+    arrays: Arrays,
+    functions: Mapping[str, HostFunction] | None = None,
+) -> ProgramResult:
     """Run `program` on its inputs, shared arrays and constants, given by name.
 
-    What is given is only read.  Raises KeyError for a missing array, TypeError for a
-    wrong dtype, ValueError where dimensions disagree, and `GuardError`.
+    What is given is only read.  `functions` stand for those that the program calls:
+    each gets the arrays that it reads, then those that it writes, and says whether it
+    succeeded.  Raises KeyError for a missing array or function, TypeError for a wrong
+    dtype, ValueError where dimensions disagree, and `GuardError`.
     """
     memory, sizes = _memory(program, arrays)
     status = 0
     for step in program.steps:
-        status = _run_step(step, memory, sizes)
+        status = _run_step(step, memory, sizes, functions or {})
         if status:
             break
 
@@ -339,7 +347,9 @@ def run_program(program: Program, arrays: Arrays) -> ProgramResult:
 
 
 def walk_program(
-    program: Program, arrays: Arrays
+    program: Program,
+    arrays: Arrays,
+    functions: Mapping[str, HostFunction] | None = None,
 ) -> Iterator[tuple[Step, dict[str, np.ndarray], int]]:
     """Run `program` step by step: each step, all arrays after it, and its status.
 
@@ -348,13 +358,21 @@ def walk_program(
     """
     memory, sizes = _memory(program, arrays)
     for step in program.steps:
-        yield step, memory, _run_step(step, memory, sizes)
+        yield step, memory, _run_step(step, memory, sizes, functions or {})
 
 
-def _run_step(step: Step, memory: Arrays, sizes: Mapping[str, Scalar]) -> int:
+def _run_step(
+    step: Step,
+    memory: Arrays,
+    sizes: Mapping[str, Scalar],
+    functions: Mapping[str, HostFunction],
+) -> int:
     """Run one step; its status is 0 where all checks hold."""
     if isinstance(step, Launch):
         return _launch(step, memory, sizes)
+    if isinstance(step, Call):
+        passed = (memory[name] for name in (*step.reads, *step.writes))
+        return 0 if functions[step.function](*passed) else step.code
     _gemm(step, memory, sizes)
     return 0
 

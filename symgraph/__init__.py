@@ -60,8 +60,10 @@ from .ops import (
     around,
     array_equal,
     array_split,
+    asarray,
     asin,
     asinh,
+    astype,
     atan,
     atan2,
     atanh,
@@ -198,6 +200,7 @@ from .ops import (
     power,
     prod,
     ptp,
+    put_along_axis,
     rad2deg,
     radians,
     ravel,
@@ -229,6 +232,7 @@ from .ops import (
     sum,
     swapaxes,
     take,
+    take_along_axis,
     tan,
     tanh,
     tensordot,
@@ -253,6 +257,8 @@ from .ops import (
 )
 from .shared import SharedVariable, shared
 from .types import TensorType
+from .variable import Variable, apply, as_tensor, constant
+from .userops import from_numba_function, from_numpy_function, op_from_graph
 from .variable import Variable, as_tensor, constant
 from .vectorize import vectorize, vectorize_graph
 

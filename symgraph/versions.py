@@ -99,7 +99,12 @@ class Version:
             raise ShapeError(f"{self.name}: {error}") from None
 
     def _fail(self, code: int) -> NoReturn:
-        """Raise the error of a run-time check."""
+        """Raise the error of a run-time check, or what a function called raised."""
+        for function in self.native.functions:
+            raised = function.take()
+            if raised is not None:
+                trace = raised.__traceback__  # from the frame that native code entered
+                raise raised.with_traceback(trace and trace.tb_next)
         self._raise(code)
         raise CompileError(f"{self.name}: native code failed with status {code}")
 

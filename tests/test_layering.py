@@ -64,9 +64,11 @@ MAY_IMPORT = {
         "function": "arguments codegen compiler debug errors evaluate graph graphs "
         "leaf lower mode op shared tree variable versions",
         "jit": "config declare errors function tree variable",
+        "userops": "autodiff codegen composite errors ops shared types variable",
         "target": "function graph graphs leaf variable",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
-        "linalg op ops passes random rewrite shared special types variable vectorize",
+        "linalg op ops passes random rewrite shared special types userops variable "
+        "vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
     },

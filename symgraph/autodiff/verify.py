@@ -13,7 +13,7 @@ from ..evaluate import evaluate
 from ..graph import intern
 from ..leaf import Input, plain
 from ..op import Array
-from ..types import TensorType, is_differentiable
+from ..types import TensorType, is_float
 from ..variable import Variable, as_tensor, constant
 from .forward import jvp
 from .reverse import grad
@@ -60,8 +60,8 @@ def verify_grad(
         Variable(intern(Input(TensorType(a.dtype.name, a.shape)), ())) for a in arrays
     ]
     output = as_tensor(fn(*inputs))
-    places = [k for k, v in enumerate(inputs) if is_differentiable(v.dtype)]
-    if not places or not is_differentiable(output.dtype):
+    places = [k for k, v in enumerate(inputs) if is_float(v.dtype)]
+    if not places or not is_float(output.dtype):
         raise SymgraphError(
             "verify_grad: no float argument, or a result that is not of a float type\n"
             "  help: give float arrays"

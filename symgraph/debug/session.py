@@ -51,7 +51,7 @@ class Version:
     def native(self) -> Native:
         """The machine code, made when it is first needed."""
         constants = [c.data for c in self.lowered.constants]
-        return Native(self.lowered.program, constants)
+        return Native(self.lowered.program, constants, self.lowered.functions)
 
     def results(self, given: Given) -> list[Array]:
         """The outputs and the new values of shared variables."""

@@ -31,7 +31,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..codegen.program import Array, Launch, Program, Step
+from ..codegen.program import Array, Call, Launch, Program, Step
 from ..codegen.text import print_item, print_kernel
 from ..lower.memory import Lifetime, arrays_of, lifetimes, size_key
 from .dot import quoted
@@ -66,7 +66,8 @@ def program_json(program: Program) -> dict[str, Any]:
 
 def _step_json(step: Step) -> dict[str, Any]:
     if not isinstance(step, Launch):
-        return {"kind": "gemm", **asdict(step)}
+        kind = "call" if isinstance(step, Call) else "gemm"
+        return {"kind": kind, **asdict(step)}
     return {
         "kind": "launch",
         "kernel": step.kernel.name,
@@ -222,6 +223,8 @@ def program_dot(program: Program) -> str:
 
 def written_by(step: Step) -> frozenset[str]:
     """The arrays that a step writes."""
+    if isinstance(step, Call):
+        return frozenset(step.writes)
     if not isinstance(step, Launch):
         return frozenset({step.out})
     buffers = zip(step.arrays, step.kernel.buffers, strict=True)
@@ -242,4 +245,6 @@ def _array_dot(array: Array) -> str:
 def _step_label(step: Step) -> str:
     if isinstance(step, Launch):
         return f"{step.kernel.name}\nover {', '.join(map(str, step.sizes))}"
+    if isinstance(step, Call):
+        return f"call {step.function}"
     return f"gemm\n{step.m} x {step.n} x {step.k}"

@@ -31,6 +31,7 @@ from .elementwise import *
 from .entropy import *
 from .error_function import *
 from .floating import *
+from .foreign import *
 from .gamma_function import *
 from .gather import *
 from .gradient import *

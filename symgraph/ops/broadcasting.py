@@ -142,9 +142,12 @@ def kept(reduction: Reduce, value: Variable) -> Variable:
     return value if reduction.keepdims else expand_dims(value, reduction.axes)
 
 
-def sum(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
-    """The sum over `axis` (None: all); bool and short integers sum as 64 bits."""
-    value = widened(as_tensor(x))
+def sum(
+    x: object, axis: Axis = None, *, dtype: object = None, keepdims: bool = False
+) -> Variable:
+    """The sum over `axis` (None: all) in `dtype`, or short integers as 64 bits."""
+    value = as_tensor(x)
+    value = widened(value) if dtype is None else cast(value, dtype)
     axes = tuple(sorted(many_axes(axis, value.ndim, "sum")))
     return apply(Sum(axes, keepdims), value) if axes else value
 

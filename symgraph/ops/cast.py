@@ -22,6 +22,8 @@ from ..variable import Variable, apply, as_tensor, constant
 
 __all__ = [
     "Cast",
+    "asarray",
+    "astype",
     "cast",
 ]
 
@@ -76,3 +78,17 @@ def cast(x: object, dtype: object) -> Variable:
     value = as_tensor(x)
     to = check_dtype(dtype)
     return value if value.dtype == to else apply(Cast(to), value)
+
+
+def asarray(x: object, dtype: object = None) -> Variable:
+    """Data as a constant, a variable as it is; converted to `dtype` where one is given.
+
+    Raises:
+        DTypeError: `x` is not numeric.
+    """
+    return as_tensor(x) if dtype is None else cast(x, dtype)
+
+
+def astype(x: object, dtype: object) -> Variable:
+    """The Array API's name for :func:`cast`."""
+    return cast(x, dtype)

@@ -116,7 +116,7 @@ class Gather(Indexed):
             shape = source.type.dims
             lead = len(block) - len(shape)
             where = at.fitted(shape, frame[lead:], block[lead:])
-            if counts_from_zero(source) and shape[0] is x.type.dims[axis]:
+            if counts_from_zero(source) and shape[0] == x.type.dims[axis]:
                 places[axis] = where[0], None
             else:
                 value = yield Read(number + 1, where)

@@ -126,12 +126,12 @@ class Threefry(Elemwise):
         for group in range(5):
             for turn in ROTATIONS[group % 2]:
                 x0 = x0 + x1
-                x1 = ((x1 << turn) ^ (x1 >> (32 - turn))) ^ x0
+                x1 = ((x1 << turn) | (x1 >> (32 - turn))) ^ x0
             x0 = x0 + keys[(group + 1) % 3]
             x1 = x1 + (keys[(group + 2) % 3] + (group + 1))
         if self.width == 32:
             return x0 ^ x1
-        return (x0.cast("uint64") << 32) ^ x1.cast("uint64")
+        return (x0.cast("uint64") << 32) | x1.cast("uint64")
 
 
 def multiply_high(a: ir.Value, b: ir.Value) -> ir.Value:

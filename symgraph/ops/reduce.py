@@ -297,9 +297,13 @@ class ProdOthers(Expanded):
         return (transpose(reshape(grad, moved.shape), np.argsort(order).tolist()),)
 
 
-def prod(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
-    """The product over `axis`; bool and short integers multiply as 64 bits."""
-    return _apply(Prod, widened(as_tensor(x)), axis, keepdims, "prod")
+def prod(
+    x: object, axis: Axis = None, *, dtype: object = None, keepdims: bool = False
+) -> Variable:
+    """The product over `axis` in `dtype`, or of short integers as 64 bits."""
+    value = as_tensor(x)
+    value = widened(value) if dtype is None else cast(value, dtype)
+    return _apply(Prod, value, axis, keepdims, "prod")
 
 
 # -- truth -----------------------------------------------------------------------------

@@ -52,6 +52,10 @@ AXES: list[Row] = [
     lambda m, x: m.diff(x, axis=0, prepend=0, append=x[:1]),
     lambda m, x: m.trapezoid(x, dx=0.5, axis=1),
     lambda m, x: m.nansum(x, axis=0),
+    lambda m, x: x.std(axis=(1, 2), ddof=1, keepdims=True) + x.var(1, keepdims=True),
+    lambda m, x: x.prod() + x.cumsum(1).trace(1) + x.cumprod().ravel().sum(),
+    lambda m, x: x.any() | (x * x).all(-1),
+    lambda m, x: x.swapaxes(0, 2).repeat(2, 1).diagonal(axis1=1, axis2=2),
 ]
 
 NONEMPTY: list[Row] = [
@@ -73,6 +77,10 @@ NONEMPTY: list[Row] = [
 ]
 
 PLACES: list[Row] = [
+    lambda m, x: m.sum(x, axis=1, dtype="int8"),
+    lambda m, x: m.prod(x, axis=-1, dtype="float32"),
+    lambda m, x: m.take_along_axis(x, -(x > 1).astype("int64"), axis=0),
+    lambda m, x: m.take_along_axis(x, -(x[:1] > 1).astype("int32"), axis=-1),
     lambda m, x: m.flip(x),
     lambda m, x: m.flip(x, (0, -1)),
     lambda m, x: m.flipud(x),

@@ -12,6 +12,7 @@ from ..cases import Case
 from . import (
     arrays,
     elementwise,
+    foreign,
     functions,
     indexing,
     products,
@@ -35,9 +36,10 @@ FAMILIES = (
     softmax,
     structure,
     random,
+    foreign,
     stable,
-    random,
     special,
+    random,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
