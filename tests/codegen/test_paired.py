@@ -57,14 +57,14 @@ def test_interpreter() -> None:
 def test_native_entry() -> None:
     box = [np.zeros(3, complex)]
     f = make(parse_program(TURN), shared=[box])
-    result = f(VALUE)
+    result = f.entry(VALUE)
     assert type(result) is np.ndarray and result.dtype == np.complex128
     np.testing.assert_array_equal(result, VALUE * 1j)
     np.testing.assert_array_equal(box[0], VALUE)
     pairs = VALUE.view(float).reshape(3, 2)
     for other in (VALUE.astype("complex64"), VALUE.real.copy(), pairs, VALUE[::-1]):
         with pytest.raises(Declined):
-            f(other)
+            f.entry(other)
 
 
 @pytest.mark.parametrize(
