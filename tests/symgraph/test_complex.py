@@ -17,7 +17,7 @@ from symgraph.evaluate import evaluate
 from symgraph.inspect.json_form import graph_json
 from symgraph.op import Array
 from symgraph.types import COMPLEX
-from symgraph.variable import Variable
+from symgraph.variable import Variable, constant
 
 from ..support import MODES, Computer, assert_same, compute
 from .loops import run_loops
@@ -281,6 +281,20 @@ def test_gradients() -> None:
                 np.testing.assert_allclose(
                     got, expected, rtol=0, atol=1e-6 * scale, err_msg=f"{name}, {mode}"
                 )
+
+
+def test_tangents() -> None:
+    """By differences along a direction; vectors of everything that is not linear."""
+    z, t = sg.zmatrix("z"), sg.zmatrix("t")
+    names = ("abs", "angle", "conj", "parts", "exp", "waves", "matmul", "structure")
+    values = [FUNCTIONS[name](z, constant(X)) for name in names]
+    outputs = [sg.jvp(value, z, t) for value in values]
+    step = 1e-6
+    got = compute(outputs, [z, t], [Z, W])
+    ends = [compute(values, [z], [Z + s * W]) for s in (step, -step)]
+    for name, tangent, above, below in zip(names, got, *ends, strict=True):
+        expected = (above - below) / (2 * step)
+        np.testing.assert_allclose(tangent, expected, atol=1e-7, err_msg=name)
 
 
 def test_gradients_at_zero() -> None:
