@@ -334,16 +334,19 @@ def run_program(
         status = _run_step(step, memory, sizes, functions or {})
         if status:
             break
-
-    def outer(name: str) -> np.ndarray:
-        array = program.array(name)
-        made = memory[name]
-        return made.view(array.outer_dtype)[..., 0] if array.paired else made
-
     updates = {
-        str(a.target): outer(a.name) for a in program.by_role("update") if not status
+        str(a.target): outer(program, memory, a.name)
+        for a in program.by_role("update")
+        if not status
     }
-    return ProgramResult([outer(name) for name in program.results], updates, status)
+    results = [outer(program, memory, name) for name in program.results]
+    return ProgramResult(results, updates, status)
+
+
+def outer(program: Program, memory: Arrays, name: str) -> np.ndarray:
+    """An array as a caller sees it: a paired one is complex."""
+    array, made = program.array(name), memory[name]
+    return made.view(array.outer_dtype)[..., 0] if array.paired else made
 
 
 def walk_program(

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from .. import dims, ops
 from ..composite import parameter
-from ..errors import DTypeError, SymgraphError
+from ..errors import ArgumentError, DTypeError, refuse
 from ..ops.view import move_axes
 from ..types import is_differentiable, is_float
 from ..variable import Variable, as_tensor
@@ -21,7 +21,6 @@ from .common import (
     Disconnected,
     connected,
     paired,
-    refuse,
     structured,
     targets_in,
 )
@@ -69,10 +68,12 @@ def jacobian(
     targets = targets_in(wrt, "jacobian")
     y = as_tensor(expression)
     if not is_differentiable(y.dtype):
-        refuse(DTypeError, "jacobian: not of a float type", y, "cast it")
+        refuse(DTypeError, "jacobian: not of a float type", y, remedy="cast it")
     if mode not in (None, "forward", "reverse"):
-        raise SymgraphError(
-            f'jacobian: mode={mode!r}\n  help: "forward", "reverse" or None'
+        refuse(
+            ArgumentError,
+            f"jacobian: mode cannot be {mode!r}",
+            remedy="it is 'forward', 'reverse' or None",
         )
     constants = [v.node for v in consider_constant or ()]
     chosen = [mode or _cheaper(y, x) for x in targets]
@@ -82,7 +83,7 @@ def jacobian(
                 DTypeError,
                 "jacobian: of a real expression in a complex variable, forward",
                 x,
-                'use mode="reverse"',
+                remedy='use mode="reverse"',
             )
     back = [x for x, how in zip(targets, chosen, strict=True) if how == "reverse"]
     rows = iter(_by_rows(y, back, constants))
@@ -187,7 +188,7 @@ def hessian(
                 DTypeError,
                 "hessian: with respect to a complex variable",
                 x,
-                "make it of two real ones, or use hessian_vector_product",
+                remedy="make it of two real ones, or use hessian_vector_product",
             )
     slopes = grad(cost, targets, None, constants, disconnected_inputs)
     return structured(

@@ -6,7 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ..codegen.interpret import GuardError, check_guards, run_program, walk_program
+from ..codegen.interpret import (
+    GuardError,
+    check_guards,
+    outer,
+    run_program,
+    walk_program,
+)
 from ..codegen.program import Call, Gemm, Launch, Program, Step
 from ..errors import DebugError, SymgraphError, message
 from ..graph import Node, describe_site, intern, toposort
@@ -136,7 +142,7 @@ def blame_lowering(
             if status:
                 return _failed(lowered, status, step)
             for name in made.get(number, ()):
-                old, new = expected.get(name), memory[name]
+                old, new = expected.get(name), outer(lowered.program, memory, name)
                 right = not differ(old, new, "rounding", floor)
                 if right or wanted not in (None, number):
                     continue

@@ -25,9 +25,9 @@ from ..errors import (
     ShapeError,
     SymgraphError,
     UnsupportedError,
-    message,
+    refuse,
 )
-from ..graph import Node, Site, describe_site, intern, rebuild, toposort
+from ..graph import Node, Site, describe_node, intern, rebuild, toposort
 from ..leaf import Constant, Leaf
 from ..op import Expanded, Index, Indexed, Opaque, Reduce
 from ..ops.complex import FromParts
@@ -295,7 +295,13 @@ class Emitter:
                 array = Array(name, node.type.dtype, shape, "constant", paired=paired)
                 self._declare(node, array)
             elif isinstance(node.op, Leaf):
-                raise UnsupportedError(f"{node} is not among the function's inputs")
+                refuse(
+                    UnsupportedError,
+                    "a size needs an input that is not among the function's inputs",
+                    describe_node(node),
+                    site=node.site,
+                    remedy="add it to the inputs, with on_unused_input='ignore'",
+                )
             else:
                 self._new(node, f"t{len(self.arrays)}")
         return self._array_of[node]
@@ -378,13 +384,12 @@ class Emitter:
             if isinstance(member.op, Expanded) or not isinstance(
                 member.op, Indexed | Reduce
             ):
-                raise UnsupportedError(
-                    message(
-                        f"{member.op.name}: no lowering to native code",
-                        operands=member.inputs,
-                        line=describe_site(member.site),
-                        remedy="use mode='interpret'",
-                    )
+                refuse(
+                    UnsupportedError,
+                    f"{member.op.name}: no lowering to native code",
+                    *(describe_node(i) for i in member.inputs),
+                    site=member.site,
+                    remedy="use mode='interpret'",
                 )
         for output in group.outputs:
             self.array(output)

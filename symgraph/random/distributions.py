@@ -94,7 +94,8 @@ def truncated_normal(
 
     The quantile of a uniform number between the bounds' probabilities, taken in the
     tail where those are small.  Bounds that both lie beyond 37 (float32: 13) on one
-    side leave no probability, and give the nearer bound.  Unlike the other draws it may differ by some ulp between modes.
+    side leave no probability, and give the nearer bound.  Unlike the other draws it may
+    differ by some ulp between modes.
     """
     a, b = parameters(dtype, lower, upper)
     mirrored = greater(a, 0)
