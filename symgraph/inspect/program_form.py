@@ -6,7 +6,8 @@ the arguments bind; ``print_program`` is the text form::
     {
       "schema": "symgraph.program", "version": 1, "name": "train",
       "arrays": [{"name": "t5", "dtype": "float32", "shape": ["n0", 10],
-                  "role": "temp", "slot": 0, "target": null}],
+                  "role": "temp", "slot": 0, "target": null,
+                  "paired": false}],       # complex for the caller: see `Array`
       "host": ["n3 = add(n0, n1): int64"], "guards": ["guard n0 eq n1 else 1"],
       "steps": [
         {"kind": "launch", "kernel": "k0_exp", "arrays": ["x0", "t5"], "sizes": ["n0"],

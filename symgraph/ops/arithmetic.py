@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -25,7 +26,7 @@ from ..variable import Variable, apply, promote
 from .choice import where
 from .common import Grads, by_formula, refuse
 from .comparison import equal, isinf, less
-from .complex import conj, from_parts
+from .complex import conj, from_parts, real
 from .elementwise import Binary, not_bool, numbers
 from .rounding import trunc
 
@@ -306,6 +307,16 @@ class Abs(Elemwise):
         if is_complex(x.dtype):
             return (where(equal(y, 0), 0, g / y) * conj(x),)
         return (where(less(x, 0), -g, where(equal(x, 0), 0, g)),)
+
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable | None:
+        """Of complex numbers the part of the tangent along x, which is real."""
+        (x,), (t,) = xs, ts
+        if t is None or not is_differentiable(y.dtype):
+            return None
+        (slope,) = self.vjp(t, y, x)
+        return None if slope is None else real(slope)
 
     def scalar(self, x: ir.Value) -> ir.Value:
         return x if x.dtype == "bool" else ir.apply("abs", x)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +14,10 @@ import symgraph as sg
 from symgraph import ops
 from symgraph.errors import DTypeError
 from symgraph.evaluate import evaluate
+from symgraph.inspect.json_form import graph_json
 from symgraph.op import Array
 from symgraph.types import COMPLEX
-from symgraph.variable import Variable
+from symgraph.variable import Variable, constant
 
 from ..support import MODES, Computer, assert_same, compute
 from .loops import run_loops
@@ -91,6 +93,16 @@ def test_shared_variables_and_scalars() -> None:
     assert_same(sg.function([z], big * z + big)(Z), W * Z + W, "large constants")
     a, b, c = sg.function([z], [z, z, big])(Z)
     assert a is not b and (a == Z).all() and (b == Z).all() and (c == W).all()
+
+
+def test_graphs_with_complex_constants_are_plain_data() -> None:
+    z = sg.zvector("z")
+    data = graph_json(sg.Graph([z], [z * complex(2, np.inf)]))
+    values = [node["value"] for node in data["nodes"] if "value" in node]
+    assert values == [[[2.0, "inf"]]]
+    f = sg.function([z], z * (2 + 1j) + W[0])
+    again = pickle.loads(pickle.dumps(f))
+    assert_same(again(Z[0]), f(Z[0]), "pickled")
 
 
 def test_loops_show_pairs() -> None:
@@ -269,6 +281,20 @@ def test_gradients() -> None:
                 np.testing.assert_allclose(
                     got, expected, rtol=0, atol=1e-6 * scale, err_msg=f"{name}, {mode}"
                 )
+
+
+def test_tangents() -> None:
+    """By differences along a direction; vectors of everything that is not linear."""
+    z, t = sg.zmatrix("z"), sg.zmatrix("t")
+    names = ("abs", "angle", "conj", "parts", "exp", "waves", "matmul", "structure")
+    values = [FUNCTIONS[name](z, constant(X)) for name in names]
+    outputs = [sg.jvp(value, z, t) for value in values]
+    step = 1e-6
+    got = compute(outputs, [z, t], [Z, W])
+    ends = [compute(values, [z], [Z + s * W]) for s in (step, -step)]
+    for name, tangent, above, below in zip(names, got, *ends, strict=True):
+        expected = (above - below) / (2 * step)
+        np.testing.assert_allclose(tangent, expected, atol=1e-7, err_msg=name)
 
 
 def test_gradients_at_zero() -> None:
