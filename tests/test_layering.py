@@ -26,8 +26,8 @@ CODEGEN = "symgraph.codegen"
 #: room "symgraph" is the package's own ``__init__``, the list of public names.
 MAY_IMPORT = {
     SYMGRAPH: {
-        "dims": "",
         "graph": "",
+        "dims": "",
         "data": "",
         "errors": "graph",
         "config": "codegen errors",
