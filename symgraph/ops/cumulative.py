@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,14 +13,14 @@ from ..codegen import ir
 from ..dims import Size
 from ..errors import ShapeError
 from ..graph import Node
-from ..op import Array, Index, Opaque, op
+from ..op import Array, Index, Opaque, Pair, op
 from ..types import TensorType, is_float, tensor
 from ..variable import Variable, apply, as_tensor
 from .arrange import flip, ravel
 from .broadcasting import stacked, widened
 from .cast import cast
 from .choice import where
-from .common import Flags, Grads, one_axis, refuse
+from .common import Flags, Grads, each_part, one_axis, refuse
 from .comparison import equal, greater, less, not_equal
 from .create import arange, full, ones_like, zeros_like
 from .join import concatenate
@@ -68,6 +69,11 @@ class Cumulative(Opaque):
 
     def batch(self, batched: Flags, x: Variable) -> Variable:
         return apply(Cumulative(self.combine, self.axis + 1), x)
+
+    @property
+    def parts(self) -> Callable[..., Pair] | None:
+        """Sums are linear; of the others complex numbers have none in real ones."""
+        return partial(each_part, self) if self.combine == "sum" else None
 
     def steps(self, node: Node, emit: Emitter) -> None:
         (x,) = node.inputs
