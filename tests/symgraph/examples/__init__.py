@@ -36,8 +36,8 @@ FAMILIES = (
     structure,
     random,
     stable,
-    random,
     special,
+    random,
 )
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {

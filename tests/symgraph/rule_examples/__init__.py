@@ -14,9 +14,10 @@ from symgraph.rules.fold import fold
 from symgraph.rules.logexp import logexp as logexp_rules
 from symgraph.rules.logistic import logistic_rules
 from symgraph.rules.softmax import softmax_rules
+from symgraph.rules.special import special_rules
 from symgraph.rules.structure import structure as structure_rules
 
-from . import cancel, canonical, last, logexp, logistic, softmax, structure
+from . import cancel, canonical, last, logexp, logistic, softmax, special, structure
 from .common import Example
 
 #: The rule sets, each with its examples.
@@ -24,6 +25,7 @@ SETS: dict[str, tuple[RuleSet, dict[str, Example]]] = {
     "canonical": (canonical_rules, canonical.EXAMPLES),
     "logexp": (logexp_rules, logexp.EXAMPLES),
     "logistic": (logistic_rules, logistic.EXAMPLES),
+    "special": (special_rules, special.EXAMPLES),
     "cancel": (cancel_rules, cancel.EXAMPLES),
     "softmax": (softmax_rules, softmax.EXAMPLES),
     "structure": (structure_rules, structure.EXAMPLES),
