@@ -32,7 +32,7 @@ def add_up(x: Variable, axes: tuple[int, ...]) -> Variable:
 def vecdot(a: object, b: object, *, axis: int = -1) -> Variable:
     """The sums of products of two stacks of vectors, which lie along `axis`.
 
-    The other axes are broadcast; of complex numbers `a` is conjugated.
+    The other axes are broadcast.  Of complex operands the first is conjugated.
 
     Raises:
         ShapeError: an operand is a scalar, or the lengths are known to differ.
@@ -43,11 +43,10 @@ def vecdot(a: object, b: object, *, axis: int = -1) -> Variable:
             ShapeError, "vecdot: an operand is a scalar", x, y, remedy="use * to scale"
         )
     x, y = (
-        move_axes(v, (one_axis(axis, v.ndim, "vecdot"),), (v.ndim - 1,))
-        for v in (conj(x), y)
+        move_axes(v, (one_axis(axis, v.ndim, "vecdot"),), (v.ndim - 1,)) for v in (x, y)
     )
     _same_length(x, y, "vecdot")
-    terms = multiply(x, y)
+    terms = multiply(conj(x), y)
     return add_up(terms, (terms.ndim - 1,))
 
 
@@ -77,10 +76,7 @@ def inner(a: object, b: object) -> Variable:
 
 
 def vdot(a: object, b: object) -> Variable:
-    """The sum of products of two arrays of as many elements, in C order.
-
-    Of complex numbers `a` is conjugated.
-    """
+    """The sum of products of two arrays of as many elements, the first conjugated."""
     return dot(conj(ravel(a)), ravel(b))
 
 

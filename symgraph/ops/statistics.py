@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..errors import ShapeError
-from ..types import is_complex, is_differentiable, result_dtype
+from ..types import is_complex, is_differentiable, is_float, result_dtype
 from ..variable import Variable, as_tensor, constant
 from .arithmetic import divide
 from .broadcasting import broadcast_to, sum
@@ -14,6 +14,7 @@ from .cast import cast
 from .choice import maximum, where
 from .common import Axis, many_axes, one_axis, refuse
 from .comparison import not_equal
+from .complex import imag, real
 from .join import concatenate
 from .reduce import all, max, mean, min
 from .sizes import total
@@ -47,7 +48,7 @@ def var(
     correction: float | None = None,
     keepdims: bool = False,
 ) -> Variable:
-    """The mean squared distance from the mean, which is found first; it is real.
+    """The mean squared distance from the mean, which is found first.
 
     The sum is divided by the number of elements less `ddof` (also `correction`), or by
     0 where that is negative.  bool and integers are taken as float64.
@@ -57,16 +58,21 @@ def var(
         value = cast(value, "float64")
     axes = many_axes(axis, value.ndim, "var")
     distance = value - mean(value, axes, keepdims=True)
-    square = distance * distance
-    if is_complex(value.dtype):
-        square = distance.real * distance.real + distance.imag * distance.imag
-    squares = sum(square, axes, keepdims=keepdims)
+    squares = sum(squared(distance), axes, keepdims=keepdims)
     less = ddof if correction is None else correction
     count = total(value.shape[a] for a in axes)
     if isinstance(count, Variable):
         return squares / maximum(cast(count, squares.dtype) - less, 0)
     left = count - less
     return divide(squares, constant(left if left > 0 else 0, squares.dtype))
+
+
+def squared(x: Variable) -> Variable:
+    """``abs(x)**2``, which is real."""
+    if not is_complex(x.dtype):
+        return x * x
+    re, im = real(x), imag(x)
+    return re * re + im * im
 
 
 def std(
@@ -182,7 +188,7 @@ def _without_nan(x: Variable, instead: float) -> Variable:
 
 
 def _nan_of_nothing(x: Variable, found: Variable, axis: Axis, keep: bool) -> Variable:
-    if not is_differentiable(x.dtype):
+    if not is_float(x.dtype):
         return found
     return where(all(not_equal(x, x), axis, keepdims=keep), math.nan, found)
 
