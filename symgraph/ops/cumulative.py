@@ -75,11 +75,6 @@ class Cumulative(Opaque):
     def batch(self, batched: Flags, x: Variable) -> Variable:
         return apply(Cumulative(self.combine, self.axis + 1), x)
 
-    @property
-    def parts(self) -> Callable[..., Pair] | None:
-        """Sums are linear; of the others complex numbers have none in real ones."""
-        return partial(each_part, self) if self.combine == "sum" else None
-
     def steps(self, node: Node, emit: Emitter) -> None:
         (x,) = node.inputs
 
