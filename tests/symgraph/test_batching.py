@@ -97,6 +97,9 @@ def test_batched_equals_a_loop(made: type[Op], number: int) -> None:
         try:
             (result,) = batch([output], replaced)
         except UnsupportedError as error:
+            if made is ops.NumpyFunction:  # what it does to a stack is not known
+                assert "cannot be batched" in str(error)
+                continue
             assert "of sizes that differ" in str(error)
             assert any(v.dtype.startswith("int") for v in replaced.values())
             continue
