@@ -192,7 +192,7 @@ def _sizes(
                         *values,
                         remedy="axes of one label have one size",
                     )
-                found[label] = max(size, known) if 1 in (size, known) else size
+                found[label] = size if known == 1 else known
             elif dim_of(as_tensor(size)) != dim_of(as_tensor(known)):
                 found[label] = common_size(known, size)
     return found
