@@ -22,7 +22,7 @@ demo: $(VENV)/installed
 	@$(BIN)/symgraph demo
 
 test: $(VENV)/installed
-	@$(BIN)/python -m pytest --quiet $(ARGS)
+	@$(BIN)/python -m pytest --quiet -n auto $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check

@@ -21,6 +21,7 @@ from .ir import (
     DTYPES,
     FLOATS,
     SIGNED,
+    TRANSCENDENTALS,
     UNSIGNED,
     Atom,
     Buffer,
@@ -59,8 +60,7 @@ _SIGNATURES = (
     ("select", "BTT->T", DTYPES),
     ("cast", "T->U", DTYPES),
     ("bitcast", "T->W", _NUMBERS),
-    ("exp log log1p expm1 tanh sigmoid sin cos", "T->T", FLOATS),
-    ("pow", "TT->T", FLOATS),
+    *((op, "T" * arity + "->T", FLOATS) for op, arity in TRANSCENDENTALS.items()),
 )
 TYPING: dict[str, tuple[str, tuple[str, ...]]] = {
     op: (signature, domain)
@@ -338,6 +338,8 @@ class _ProgramChecker:
                 self.fail(f"the name {array.name!r} is taken or is not a name", array)
             if array.dtype not in DTYPES:
                 self.fail(f"unknown dtype {array.dtype!r}", array)
+            if array.paired:
+                self.paired(array)
             self.arrays[array.name] = array
         for array in given:
             self.written.add(array.name)
@@ -378,11 +380,17 @@ class _ProgramChecker:
             self.fail(fault, statement)
         self.dtypes[statement.name] = statement.dtype
 
+    def paired(self, array: Array) -> None:
+        inner = array.role in ("temp", "view")
+        if inner or array.dtype not in FLOATS or array.shape[-1:] != (2,):
+            self.fail("only outer float arrays with a last axis of 2 are paired", array)
+
     def update(self, array: Array) -> None:
         target = self.arrays.get(array.target or "")
         if target is None or target.role != "shared":
             self.fail(f"the target {array.target!r} is not a shared array", array)
-        if (target.dtype, len(target.shape)) != (array.dtype, len(array.shape)):
+        outer = (target.outer_dtype, len(target.shape))
+        if outer != (array.outer_dtype, len(array.shape)):
             self.fail(f"the target is {target.dtype}[{len(target.shape)}-d]", array)
         if [a.target for a in self.program.arrays].count(target.name) > 1:
             self.fail(f"a second update of {target.name}", array)

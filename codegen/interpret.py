@@ -95,10 +95,21 @@ def _round_to_odd(exact: Fraction, nearest: float) -> float:
     return math.nextafter(nearest, math.inf if error > 0 else -math.inf)
 
 
-def _sigmoid(x: Scalar) -> Scalar:
-    from scipy.special import expit  # slow to import, and rarely needed
+def _special(name: str) -> Callable[[Scalar], Scalar]:
+    """SciPy's function `name`, whose module is slow to import and rarely needed."""
 
-    return expit(x)
+    def evaluate(x: Scalar) -> Scalar:
+        from scipy import special
+
+        return getattr(special, name)(x)
+
+    return evaluate
+
+
+def _trigamma(x: Scalar) -> Scalar:
+    from scipy.special import polygamma
+
+    return x.dtype.type(polygamma(1, x))  # which is always float64
 
 
 def _select(condition: Scalar, yes: Scalar, no: Scalar) -> Scalar:
@@ -127,9 +138,17 @@ SCALARS: dict[str, Callable[..., Scalar]] = {
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "not": np.invert, "shl": np.left_shift, "shr": np.right_shift,
     "select": _select,
-    "exp": np.exp, "log": np.log, "log1p": np.log1p, "expm1": np.expm1,
-    "tanh": np.tanh, "sigmoid": _sigmoid, "pow": np.power,
-    "sin": np.sin, "cos": np.cos,
+    "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
+    "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
+    "pow": np.power, "cbrt": np.cbrt, "hypot": np.hypot, "sigmoid": _special("expit"),
+    "sin": np.sin, "cos": np.cos, "tan": np.tan,
+    "asin": np.arcsin, "acos": np.arccos, "atan": np.arctan, "atan2": np.arctan2,
+    "sinh": np.sinh, "cosh": np.cosh, "tanh": np.tanh,
+    "asinh": np.arcsinh, "acosh": np.arccosh, "atanh": np.arctanh,
+    "erf": _special("erf"), "erfc": _special("erfc"), "erfcx": _special("erfcx"),
+    "erfinv": _special("erfinv"), "erfcinv": _special("erfcinv"),
+    "lgamma": _special("gammaln"), "gamma": _special("gamma"),
+    "digamma": _special("psi"), "trigamma": _trigamma,
 }  # fmt: skip
 
 #: The primitives whose result type is part of the operation.
@@ -301,16 +320,22 @@ def run_program(program: Program, arrays: Arrays) -> ProgramResult:
     What is given is only read.  Raises KeyError for a missing array, TypeError for a
     wrong dtype, ValueError where dimensions disagree, and `GuardError`.
     """
-    memory, sizes = _memory(program, _given(program, arrays))
+    memory, sizes = _memory(program, arrays)
     status = 0
     for step in program.steps:
         status = _run_step(step, memory, sizes)
         if status:
             break
+
+    def outer(name: str) -> np.ndarray:
+        array = program.array(name)
+        made = memory[name]
+        return made.view(array.outer_dtype)[..., 0] if array.paired else made
+
     updates = {
-        str(a.target): memory[a.name] for a in program.by_role("update") if not status
+        str(a.target): outer(a.name) for a in program.by_role("update") if not status
     }
-    return ProgramResult([memory[name] for name in program.results], updates, status)
+    return ProgramResult([outer(name) for name in program.results], updates, status)
 
 
 def walk_program(
@@ -321,7 +346,7 @@ def walk_program(
     Every array has memory of its own, so that each can be looked at to the end.  Raises
     what `run_program` raises, and IndexError for an access out of bounds.
     """
-    memory, sizes = _memory(program, _given(program, arrays))
+    memory, sizes = _memory(program, arrays)
     for step in program.steps:
         yield step, memory, _run_step(step, memory, sizes)
 
@@ -335,18 +360,28 @@ def _run_step(step: Step, memory: Arrays, sizes: Mapping[str, Scalar]) -> int:
 
 
 def _given(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
-    return {
-        a.name: np.asarray(arrays[a.name])
-        for a in program.by_role("input", "shared", "constant")
-    }
+    """The arrays that a program is given, complex ones as pairs of floats."""
+    given: dict[str, np.ndarray] = {}
+    for array in program.by_role("input", "shared", "constant"):
+        value = np.asarray(arrays[array.name])
+        if array.paired:
+            if value.dtype != np.dtype(array.outer_dtype):
+                raise TypeError(
+                    f"{array.name} is {array.outer_dtype}, given {value.dtype}"
+                )
+            parts = np.empty((*value.shape, 2), array.dtype)
+            parts[..., 0], parts[..., 1] = value.real, value.imag
+            value = parts
+        given[array.name] = value
+    return given
 
 
 def _memory(
-    program: Program, given: Arrays
+    program: Program, arrays: Arrays
 ) -> tuple[dict[str, np.ndarray], dict[str, Scalar]]:
     """All arrays before the first step, and the sizes."""
-    sizes = check_guards(program, given)
-    memory = dict(given)
+    sizes = check_guards(program, arrays)
+    memory = _given(program, arrays)
     for array in program.by_role("output", "update", "temp"):
         memory[array.name] = _garbage(array.dtype, _dims(array.shape, sizes))
     for array in program.by_role("view"):
@@ -361,6 +396,7 @@ def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:
     Raises `GuardError`, ValueError where dimensions disagree, and OverflowError where a
     size does not fit 64 bits.
     """
+    given = _given(program, given)
     sizes = _bind_sizes(program, given)
     with np.errstate(all="ignore"):
         _run_host(program, given, sizes)

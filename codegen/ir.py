@@ -42,8 +42,12 @@ PRIMITIVES: dict[str, int] = {
 
 #: Primitives that `expand` rewrites into the ones above before a CPU target sees them.
 TRANSCENDENTALS: dict[str, int] = {
-    "exp": 1, "log": 1, "log1p": 1, "expm1": 1, "tanh": 1, "sigmoid": 1, "pow": 2,
-    "sin": 1, "cos": 1,
+    "exp": 1, "exp2": 1, "expm1": 1, "log": 1, "log2": 1, "log10": 1, "log1p": 1,
+    "pow": 2, "cbrt": 1, "hypot": 2, "sigmoid": 1,
+    "sin": 1, "cos": 1, "tan": 1, "asin": 1, "acos": 1, "atan": 1, "atan2": 2,
+    "sinh": 1, "cosh": 1, "tanh": 1, "asinh": 1, "acosh": 1, "atanh": 1,
+    "erf": 1, "erfc": 1, "erfcx": 1, "erfinv": 1, "erfcinv": 1,
+    "lgamma": 1, "gamma": 1, "digamma": 1, "trigamma": 1,
 }  # fmt: skip
 
 COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})

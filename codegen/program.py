@@ -26,6 +26,9 @@ class Array:
     update replaces the value of the shared array `target` when the whole call has
     succeeded.  *temp* arrays live in the arena, in slot `slot`.  A *view* is the memory
     of the array `target` (not itself a view) in another shape of as many elements.
+
+    A *paired* array, given or returned, is complex for the caller: its last axis, of
+    size 2, holds real and imaginary parts, and the caller's array lacks that axis.
     """
 
     name: str
@@ -34,6 +37,19 @@ class Array:
     role: Role
     slot: int | None = None
     target: str | None = None
+    paired: bool = False
+
+    @property
+    def outer_dtype(self) -> str:
+        """The dtype of the caller's array."""
+        if not self.paired:
+            return self.dtype
+        return "complex64" if self.dtype == "float32" else "complex128"
+
+    @property
+    def outer_shape(self) -> tuple[Extent, ...]:
+        """The shape of the caller's array."""
+        return self.shape[:-1] if self.paired else self.shape
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,10 +90,11 @@ def print_item(item: Item) -> str:
         case Loop(axis, extent, kind, _, carries):
             arrow = " -> " if carries else ""
             return f"{kind} {axis} < {extent}{arrow}{', '.join(map(_carry, carries))}"
-        case Array(name, dtype, shape, role, slot, target):
+        case Array(name, dtype, shape, role, slot, target, paired):
+            shown = _shape(shape) + (" complex" if paired else "")
             placed = "" if slot is None else f" slot {slot}"
             replaced = "" if target is None else f" of {target}"
-            return f"{role} {name}: {dtype}{_shape(shape)}{placed}{replaced}"
+            return f"{role} {name}: {dtype}{shown}{placed}{replaced}"
         case ReadScalar(name, array):
             return f"{name} = read {array}"
         case Guard(left, relation, right, code):
@@ -465,9 +466,10 @@ def _parse_array(line: Line, role: Role) -> Array:
     line.expect(":")
     dtype = _parse_dtype(line)
     shape = line.bracketed(_parse_extent)
+    paired = bool(line.accept("complex"))
     slot = _parse_int(line) if line.accept("slot") else None
     target = line.take("name") if line.accept("of") else None
-    return Array(name, dtype, shape, role, slot, target)
+    return Array(name, dtype, shape, role, slot, target, paired)
 
 
 def _parse_host(line: Line) -> Let | ReadScalar:

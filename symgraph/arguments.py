@@ -117,12 +117,15 @@ def _check_cast(
     """Refuse to convert `array` where that could lose information."""
     wanted = np.dtype(parameter.node.type.dtype)
     given = array.dtype
-    numeric = given.kind in "biuf"
+    numeric = given.kind in "biufc"
     weak = not hasattr(value, "dtype") and _weakly_fits(array, wanted)
-    if numeric and (parameter.downcast or weak or np.can_cast(given, wanted, "safe")):
+    downcast = parameter.downcast and (given.kind != "c" or wanted.kind == "c")
+    if numeric and (downcast or weak or np.can_cast(given, wanted, "safe")):
         return
     remedy = f"convert it yourself (x.astype('{wanted}'))"
-    if numeric:
+    if given.kind == "c" and wanted.kind != "c":
+        remedy = "take the part that you mean: x.real, x.imag or abs(x)"
+    elif numeric:
         remedy += ", or compile with allow_input_downcast=True"
     raise DTypeError(
         f"{what}: {parameter.describe(number)} has dtype {given}, which does not "
@@ -137,7 +140,7 @@ def _weakly_fits(array: Array, wanted: np.dtype[Any]) -> bool:
     if array.dtype.kind in "iu" and wanted.kind in "iu":
         info = np.iinfo(wanted)
         return bool(array.min() >= info.min and array.max() <= info.max)
-    order = "biuf"
+    order = "biufc"
     kind = "i" if array.dtype.kind == "u" else array.dtype.kind
     known = kind in order and wanted.kind in order
     return known and order.index(kind) <= order.index(wanted.kind)

@@ -27,9 +27,15 @@ TOLERANCE = {"float32": 1e-4, "float64": 1e-9}
 
 
 def check_pass(
-    name: str, before: Sequence[Node], after: Sequence[Node], records: Sequence[Record]
+    name: str,
+    before: Sequence[Node],
+    after: Sequence[Node],
+    records: Sequence[Record],
+    preserves: Preserves = "exact",
 ) -> None:
     """Verify that the pass `name`, by the rules in `records`, kept what it promises.
+
+    `preserves` is what the pass itself promises beyond its rules.
 
     Raises:
         CompileError: a type is not what inference gives, an output's type changed, or
@@ -37,8 +43,8 @@ def check_pass(
     """
     check_types(name, before, after)
     if max(len(toposort(after)), len(toposort(before))) <= MOST_NODES:
-        loosest = max((PRESERVES.index(r.rule.preserves) for r in records), default=0)
-        _check_values(name, before, after, PRESERVES[loosest])
+        kinds = [preserves, *(r.rule.preserves for r in records)]
+        _check_values(name, before, after, max(kinds, key=PRESERVES.index))
 
 
 def check_types(name: str, before: Sequence[Node], after: Sequence[Node]) -> None:
@@ -90,6 +96,9 @@ def agree(old: Array, new: Array, preserves: Preserves, floor: float = 1.0) -> b
     """
     if old.shape != new.shape or old.dtype != new.dtype:
         return False
+    if old.dtype.kind == "c":
+        parts = ((old.real, new.real), (old.imag, new.imag))
+        return all(agree(a, b, preserves, floor) for a, b in parts)
     if old.dtype.kind != "f":
         return bool(np.array_equal(old, new))
     if preserves == "exact":
@@ -161,4 +170,6 @@ def _random(rng: np.random.Generator, dtype: str, shape: tuple[int, ...]) -> Arr
     kind = np.dtype(dtype).kind
     if kind == "f":
         return np.asarray(rng.normal(size=shape), dtype)
+    if kind == "c":
+        return np.asarray(rng.normal(size=shape) + 1j * rng.normal(size=shape), dtype)
     return np.asarray(rng.integers(0, 2, size=shape), dtype)

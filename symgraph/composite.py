@@ -16,7 +16,7 @@ from typing import Any
 from .errors import SymgraphError
 from .graph import Node, here, intern, toposort
 from .leaf import Constant, Input
-from .op import Array, Expanded, Op, op
+from .op import Array, Expanded, Op, by_expansion, op
 from .types import TensorType
 from .variable import Variable, as_tensor
 
@@ -191,6 +191,8 @@ class Composite(Expanded):
     body: Body
     index: int = 0
     label: str = ""
+
+    parts = by_expansion
 
     @property
     def name(self) -> str:

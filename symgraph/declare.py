@@ -1,7 +1,8 @@
 """Declaring inputs: ``x = sg.matrix("x")``, ``a, b = sg.dvectors("a b")``.
 
 Without a dtype a variable has ``config.floatX``.  The shorthands fix it by a letter:
-b, w, i, l for int8 to int64, f and d for float32 and float64.
+b, w, i, l for int8 to int64, f and d for float32 and float64, c and z for complex64 and
+complex128.
 """
 
 from __future__ import annotations
@@ -172,3 +173,21 @@ drow, drows = _typed("d", row)
 dcol, dcols = _typed("d", col)
 dtensor3, dtensor3s = _typed("d", tensor3)
 dtensor4, dtensor4s = _typed("d", tensor4)
+
+
+cscalar, cscalars = _typed("c", scalar)
+cvector, cvectors = _typed("c", vector)
+cmatrix, cmatrices = _typed("c", matrix)
+crow, crows = _typed("c", row)
+ccol, ccols = _typed("c", col)
+ctensor3, ctensor3s = _typed("c", tensor3)
+ctensor4, ctensor4s = _typed("c", tensor4)
+
+
+zscalar, zscalars = _typed("z", scalar)
+zvector, zvectors = _typed("z", vector)
+zmatrix, zmatrices = _typed("z", matrix)
+zrow, zrows = _typed("z", row)
+zcol, zcols = _typed("z", col)
+ztensor3, ztensor3s = _typed("z", tensor3)
+ztensor4, ztensor4s = _typed("z", tensor4)

@@ -8,6 +8,7 @@ file:
 ``vjp``      the gradient, graph to graph
 ``jvp``      the tangent, graph to graph; derived unless given
 ``batch``    the op over a stack of arguments; derived for elementwise ops
+``parts``    the op over complex operands, as real ones for each part
 ``dim``      the result as a dimension, for integer scalars used as shapes
 lowering     one of the protocols below, by base class
 
@@ -35,6 +36,7 @@ from typing import (
     Any,
     ClassVar,
     Literal,
+    NamedTuple,
     TypeAlias,
     TypeVar,
     dataclass_transform,
@@ -54,6 +56,15 @@ if TYPE_CHECKING:
     from .variable import Variable
 
 Array: TypeAlias = NDArray[Any]
+
+
+class Pair(NamedTuple):
+    """A complex value as its real and its imaginary part."""
+
+    re: Variable
+    im: Variable
+
+
 Index: TypeAlias = tuple[ir.Affine, ...]
 Shape: TypeAlias = tuple[Size, ...]
 #: Whether two sizes are one, in a version of a function.
@@ -127,6 +138,11 @@ class Op:
     #: all.  Where it is None, `symgraph.vectorize` derives it for elementwise and
     #: expanded ops and for reductions, and refuses others.
     batch: ClassVar[Callable[..., Variable] | None] = None
+    #: The op over complex operands, in real ones, for native code: called as
+    #: ``parts(*xs)`` with a `Pair` for each complex operand; returns a `Pair` (whose
+    #: parts may still have to be broadcast), or a variable where the result is real.
+    #: None refuses complex operands.
+    parts: ClassVar[Callable[..., Pair | Variable] | None] = None
     #: Called as ``dim(*sizes)`` where all inputs are integer scalars used as shapes.
     dim: ClassVar[Callable[..., Size | None] | None] = None
 
@@ -243,6 +259,11 @@ class Reduce(Op):
         if self.keepdims:
             return tuple(1 if k in self.axes else d for k, d in enumerate(shape))
         return tuple(d for k, d in enumerate(shape) if k not in self.axes)
+
+
+def by_expansion(self: Op, *operands: object) -> Pair:
+    """The `parts` of an `Expanded` op that takes complex operands: expanded before."""
+    raise AssertionError(f"{self.name} has not been expanded")
 
 
 class Expanded(Op):

@@ -9,7 +9,7 @@ from typing import ClassVar, Protocol
 from .config import config
 from .errors import SymgraphError
 from .graph import Node
-from .rewrite import PRESERVES, RuleSet, Trace, rewrite
+from .rewrite import PRESERVES, Preserves, RuleSet, Trace, rewrite
 
 Outputs = tuple[Node, ...]
 
@@ -48,6 +48,20 @@ class RulePass:
 
     def __call__(self, outputs: Outputs, trace: Trace) -> Outputs:
         return rewrite(outputs, self.rules(), trace, self.name)
+
+
+@dataclass(frozen=True)
+class SplitComplex:
+    """Complex values as pairs of real ones: later passes, and loops, know no others."""
+
+    name: ClassVar[str] = "split complex"
+    #: What it keeps, as rules state it.
+    preserves: ClassVar[Preserves] = "special_values"
+
+    def __call__(self, outputs: Outputs, trace: Trace) -> Outputs:
+        from .rules.split import split
+
+        return split(outputs)
 
 
 class Canonicalize(RulePass):
@@ -142,7 +156,7 @@ class Pipeline:
         """Without these passes or rules, by name or by what the rules preserve.
 
         >>> [p.name for p in DEFAULT.excluding("stabilize")]
-        ['canonicalize', 'simplify', 'expand']
+        ['split complex', 'canonicalize', 'simplify', 'expand']
         """
         kept = tuple(p for p in self.passes if p.name not in names)
         for name in names:
@@ -166,7 +180,9 @@ class Pipeline:
 
 DEFAULT = Pipeline(
     (
-        # First, so that the patterns of later passes need one spelling each.
+        # Before all rules, which are about real numbers.
+        SplitComplex(),
+        # So that the patterns of later passes need one spelling each.
         Canonicalize(),
         # Before anything is folded, which would freeze log(1 + 1e-20) as 0, and before
         # named formulas are written out, which hides them from the patterns.
@@ -201,7 +217,9 @@ def run(
         if config.check:
             from .check import check_pass
 
-            check_pass(step.name, current, after, trace.records[start:])
+            records = trace.records[start:]
+            kept: Preserves = getattr(step, "preserves", "exact")
+            check_pass(step.name, current, after, records, kept)
         current = after
         if watch is not None:
             watch(step.name, current)

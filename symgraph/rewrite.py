@@ -22,7 +22,7 @@ from .errors import CompileError, SymgraphError
 from .graph import Node, Site, here, intern, toposort
 from .leaf import Constant, Leaf
 from .op import Elemwise, Op
-from .types import TensorType, tensor
+from .types import TensorType, is_complex, tensor
 from .variable import Variable
 
 #: What a rule keeps: every bit; the value up to rounding; the value where it is finite.
@@ -130,7 +130,7 @@ def has_value(node: Node, value: float) -> bool:
     values.
     """
     op = node.op
-    if type(op) is not Constant or op.data.ndim:
+    if type(op) is not Constant or op.data.ndim or op.data.dtype.kind == "c":
         return False
     element = op.data.item()
     return bool(element == value and np.signbit(element) == np.signbit(value))
@@ -285,6 +285,8 @@ class Rule:
         for variant in self._pattern()[1]:
             bound = variant.match(node)
             if bound is not None:
+                if any(is_complex(n.type.dtype) for n in bound.values()):
+                    return None  # below a real node, as in abs(z)
                 nodes = self._nodes()
                 return {k: n if k in nodes else Variable(n) for k, n in bound.items()}
         return None
@@ -510,13 +512,22 @@ class _Engine:
                 raise self._endless()
             self.pending[node] = None
             return (node, rebuilt), (rebuilt, None)
-        for candidate in self.rules.candidates(type(node.op)):
+        for candidate in self._candidates(node):
             after = candidate.apply(node, self._seen, self.uses.__getitem__)
             if after is not None:
                 return self._replace(candidate, node, after)
         self.table[node.op, node.inputs] = node
         self._settle(node, node)
         return ()
+
+    def _candidates(self, node: Node) -> Sequence[Rule]:
+        """The rules for `node`: none where it is about complex numbers.
+
+        Rules state what holds for real numbers, as log(exp(x)) -> x.
+        """
+        if any(is_complex(n.type.dtype) for n in (node, *node.inputs)):
+            return ()
+        return self.rules.candidates(type(node.op))
 
     def _seen(self, op: Op, inputs: tuple[Node, ...]) -> Node | None:
         return self.table.get((op, inputs))

@@ -136,7 +136,7 @@ def fit(value: object, target: Variable, what: str) -> Variable:
 
 def _weak(value: object, target: Variable, what: str) -> Variable:
     """`value` as a variable; a Python number takes `target`'s dtype if it can."""
-    number = isinstance(value, bool | int | float)
+    number = isinstance(value, bool | int | float | complex)
     if not number or result_dtype(target.dtype, value) != target.dtype:
         return as_tensor(value)
     try:

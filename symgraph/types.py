@@ -8,16 +8,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from . import dims
-from .codegen.ir import DTYPES, FLOATS, SIGNED, UNSIGNED
+from .codegen import ir
+from .codegen.ir import FLOATS, SIGNED, UNSIGNED
 from .dims import Dim, Size
 from .errors import DTypeError, ShapeError
 
 INTEGERS = (*SIGNED, *UNSIGNED)
+COMPLEX = ("complex64", "complex128")
+DTYPES = (*ir.DTYPES, *COMPLEX)
 
 #: The letters of typed shorthands such as ``dscalar`` and ``fmatrix``.
 LETTERS = {
     "b": "int8", "w": "int16", "i": "int32", "l": "int64",
-    "f": "float32", "d": "float64",
+    "f": "float32", "d": "float64", "c": "complex64", "z": "complex128",
 }  # fmt: skip
 
 
@@ -108,7 +111,7 @@ def float_dtype(dtype: str) -> str:
 
     NumPy's choice, but float32 where NumPy would take float16, which is not supported.
     """
-    if dtype in FLOATS:
+    if dtype in FLOATS or dtype in COMPLEX:
         return dtype
     return "float32" if np.dtype(dtype).itemsize <= 2 else "float64"
 
@@ -118,6 +121,21 @@ def is_float(dtype: str) -> bool:
     return dtype in FLOATS
 
 
+def is_complex(dtype: str) -> bool:
+    """Whether `dtype` is a complex type."""
+    return dtype in COMPLEX
+
+
 def is_differentiable(dtype: str) -> bool:
-    """Whether gradients can flow through values of `dtype`."""
-    return is_float(dtype)
+    """Whether gradients can flow through values of `dtype`: floats and complex ones."""
+    return dtype in FLOATS or dtype in COMPLEX
+
+
+def real_dtype(dtype: str) -> str:
+    """The dtype of the real part of `dtype`, which is itself unless it is complex."""
+    return {"complex64": "float32", "complex128": "float64"}.get(dtype, dtype)
+
+
+def complex_dtype(dtype: str) -> str:
+    """The complex type with parts of the float type `dtype`."""
+    return {"float32": "complex64", "float64": "complex128"}.get(dtype, dtype)

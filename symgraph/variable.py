@@ -14,7 +14,7 @@ from .errors import DTypeError, SymgraphError, message
 from .graph import Node, Site, describe_site, here, intern
 from .leaf import Constant, constant_op
 from .op import Op
-from .types import TensorType, result_dtype
+from .types import COMPLEX, TensorType, result_dtype
 
 
 class Variable:
@@ -89,6 +89,16 @@ class Variable:
     def mT(self) -> Variable:
         """The last two axes exchanged."""
         return _ops().matrix_transpose(self)
+
+    @property
+    def real(self) -> Variable:
+        """The real part; the variable itself where it is not complex."""
+        return _ops().real(self)
+
+    @property
+    def imag(self) -> Variable:
+        """The imaginary part; zeros where it is not complex."""
+        return _ops().imag(self)
 
     def same(self, other: Variable) -> bool:
         """Whether both are the same expression (``==`` is elementwise)."""
@@ -329,6 +339,10 @@ class Variable:
         """See :func:`symgraph.round`."""
         return _ops().round(self, decimals)
 
+    def conj(self) -> Variable:
+        """See :func:`symgraph.conj`."""
+        return _ops().conj(self)
+
     def clip(self, min: object = None, max: object = None) -> Variable:
         """See :func:`symgraph.clip`."""
         return _ops().clip(self, min, max)
@@ -499,9 +513,14 @@ def holds_variable(value: list[object] | tuple[object, ...]) -> bool:
     return False
 
 
+_REAL_ONLY = "take the parts that you mean: sg.real(x), sg.imag(x) or sg.abs(x)"
+
+
 def apply(op: Op, *inputs: Variable) -> Variable:
     """`op` applied to variables; errors name the op, the types and the user's line."""
     try:
+        if op.parts is None and any(v.dtype in COMPLEX for v in inputs):
+            raise DTypeError("not defined for complex operands", _REAL_ONLY)
         return Variable(intern(op, tuple(v.node for v in inputs), here()))
     except SymgraphError as error:
         reason, *remedy = error.args
@@ -537,14 +556,14 @@ def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
 
 def _promotable(value: object) -> object:
     """What NumPy's result_type takes for an operand: a dtype or a Python scalar."""
-    if isinstance(value, str | bool | int | float):
+    if isinstance(value, str | bool | int | float | complex):
         return value
     return np.asarray(value).dtype
 
 
 def _exact(value: object, dtype: str) -> object:
     """Data of `dtype`; a Python scalar must fit it, as in NumPy 2."""
-    if isinstance(value, bool | int | float):
+    if isinstance(value, bool | int | float | complex):
         return np.asarray(value).astype(dtype) if dtype == "bool" else value
     return np.asarray(value).astype(dtype)
 

@@ -23,6 +23,7 @@ from .leaf import Input
 from .op import Elemwise, Expanded, Reduce
 from .ops.broadcasting import repeated
 from .ops.common import one_axis, refuse
+from .ops.sizes import common_size
 from .ops.view import move_axes, squeeze
 from .types import TensorType
 from .variable import Variable, as_tensor
@@ -131,9 +132,7 @@ def vectorize_graph(
     """`outputs` with variables replaced by others of more dimensions.
 
     The additional axes of a replacement, on the left, are batch axes: they are aligned
-    from the right, as in broadcasting, and come out on the left of what depends on
-    them.  A batch axis of known size 1 is repeated to meet another; unknown sizes must
-    agree.
+    from the right and broadcast, and come out on the left of what depends on them.
 
     >>> import symgraph as sg
     >>> x, xs = sg.dvector("x"), sg.dmatrix("xs")
@@ -186,6 +185,8 @@ def _over_axes(
     Parameters stand for the variables, at each level with one axis more, until the
     replacements take their place at the end.
     """
+    loop = _loop(stacks)
+    stacks = [(old, _met(old, new, loop)) for old, new in stacks]
     plans = [_Stack.of(old, new, stacks) for old, new in stacks]
     names = [parameter(plan.old) for plan in plans]
     first = {plan.old.node: name.node for plan, name in zip(plans, names, strict=True)}
@@ -206,6 +207,30 @@ def _over_axes(
                 current[k] = repeated(made, size)
     final = {n.node: plan.new.node for n, plan in zip(names, plans, strict=True)}
     return [Variable(n) for n in rebuild([v.node for v in current], final)]
+
+
+def _loop(stacks: Sequence[tuple[Variable, Variable]]) -> list[Any]:
+    """The batch shape, the outermost axis first: ints and symbolic scalars."""
+    depth = max((new.ndim - old.ndim for old, new in stacks), default=0)
+    shape: list[Any] = []
+    for level in reversed(range(depth)):
+        sizes = [
+            new.shape[new.ndim - old.ndim - 1 - level]
+            for old, new in stacks
+            if _batch_size(old, new, level) != 1
+        ]
+        shape.append(functools.reduce(common_size, sizes) if sizes else 1)
+    return shape
+
+
+def _met(old: Variable, new: Variable, loop: Sequence[Any]) -> Variable:
+    """`new` repeated along batch axes that may be 1 where others are more."""
+    depth = new.ndim - old.ndim
+    mine, wanted = new.type.dims[:depth], loop[len(loop) - depth :]
+    shape = [
+        1 if size == 1 else target for size, target in zip(mine, wanted, strict=True)
+    ]
+    return ops.broadcast_to(new, (*shape, *new.shape[depth:])) if depth else new
 
 
 @dataclass(frozen=True, slots=True)
@@ -419,21 +444,6 @@ def _check_cores(wanted: Sequence[tuple[str, ...]], xs: Sequence[Variable]) -> N
                     *xs,
                     remedy="sizes of one name must be equal",
                 )
-
-
-def _loop(stacks: Sequence[tuple[Variable, Variable]]) -> list[Any]:
-    """The batch shape: sizes as ints and symbolic scalars."""
-    depth = max((new.ndim - old.ndim for old, new in stacks), default=0)
-    shape: list[Any] = []
-    for level in reversed(range(depth)):
-        sizes = [
-            new.shape[new.ndim - old.ndim - 1 - level]
-            for old, new in stacks
-            if _batch_size(old, new, level) != 1
-        ]
-        known = [size for size in sizes if isinstance(size, int)]
-        shape.append(next(iter((*known, *sizes)), 1))
-    return shape
 
 
 def _spread(x: Variable, loop: Sequence[Any], core: int) -> Variable:

@@ -27,8 +27,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Give the session one empty compile cache, so that kernels are compiled once.
 
     A hook and not a fixture: doctests outside this folder, and whatever is compiled
-    while tests are collected, must stay out of the user's own cache too.
+    while tests are collected, must stay out of the user's own cache too.  The workers
+    of pytest-xdist share the cache of the session that starts them.
     """
+    if hasattr(config, "workerinput"):
+        return
     config.stash[CACHE] = tempfile.mkdtemp(prefix="symgraph-tests-")
     os.environ["SYMGRAPH_CACHE_DIR"] = config.stash[CACHE]
 

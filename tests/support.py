@@ -17,7 +17,7 @@ from symgraph.variable import Variable
 MODES = ("interpret", "fast")
 
 #: Relative tolerance by dtype: a few ulp for each of a few operations.
-RTOL = {"float32": 2e-5, "float64": 1e-11}
+RTOL = {"float32": 2e-5, "float64": 1e-11, "complex64": 2e-5, "complex128": 1e-11}
 
 
 class Computer:
@@ -91,12 +91,16 @@ def assert_same(got: Any, expected: Any, note: str, rtol: float | None = None) -
     assert got.dtype == expected.dtype, f"{note}: {got.dtype}, not {expected.dtype}"
     assert got.shape == expected.shape, f"{note}: {got.shape}, not {expected.shape}"
     tolerance = RTOL.get(str(expected.dtype), 0.0) if rtol is None else rtol
-    scale = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
-    np.testing.assert_allclose(
-        got,
-        expected,
-        rtol=tolerance,
-        atol=tolerance * 0.1 * float(scale),
-        err_msg=note,
-        equal_nan=True,
-    )
+    parts = [(got, expected)]
+    if expected.dtype.kind == "c":
+        parts = [(got.real, expected.real), (got.imag, expected.imag)]
+    known = [float(np.abs(e[np.isfinite(e)]).max(initial=0.0)) for _, e in parts]
+    for mine, theirs in parts:
+        np.testing.assert_allclose(
+            mine,
+            theirs,
+            rtol=tolerance,
+            atol=tolerance * 0.1 * max(known),
+            err_msg=note,
+            equal_nan=True,
+        )

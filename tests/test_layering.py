@@ -44,10 +44,10 @@ MAY_IMPORT = {
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
         "linalg": "ops variable",
-        "lower": "codegen dims errors graph leaf op ops variable",
+        "lower": "codegen dims errors graph leaf op ops types variable",
         "special": "ops",
         "vectorize": "composite dims errors graph leaf op ops types variable",
-        "rules": "composite dims graph leaf op ops rewrite types variable",
+        "rules": "composite dims errors graph leaf op ops rewrite types variable",
         "random": "config errors ops shared types variable",
         "check": "dims errors evaluate graph leaf lower op rewrite",
         "autodiff": "composite dims errors evaluate graph leaf op ops rewrite rules "

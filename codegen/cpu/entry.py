@@ -96,7 +96,8 @@ def _check(program: Program) -> None:
             target = names.get(array.target or "")
             if target is None or target.role != "shared":
                 raise CompileError(f"update {array.name} has no shared array as target")
-            if (target.dtype, len(target.shape)) != (array.dtype, len(array.shape)):
+            outer = (target.outer_dtype, len(target.shape))
+            if outer != (array.outer_dtype, len(array.shape)):
                 raise CompileError(
                     f"update {array.name} differs in type from its target"
                 )
@@ -190,13 +191,13 @@ def _accept(e: _Entry, array: Array, value: str) -> None:
     descr = out.load("ptr", value, DESCR)
     # NumPy has one descriptor object for each native type; byte-swapped arrays have
     # others.
-    native = out.load("ptr", "%table", 8 * descr_slot(array.dtype))
+    native = out.load("ptr", "%table", 8 * descr_slot(array.outer_dtype))
     rank = out.load("i32", value, NDIM)
     flags = out.load("i32", value, FLAGS)
     masked = out.let(f"and i32 {flags}, {CONTIGUOUS}")
     conditions = [
         out.let(f"icmp eq ptr {descr}, {native}"),
-        out.let(f"icmp eq i32 {rank}, {len(array.shape)}"),
+        out.let(f"icmp eq i32 {rank}, {len(array.outer_shape)}"),
         out.let(f"icmp eq i32 {masked}, {CONTIGUOUS}"),
     ]
     out.require(out.both(conditions), "slow")
@@ -209,8 +210,9 @@ def _accept(e: _Entry, array: Array, value: str) -> None:
 def _bind_shape(e: _Entry, array: Array, value: str) -> None:
     """A size's first dimension defines it; every other one is compared."""
     out, conditions = e.out, []
-    dimensions = out.load("ptr", value, DIMENSIONS) if array.shape else ""
-    for axis, extent in enumerate(array.shape):
+    shape = array.outer_shape
+    dimensions = out.load("ptr", value, DIMENSIONS) if shape else ""
+    for axis, extent in enumerate(shape):
         dimension = out.load("i64", dimensions, 8 * axis)
         if isinstance(extent, str) and extent not in e.sizes:
             e.sizes[extent] = dimension
@@ -280,11 +282,12 @@ def _make_arrays(e: _Entry) -> None:
     out = e.out
     exact = out.slot(Slot.NDARRAY)
     for array in e.program.by_role("output", "update"):
-        for axis, extent in enumerate(array.shape):
+        number = np.dtype(array.outer_dtype).num
+        for axis, extent in enumerate(array.outer_shape):
             out.store("i64", size(extent, e.sizes), "%shape", 8 * axis)
         made = out.call(
-            "ptr", Slot.NEW_ARRAY, f"ptr {exact}", f"i32 {len(array.shape)}",
-            "ptr %shape", f"i32 {np.dtype(array.dtype).num}", "ptr null", "ptr null",
+            "ptr", Slot.NEW_ARRAY, f"ptr {exact}", f"i32 {len(array.outer_shape)}",
+            "ptr %shape", f"i32 {number}", "ptr null", "ptr null",
             "i32 0", "i32 0", "ptr null",
         )  # fmt: skip
         out.require(out.let(f"icmp ne ptr {made}, null"), "error")
@@ -327,7 +330,7 @@ def _result(e: _Entry, name: str) -> str:
     """A new reference to an output: the array, or the scalar that a 0-d one holds."""
     value = e.objects[name]
     e.out.invoke(Slot.INCREF, f"ptr {value}")
-    if e.program.array(name).shape:
+    if e.program.array(name).outer_shape:
         return value
     return e.out.call("ptr", Slot.RETURN_ARRAY, f"ptr {value}")
 

@@ -27,7 +27,9 @@ from ..ir import DTYPES
 
 #: The version of what `link` and compiled code agree on: the table, the cells, and the
 #: exported names ``entry``, ``trim``, ``arena_bytes`` and ``layout``.
-LAYOUT = 2
+LAYOUT = 3
+#: The dtypes of arrays that a call takes and returns.
+OUTER_DTYPES = (*DTYPES, "complex64", "complex128")
 #: Bits of the last word of ``layout``.
 USES_THREADS, USES_BLAS = 1, 2
 #: Byte offsets inside a PyArrayObject, a PyListObject and a PyObject (64-bit CPython).
@@ -50,7 +52,7 @@ class Slot(IntEnum):
     NDARRAY = 7
     OVERFLOW_ERROR = 8
     RUNTIME_ERROR = 9
-    DESCR = 10  #: the first of one builtin descriptor for each of `ir.DTYPES`
+    DESCR = 10  #: the first of one builtin descriptor for each of `OUTER_DTYPES`
     NEW_ARRAY = 24
     RETURN_ARRAY = 25
     VECTORCALL = 26
@@ -121,7 +123,7 @@ class Runtime:
 
 def descr_slot(dtype: str) -> int:
     """The table position of the builtin descriptor for `dtype`."""
-    return Slot.DESCR + DTYPES.index(dtype)
+    return Slot.DESCR + OUTER_DTYPES.index(dtype)
 
 
 _LOCK = threading.Lock()
@@ -151,7 +153,7 @@ def _build() -> Runtime:
     api = _numpy_api()
     for slot, position in _NUMPY.items():
         words[slot] = api[position]
-    descrs = tuple(np.dtype(name) for name in DTYPES)
+    descrs = tuple(np.dtype(name) for name in OUTER_DTYPES)
     for position, descr in enumerate(descrs):
         words[Slot.DESCR + position] = id(descr)
     # A coarse clock costs a quarter of the exact one and ticks every few milliseconds.

@@ -19,7 +19,9 @@ How they are built:
   product is never an operand of a compensated sum: products that feed a sum are written
   as `fma`, or are exact because a factor is a power of two.
 
-Subnormal arguments and results, infinities, NaN and signed zeros come out as in NumPy.
+pow, cbrt, hypot, log2, log10, sin, cos, tan, and erf and gamma with their kin compute
+float32 in float64, with shorter polynomials.  Subnormal arguments and results,
+infinities, NaN and signed zeros come out as in NumPy and SciPy.
 """
 
 from __future__ import annotations
@@ -42,7 +44,17 @@ from ..ir import (
     Value,
     walk,
 )
-from . import exponential, logarithm, power, trigonometric
+from . import (
+    error,
+    exponential,
+    gamma,
+    hyperbolic,
+    inverse,
+    logarithm,
+    power,
+    root,
+    trigonometric,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +66,42 @@ class Expansion:
     float64: float
 
 
-#: The errors are the largest found over tens of millions of arguments, with a margin.
+#: The errors are the largest found over many arguments, with a margin.  For lgamma and
+#: digamma of negative numbers they are in ulps of 1 where the result is below 1.
 EXPANSIONS: dict[str, Expansion] = {
     "exp": Expansion(exponential.exp, float32=0.95, float64=1.0),
+    "exp2": Expansion(exponential.exp2, float32=0.95, float64=0.95),
     "expm1": Expansion(exponential.expm1, float32=0.95, float64=1.2),
     "sigmoid": Expansion(exponential.sigmoid, float32=0.85, float64=0.85),
     "tanh": Expansion(exponential.tanh, float32=0.85, float64=0.9),
     "log": Expansion(logarithm.log, float32=0.9, float64=0.95),
+    "log2": Expansion(logarithm.log2, float32=0.505, float64=0.51),
+    "log10": Expansion(logarithm.log10, float32=0.505, float64=0.51),
     "log1p": Expansion(logarithm.log1p, float32=0.9, float64=0.95),
     "pow": Expansion(power.pow, float32=0.55, float64=1.35),
+    "cbrt": Expansion(root.cbrt, float32=0.505, float64=0.505),
+    "hypot": Expansion(root.hypot, float32=0.505, float64=0.51),
     "sin": Expansion(trigonometric.sin, float32=0.55, float64=0.85),
     "cos": Expansion(trigonometric.cos, float32=0.55, float64=0.85),
+    "tan": Expansion(trigonometric.tan, float32=0.505, float64=0.9),
+    "asin": Expansion(inverse.asin, float32=0.75, float64=0.7),
+    "acos": Expansion(inverse.acos, float32=0.75, float64=0.7),
+    "atan": Expansion(inverse.atan, float32=0.9, float64=0.95),
+    "atan2": Expansion(inverse.atan2, float32=0.95, float64=0.95),
+    "sinh": Expansion(hyperbolic.sinh, float32=0.95, float64=1.15),
+    "cosh": Expansion(hyperbolic.cosh, float32=0.85, float64=0.85),
+    "asinh": Expansion(hyperbolic.asinh, float32=1.05, float64=1.05),
+    "acosh": Expansion(hyperbolic.acosh, float32=0.8, float64=0.8),
+    "atanh": Expansion(hyperbolic.atanh, float32=1.05, float64=1.05),
+    "erf": Expansion(error.erf, float32=0.51, float64=1.05),
+    "erfc": Expansion(error.erfc, float32=0.51, float64=1.9),
+    "erfcx": Expansion(error.erfcx, float32=0.51, float64=1.9),
+    "erfinv": Expansion(error.erfinv, float32=0.56, float64=2.1),
+    "erfcinv": Expansion(error.erfcinv, float32=0.56, float64=2.1),
+    "lgamma": Expansion(gamma.lgamma, float32=0.51, float64=1.3),
+    "gamma": Expansion(gamma.gamma, float32=0.51, float64=2.7),
+    "digamma": Expansion(gamma.digamma, float32=0.51, float64=2.2),
+    "trigamma": Expansion(gamma.trigamma, float32=0.51, float64=2.0),
 }
 
 #: The largest error by op and dtype, in units in the last place of the result.

@@ -1,6 +1,6 @@
-"""exp, expm1, sigmoid and tanh.
+"""exp, exp2, expm1, sigmoid and tanh.
 
-All four write x as ``k ln(2) + r`` with ``|r| <= ln(2) / 2`` (Cody and Waite, 1980)
+All but exp2 write x as ``k ln(2) + r`` with ``|r| <= ln(2) / 2`` (Cody and Waite, 1980)
 and evaluate ``exp(r) = 1 + r + r**2 * P(r)``; they differ in how they keep the
 low-order part where 1 is added or subtracted.
 """
@@ -51,6 +51,20 @@ EXPM1 = {
     ),
 }  # fmt: skip
 
+#: (2**r - 1) / r, minimax for the relative error of 2**r.
+EXP2 = {
+    "float32": (  # 2**-28.9
+        0.6931472028067455, 0.24022647888916304, 0.055503325194487675,
+        0.009618439949800493, 0.0013398863523797924, 0.00015352725175025737,
+    ),
+    "float64": (  # 2**-64.4
+        0.6931471805599453, 0.24022650695910072, 0.05550410866482169,
+        0.00961812910762833, 0.0013333558146392695, 0.00015403530393640673,
+        1.5252733854314528e-05, 1.3215486594945016e-06, 1.0178051943507239e-07,
+        7.0549744678884e-09, 4.4565702816690634e-10, 2.5625433052854534e-11,
+    ),
+}  # fmt: skip
+
 
 def reduce(x: Value) -> tuple[Exponent, Value]:
     """The exponent k, and ``x - k * ln2_hi``, which is exact (for |x| below 750)."""
@@ -75,6 +89,16 @@ def exp(x: Value) -> Value:
     e, r0 = reduce(clamp(x, f.exp_low, f.exp_high))
     r = fma(e.k, -f.ln2_lo, r0)
     return e.scale(horner(r, (1.0, 1.0, *EXP[x.dtype])))
+
+
+def exp2(x: Value) -> Value:
+    """``2**r`` scaled by ``2**k``, with k the nearest whole number."""
+    f = FORMATS[x.dtype]
+    x = clamp(x, f.exp_low * 1.5, f.exp_high * 1.5)
+    origin = f.shifter + 2 * f.bias
+    shifted = x + origin
+    e = Exponent(shifted - origin, shifted.bitcast(f.integer))
+    return e.scale(horner(x - e.k, (1.0, *EXP2[x.dtype])))
 
 
 def expm1_parts(x: Value) -> tuple[Exponent, Value, Value]:

@@ -1,4 +1,4 @@
-"""sin and cos over the whole range of floats.
+"""sin, cos and tan over the whole range of floats.
 
 The argument is measured in turns: ``x / (2 pi)`` modulo 1.  That needs the digits of
 1 / (2 pi) from the place where their product with x is no longer a whole number down
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from .. import ir
 from ..ir import Value, const, select
-from .floats import FORMATS, fma, horner, magnitude, two_sum
+from .floats import FORMATS, divide, fast_two_sum, fma, horner, magnitude, two_sum
 
 #: 1 / (2 pi) * 2**DIGITS, rounded down.
 INVERSE_TURN = int(
@@ -173,3 +173,36 @@ def cos(x: Value) -> Value:
     """The cosine; NaN of an infinity."""
     result = sine32(x, 1) if x.dtype == "float32" else sine64(x, 1)
     return select(magnitude(x) < SMALL, 1.0, result)
+
+
+def tangent32(x: Value) -> Value:
+    """``tan(x)`` of float32 x; past an odd number of right angles, ``-1 / tan(r)``."""
+    quadrant, r = reduce32(x.cast("float64"))
+    z = r * r
+    sine = fma(r * z, horner(z, SIN["float32"]), r)
+    cosine = fma(z, fma(z, horner(z, COS["float32"]), -0.5), 1.0)
+    odd = (quadrant & 1).ne(0)
+    return (select(odd, -cosine, sine) / select(odd, sine, cosine)).cast("float32")
+
+
+def tangent64(x: Value) -> Value:
+    """``tan(x)`` of float64 x, the quotient of sums high + low."""
+    quadrant, r, low = reduce64(x)
+    z = r * r
+    z_low = fma(r, r, -z)
+    one = fma(z, -0.5, 1.0)
+    one_low = fma(z_low, -0.5, fma(z, -0.5, 1.0 - one))
+    tail = fma(r * z, horner(z, SIN["float64"]), low * one)
+    sine, sine_low = fast_two_sum(r, tail)
+    tail = fma(z * z, horner(z, COS["float64"]), fma(-r, low, one_low))
+    cosine, cosine_low = fast_two_sum(one, tail)
+    odd = (quadrant & 1).ne(0)
+    n = select(odd, -cosine, sine), select(odd, -cosine_low, sine_low)
+    d = select(odd, sine, cosine), select(odd, sine_low, cosine_low)
+    return divide(n, d)
+
+
+def tan(x: Value) -> Value:
+    """The tangent; NaN of an infinity."""
+    result = tangent32(x) if x.dtype == "float32" else tangent64(x)
+    return select(magnitude(x) < SMALL, x, result)

@@ -20,9 +20,13 @@ argmax, casts to integers       none: what depends on a variable only through th
                                 disconnected from it
 =============================== ======================================================
 
-relu as ``maximum(x, 0)`` has slope 1/2 at 0, and so has ``clip`` at its ends.  A mask
-put on afterwards does not stop a NaN: ``where(x > 0, sqrt(x), 0)`` has at 0 the slope
-0 * inf.  Put it on the operand too: ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
+relu as ``maximum(x, 0)`` has slope 1/2 at 0, and so has ``clip`` at its ends.
+
+The gradient of ``where(x > 0, sqrt(x), 0)`` at 0 is ``where(x > 0, g, 0) / 0``.  In
+compiled functions it is 0: masks are moved out of products and quotients (rules
+`product_of_masked` and `quotient_of_masked`).  Of the graph as written, which
+``mode="interpret"`` and :meth:`~symgraph.Variable.eval` compute, it is NaN, unless the
+operand is masked too: ``where(x > 0, sqrt(where(x > 0, x, 1)), 0)``.
 """
 
 from .custom import checkpoint, custom_vjp

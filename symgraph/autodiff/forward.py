@@ -9,7 +9,7 @@ pullback is taken: `vjp` is linear in the cotangent g, so the tangent is the gra
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from .. import ops
@@ -29,6 +29,7 @@ from .common import (
     targets_in,
 )
 from .reverse import pullback
+from .stable import stable_forms
 
 
 def jvp(
@@ -67,7 +68,7 @@ def jvp(
     moved = paired(wrt, tangents, "jvp", "tangent")
     constants = {v.node for v in consider_constant or ()}
     seeds = list(zip((v.node for v in targets), moved, strict=True))
-    found = pushforward([v.node for v in given], seeds, constants)
+    found = stable_pushforward([v.node for v in given], seeds, constants)
     what = "jvp: the output depends on none of the variables, or through integers"
     return structured(
         outputs,
@@ -76,6 +77,20 @@ def jvp(
             for v, t in zip(given, found, strict=True)
         ],
     )
+
+
+def stable_pushforward(
+    outputs: Sequence[Node],
+    seeds: Sequence[tuple[Node, Variable]],
+    constants: Collection[Node] = (),
+) -> list[Variable | None]:
+    """:func:`pushforward` to the stable forms of the outputs."""
+    forms = stable_forms(outputs, {*(node for node, _ in seeds), *constants})
+    if forms is not None:
+        found = pushforward(forms, seeds, constants)
+        if all(t is not None for t in found):
+            return found
+    return pushforward(outputs, seeds, constants)
 
 
 def pushforward(
@@ -196,4 +211,4 @@ def through(
     return Variable(node)
 
 
-__all__ = ["carried", "jvp", "pushforward", "through"]
+__all__ = ["carried", "jvp", "pushforward", "stable_pushforward", "through"]

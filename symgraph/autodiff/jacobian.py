@@ -25,8 +25,8 @@ from .common import (
     structured,
     targets_in,
 )
-from .forward import pushforward
-from .reverse import grad, pullback
+from .forward import stable_pushforward
+from .reverse import grad, stable_pullback
 
 Mode = Literal["forward", "reverse"]
 
@@ -117,7 +117,7 @@ def _by_rows(
 ) -> list[Variable | None]:
     """Jacobians by pulling a basis of cotangents back, one walk for all `targets`."""
     g = parameter(y)
-    sent = pullback([y], [x.node for x in targets], [g], set(constants))
+    sent = stable_pullback([y], [x.node for x in targets], [g], set(constants))
     there = [v for v in sent if v is not None]
     rows = iter(batch(there, {g.node: basis(y)}))
     made: list[Variable | None] = []
@@ -135,7 +135,7 @@ def _by_rows(
 def _by_columns(y: Variable, x: Variable, constants: list[Any]) -> Variable | None:
     """A Jacobian by pushing a basis of tangents forward."""
     t = parameter(x)
-    (made,) = pushforward([y.node], [(x.node, t)], constants)
+    (made,) = stable_pushforward([y.node], [(x.node, t)], constants)
     if made is None:
         return None
     (columns,) = batch([made], {t.node: basis(x)})
@@ -205,8 +205,9 @@ def hessian_vector_product(
     constants = list(consider_constant or ())
     slopes = grad(cost, targets, None, constants, disconnected_inputs)
     vectors = paired(wrt, p, "hessian_vector_product", "vector")
-    seeds = zip((x.node for x in targets), vectors, strict=True)
-    made = pushforward([s.node for s in slopes], seeds, [v.node for v in constants])
+    seeds = list(zip((x.node for x in targets), vectors, strict=True))
+    fixed = [v.node for v in constants]
+    made = stable_pushforward([s.node for s in slopes], seeds, fixed)
     return structured(
         wrt,
         [

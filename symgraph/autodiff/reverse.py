@@ -3,6 +3,12 @@
 One walk over the graph from the cost to the variables asked for, linear in its size and
 without recursion.  Gradients are expressions like any other, so that they can be
 differentiated again.
+
+Complex numbers follow JAX's convention: the gradient of a real cost with respect to
+``z = x + iy`` is ``df/dx - i df/dy``, the conjugate of the direction of steepest
+ascent.  Then every holomorphic step just multiplies by its derivative, without
+conjugates; a descent step on a complex parameter is ``z - rate * sg.conj(gradient)``.
+What reaches a real operand of a complex op is the real part.
 """
 
 from __future__ import annotations
@@ -15,7 +21,7 @@ from ..composite import parameter
 from ..errors import DTypeError, ShapeError, SymgraphError
 from ..graph import Node, rebuild, toposort
 from ..op import Elemwise, Expanded
-from ..types import is_differentiable
+from ..types import is_differentiable, is_float
 from ..variable import Variable, as_tensor, constant
 from .common import (
     Disconnected,
@@ -28,7 +34,7 @@ from .common import (
     structured,
     targets_in,
 )
-from .stable import stable_seeds
+from .stable import stable_forms, stable_seeds
 
 _APART = "the cost does not depend on this variable, or only through integers"
 
@@ -112,12 +118,10 @@ def vjp(
             refuse(
                 DTypeError, "vjp: an output is not of a float type", output, "cast it"
             )
-    found = pullback(
-        given,
-        [v.node for v in targets],
-        paired(outputs, cotangents, "vjp", "cotangent"),
-        {v.node for v in consider_constant or ()},
-    )
+    gs = paired(outputs, cotangents, "vjp", "cotangent")
+    nodes = [v.node for v in targets]
+    constants = {v.node for v in consider_constant or ()}
+    found = stable_pullback(given, nodes, gs, constants)
     return structured(
         wrt,
         [
@@ -125,6 +129,23 @@ def vjp(
             for v, f in zip(targets, found, strict=True)
         ],
     )
+
+
+def stable_pullback(
+    outputs: Sequence[Variable],
+    targets: Sequence[Node],
+    cotangents: Sequence[Variable],
+    constants: Collection[Node] = (),
+) -> list[Variable | None]:
+    """:func:`pullback` of the stable forms of the outputs."""
+    nodes = [v.node for v in outputs]
+    forms = stable_forms(nodes, {*targets, *constants})
+    if forms is not None:
+        stable = [Variable(n) for n in forms]
+        found = pullback(stable, targets, cotangents, constants)
+        if all(v is not None for v in found):  # else some have no influence now
+            return found
+    return pullback(outputs, targets, cotangents, constants)
 
 
 def pullback(
@@ -161,12 +182,12 @@ def _seeds(
                 cost,
                 "take its sum or mean",
             )
-        if not is_differentiable(cost.dtype):
+        if not is_float(cost.dtype):
             refuse(
                 DTypeError,
                 "grad: the cost is not of a float type",
                 cost,
-                "cast it first",
+                "cast it; of a complex number take sg.real(x) or sg.abs(x)",
             )
         seeds[cost.node] = constant(1.0, cost.dtype)
     elif not known_grads:
@@ -256,6 +277,7 @@ __all__ = [
     "grad",
     "pullback",
     "sent_back",
+    "stable_pullback",
     "through",
     "value_and_grad",
     "vjp",

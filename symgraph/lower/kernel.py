@@ -25,6 +25,7 @@ from ..errors import SymgraphError
 from ..graph import Node
 from ..leaf import Constant
 from ..op import Element, Elemwise, Index, Indexed, Reduce
+from ..types import is_complex, real_dtype
 from .at import At, Context
 from .fuse import Axis, Group, Partition
 
@@ -106,8 +107,10 @@ class KernelBuilder:
             self._written.add(node)
         if node not in self._buffers:
             shape = tuple(self.extent(s) for s in node.type.dims)
-            name = f"b{len(self._buffers)}"
-            self._buffers[node] = ir.Buffer(name, node.type.dtype, shape, "in")
+            name, dtype = f"b{len(self._buffers)}", node.type.dtype
+            if is_complex(dtype):
+                shape, dtype = (*shape, 2), real_dtype(dtype)
+            self._buffers[node] = ir.Buffer(name, dtype, shape, "in")
         return self._buffers[node]
 
     def index(self, places: Sequence[Axis | None]) -> Index:
@@ -235,6 +238,16 @@ class KernelBuilder:
             ir.Store(buffer.name, index, value.atom, accumulate)
         )
 
+    def write(self, node: Node, index: Index) -> None:
+        """Compute `node` at `index` and store it; of complex numbers each part."""
+        if not is_complex(node.type.dtype):
+            self.store(node, index, self.value(node, index))
+            return
+        at = self.at(node, index)
+        for number, part in enumerate(node.inputs):
+            value = self.value(part, at.aligned(number))
+            self.store(node, (*index, ir.Affine((), number)), value)
+
     def scratch(self, dtype: str, axes: Sequence[Axis]) -> ir.Buffer:
         """Memory private to a row, of the extents of `axes`."""
         shape = tuple(self.extent(self.group.extents[a]) for a in axes)
@@ -350,8 +363,7 @@ def lower_group(env: Environment, name: str, group: Group) -> Launch:
         _lower_stage(kernel, number, inner, vector, levels, usage)
     for node in group.outputs:
         if not _spans(group, node):
-            index = kernel.index(group.place[node])
-            kernel.store(node, index, kernel.value(node, index))
+            kernel.write(node, kernel.index(group.place[node]))
     return kernel.finish(rows, vector)
 
 
@@ -384,8 +396,7 @@ def _lower_stage(
                 ir.Carry(carry, node.op.combine_for(dtype), operand.atom, dtype)
             )
         for node in stored:
-            index = kernel.index(group.place[node])
-            kernel.store(node, index, kernel.value(node, index))
+            kernel.write(node, kernel.index(group.place[node]))
         for node, stages in usage.items():
             if vector in inner and min(stages) == number and len(stages) > 1:
                 index = kernel.index(group.place[node])

@@ -21,10 +21,13 @@ from ..errors import (
 from ..graph import Node, Site, describe_site, intern, rebuild, toposort
 from ..leaf import Constant, Leaf
 from ..op import Expanded, Index, Indexed, Opaque, Reduce
+from ..ops.complex import FromParts
 from ..ops.elementwise import Copy
 from ..ops.view import squeeze
+from ..types import is_complex, real_dtype
 from ..variable import Variable
 from .fuse import Group, Partition
+from .halves import Halves, halves, in_halves
 from .kernel import KernelBuilder, lower_group
 from .memory import plan
 from .sizes import Classes, SizeTable, check_sizes
@@ -100,7 +103,7 @@ def lower(
     if classes.clashes:
         check_sizes(written.roots)
     classes.unify(toposort(rewritten.roots))
-    roots = _distinct(_prepared(rewritten.roots, classes))
+    roots = _distinct(_prepared(in_halves(rewritten.roots), classes))
     emitter = Emitter(rewritten.with_roots(roots), classes, name)
     return emitter.run((*toposort(written.roots), *toposort(rewritten.roots)))
 
@@ -164,11 +167,19 @@ def _distinct(roots: Sequence[Node]) -> list[Node]:
     for root in roots:
         node = latest.get(root, root)
         while node in seen or isinstance(node.op, Leaf) or _aliases(node):
-            node = intern(Copy(), (node,), root.site)
+            node = _copied(node, root.site)
         latest[root] = node
         seen.add(node)
         result.append(node)
     return result
+
+
+def _copied(node: Node, site: Site | None) -> Node:
+    """A node of its own with the value of `node`; results stay results (complex)."""
+    if isinstance(node.op, FromParts):
+        first = intern(Copy(), node.inputs[:1], site)
+        return intern(node.op, (first, *node.inputs[1:]), site)
+    return intern(Copy(), (node,), site)
 
 
 def _aliases(node: Node) -> bool:
@@ -230,9 +241,12 @@ class Emitter:
             ("w", "shared", self.request.shared),
         ):
             for number, node in enumerate(leaves):
-                name = f"{prefix}{number}"
-                shape = tuple(self.sizes.bind(s) for s in node.type.dims)
-                self._declare(node, Array(name, node.type.dtype, shape, role))  # type: ignore[arg-type]
+                name, memory = f"{prefix}{number}", halves(node)
+                shape = tuple(self.sizes.bind(s) for s in memory.type.dims)
+                paired = memory is not node
+                array = Array(name, memory.type.dtype, shape, role, paired=paired)  # type: ignore[arg-type]
+                self._declare(node, array)
+                self._array_of[memory] = name
                 if not shape:
                     self.sizes.array_of[node] = name
 
@@ -252,17 +266,22 @@ class Emitter:
     def _new(self, node: Node, name: str) -> None:
         """Declare the array that `node` is computed into."""
         role, target = self._roles.get(node, ("temp", None))
-        shape = self.extents(node)
-        self._declare(node, Array(name, node.type.dtype, shape, role, None, target))
+        shape, dtype = self.extents(node), node.type.dtype
+        paired = is_complex(dtype)
+        if paired:
+            shape, dtype = (*shape, 2), real_dtype(dtype)
+        self._declare(node, Array(name, dtype, shape, role, None, target, paired))
 
     def array(self, node: Node) -> str:
         """The array that holds `node`; constants are declared when first read."""
         if node not in self._array_of:
-            if isinstance(node.op, Constant):
+            leaf = node.op.of if isinstance(node.op, Halves) else node
+            if isinstance(leaf.op, Constant):
                 name = f"c{len(self.constants)}"
-                self.constants.append(node.op)
-                shape = node.op.shape
-                self._declare(node, Array(name, node.type.dtype, shape, "constant"))
+                self.constants.append(leaf.op)
+                shape, paired = self.extents(node), leaf is not node
+                array = Array(name, node.type.dtype, shape, "constant", paired=paired)
+                self._declare(node, array)
             elif isinstance(node.op, Leaf):
                 raise UnsupportedError(f"{node} is not among the function's inputs")
             else:

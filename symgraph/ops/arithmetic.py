@@ -10,12 +10,22 @@ from .. import dims
 from ..codegen import ir
 from ..codegen.ir import SIGNED, UNSIGNED
 from ..dims import Size
-from ..op import Array, Elemwise, op
-from ..types import INTEGERS, is_float
+from ..errors import DTypeError
+from ..graph import Node
+from ..op import Array, Elemwise, Pair, op
+from ..types import (
+    INTEGERS,
+    TensorType,
+    is_complex,
+    is_differentiable,
+    real_dtype,
+    tensor,
+)
 from ..variable import Variable, apply, promote
 from .choice import where
-from .common import Grads
+from .common import Grads, by_formula, refuse
 from .comparison import equal, less
+from .complex import conj, from_parts
 from .elementwise import Binary, not_bool, numbers
 from .rounding import trunc
 
@@ -66,6 +76,9 @@ class Add(Binary):
     def dim(self, a: Size, b: Size) -> Size:
         return dims.add(a, b)
 
+    def parts(self, a: Pair, b: Pair) -> Pair:
+        return Pair(a.re + b.re, a.im + b.im)
+
     def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a | b if a.dtype == "bool" else a + b
 
@@ -87,6 +100,9 @@ class Subtract(Binary):
 
     def dim(self, a: Size, b: Size) -> Size:
         return dims.sub(a, b)
+
+    def parts(self, a: Pair, b: Pair) -> Pair:
+        return Pair(a.re - b.re, a.im - b.im)
 
     def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a - b
@@ -112,6 +128,10 @@ class Multiply(Binary):
     def dim(self, a: Size, b: Size) -> Size:
         return dims.mul(a, b)
 
+    def parts(self, a: Pair, b: Pair) -> Pair:
+        """As written, in NumPy too; C99's Annex G repairs infinite products."""
+        return Pair(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
+
     def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a & b if a.dtype == "bool" else a * b
 
@@ -124,6 +144,8 @@ def multiply(a: object, b: object) -> Variable:
 @op
 class Divide(Binary):
     """a / b, in floating point."""
+
+    parts = by_formula("quotient")
 
     operands: ClassVar[str] = "division"
 
@@ -141,7 +163,7 @@ class Divide(Binary):
 def divide(a: object, b: object) -> Variable:
     """Elementwise quotient; integers are divided as float64."""
     x, y = promote(a, b)
-    if not is_float(x.dtype):
+    if not is_differentiable(x.dtype):
         x, y = x.astype("float64"), y.astype("float64")
     return apply(Divide(), x, y)
 
@@ -257,6 +279,9 @@ class Negative(Elemwise):
     def dim(self, x: Size) -> Size:
         return dims.scale(x, -1)
 
+    def parts(self, x: Pair) -> Pair:
+        return Pair(-x.re, -x.im)
+
     def scalar(self, x: ir.Value) -> ir.Value:
         return -x
 
@@ -268,12 +293,20 @@ def negative(x: object) -> Variable:
 
 @op
 class Abs(Elemwise):
-    """The absolute value; its gradient at 0 is 0."""
+    """The absolute value, also of complex numbers; its gradient at 0 is 0."""
+
+    parts = by_formula("magnitude")
+
+    def infer(self, *inputs: Node) -> TensorType:
+        (x,) = inputs
+        return tensor(real_dtype(x.type.dtype), x.type.dims)
 
     def ref(self, x: Array) -> Array:
         return np.abs(x)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
+        if is_complex(x.dtype):
+            return (where(equal(y, 0), 0, g / y) * conj(x),)
         return (where(less(x, 0), -g, where(equal(x, 0), 0, g)),)
 
     def scalar(self, x: ir.Value) -> ir.Value:
@@ -304,8 +337,16 @@ class Sign(Elemwise):
 
 
 def sign(x: object) -> Variable:
-    """Elementwise sign: -1, 0 or 1; its gradient is 0, at 0 too."""
-    return apply(Sign(), *not_bool("sign", x))
+    """Elementwise sign: -1, 0 or 1; its gradient is 0, at 0 too.
+
+    Of a complex number: the number of magnitude 1 in its direction, or 0.
+    """
+    (value,) = not_bool("sign", x)
+    if not is_complex(value.dtype):
+        return apply(Sign(), value)
+    size = abs(value)
+    unit = from_parts(value.real / size, value.imag / size)
+    return where(equal(value, 0), 0, unit)
 
 
 def positive(x: object) -> Variable:
@@ -314,8 +355,16 @@ def positive(x: object) -> Variable:
 
 
 def fabs(x: object) -> Variable:
-    """Elementwise absolute value, in floating point."""
-    return apply(Abs(), *promote(x, to="float"))
+    """Elementwise absolute value of real numbers, in floating point."""
+    (value,) = promote(x, to="float")
+    if is_complex(value.dtype):
+        refuse(
+            DTypeError,
+            "fabs: not defined for complex operands",
+            value,
+            remedy="use abs",
+        )
+    return apply(Abs(), value)
 
 
 absolute = abs

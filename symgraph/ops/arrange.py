@@ -15,10 +15,10 @@ from ..types import INTEGERS, TensorType
 from ..variable import Variable, apply, as_tensor
 from .broadcasting import broadcast_to, repeated
 from .common import Axis, Flags, Grads, linear_in_first, many_axes, one_axis, refuse
-from .create import arange, zeros
+from .create import arange
 from .gather import Gather
 from .index import take
-from .sizes import shape_of, shape_variables, size_variable
+from .sizes import common_size, shape_of, shape_variables, size_variable
 from .slices import slice_axis
 from .view import expand_dims, move_axes, reshape, transpose
 
@@ -297,11 +297,11 @@ def broadcast_arrays(*arrays: object) -> tuple[Variable, ...]:
 
 def common_shape(values: Sequence[Variable]) -> tuple[Any, ...]:
     """The shape of `values` broadcast together: ints and symbolic sizes."""
-    # Of a sum of zeros nothing but the shape is used.
-    met = zeros(values[0].shape, "bool")
-    for value in values[1:]:
-        met = met + zeros(value.shape, "bool")
-    return met.shape
+    shape: list[Any] = [1] * max(v.ndim for v in values)
+    for value in values:
+        for axis, size in enumerate(value.shape, len(shape) - value.ndim):
+            shape[axis] = common_size(shape[axis], size)
+    return tuple(shape)
 
 
 def meshgrid(

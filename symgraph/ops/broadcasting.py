@@ -12,10 +12,18 @@ from ..dims import Dim
 from ..errors import ShapeError
 from ..graph import Node
 from ..op import Array, Element, Op, Read, Reduce, Same, Shape, op
-from ..types import FLOATS, TensorType, tensor
+from ..types import TensorType, is_differentiable, tensor
 from ..variable import Variable, apply, as_tensor, constant
 from .cast import cast
-from .common import Axis, Flags, Grads, linear_in_first, many_axes, refuse_sizes
+from .common import (
+    Axis,
+    Flags,
+    Grads,
+    each_part,
+    linear_in_first,
+    many_axes,
+    refuse_sizes,
+)
 from .sizes import shape_from, shape_variables
 from .view import View, expand_dims, reshape
 
@@ -113,6 +121,8 @@ def pattern(shape: Any, dtype: str) -> Variable:
 class Sum(Reduce):
     """The sum of the elements along axes."""
 
+    parts = each_part
+
     axes: tuple[int, ...]
     keepdims: bool = False
 
@@ -132,16 +142,19 @@ def kept(reduction: Reduce, value: Variable) -> Variable:
     return value if reduction.keepdims else expand_dims(value, reduction.axes)
 
 
-def sum(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
-    """The sum over `axis` (None: all); bool and short integers sum as 64 bits."""
-    value = widened(as_tensor(x))
+def sum(
+    x: object, axis: Axis = None, *, dtype: object = None, keepdims: bool = False
+) -> Variable:
+    """The sum over `axis` (None: all) in `dtype`, or short integers as 64 bits."""
+    value = as_tensor(x)
+    value = widened(value) if dtype is None else cast(value, dtype)
     axes = tuple(sorted(many_axes(axis, value.ndim, "sum")))
     return apply(Sum(axes, keepdims), value) if axes else value
 
 
 def widened(x: Variable) -> Variable:
     """`x` in the dtype in which NumPy sums and multiplies it."""
-    if x.dtype in FLOATS:
+    if is_differentiable(x.dtype):
         return x
     return cast(x, "uint64" if x.dtype.startswith("u") else "int64")
 
@@ -153,6 +166,8 @@ class SumTo(Op):
     Which axes were broadcast is seen at run time, where it is not known: the fast
     version of a function relies on sizes that may differ being equal.
     """
+
+    parts = each_part
 
     def infer(self, *inputs: Node) -> TensorType:
         g, like = inputs

@@ -14,7 +14,7 @@ from ..op import Array, Elemwise, broadcast, op
 from ..types import FLOATS, INTEGERS, TensorType, tensor
 from ..variable import Variable, apply, as_tensor, promote
 from .cast import cast
-from .common import Grads
+from .common import Grads, each_part
 from .comparison import equal, isnan, less
 from .elementwise import Binary
 
@@ -89,6 +89,8 @@ def maximum(a: object, b: object) -> Variable:
 @op
 class Where(Elemwise):
     """a where the condition holds, else b."""
+
+    parts = each_part
 
     def infer(self, *inputs: Node) -> TensorType:
         shape = broadcast(*(i.type.dims for i in inputs))

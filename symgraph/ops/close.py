@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..types import FLOATS
+from ..types import is_differentiable
 from ..variable import Variable, as_tensor, constant
 from .arithmetic import abs
 from .cast import cast
@@ -28,7 +28,7 @@ def isclose(
     With `equal_nan`, NaN is close to NaN.
     """
     x, y = as_tensor(a), as_tensor(b)
-    if y.dtype not in FLOATS:
+    if not is_differentiable(y.dtype):
         y = cast(y, "float64")
     close = less_equal(abs(x - y), atol + rtol * abs(y))
     result = (close & isfinite(y)) | equal(x, y)

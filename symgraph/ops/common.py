@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from typing import TypeAlias
 
+import numpy as np
+
 from ..errors import ShapeError, UnsupportedError, refuse
-from ..op import Op
+from ..op import Array, Op, Pair
 from ..variable import Variable, apply
 
 Grads: TypeAlias = tuple[Variable | None, ...]
@@ -31,6 +34,31 @@ def linear_in_first(
 ) -> Variable | None:
     """The `jvp` of ops that are linear in input 0 and flat in the others."""
     return None if ts[0] is None else apply(made, ts[0], *xs[1:])
+
+
+def each_part(self: Op, *operands: Variable | Pair) -> Pair:
+    """The `parts` of a linear op: the op on the real and on the imaginary parts.
+
+    Operands that are not complex (conditions, indices, sizes) go to both.
+    """
+    re = (v.re if isinstance(v, Pair) else v for v in operands)
+    im = (v.im if isinstance(v, Pair) else v for v in operands)
+    return Pair(apply(self, *re), apply(self, *im))
+
+
+def by_formula(name: str) -> Callable[..., Pair | Variable]:
+    """The `parts` that is the function `name` of :mod:`.pairs`.
+
+    The module is found when it is called: its formulas are made of the very ops that
+    they are for.
+    """
+
+    def parts(self: Op, *operands: Variable | Pair) -> Pair | Variable:
+        pairs = import_module(".pairs", __package__)
+        made: Pair | Variable = getattr(pairs, name)(*operands)
+        return made
+
+    return parts
 
 
 def refuse_sizes(made: Op, batched: Sequence[bool], *xs: Variable) -> None:
@@ -71,4 +99,12 @@ def many_axes(axis: object, ndim: int, what: str) -> tuple[int, ...]:
     return axes
 
 
-__all__ = ["Axis", "Grads", "many_axes", "one_axis", "refuse"]
+def scipy_special(name: str, *arrays: Array) -> Array:
+    """SciPy's function `name`, imported when first evaluated; the operands' dtype."""
+    from scipy import special
+
+    with np.errstate(all="ignore"):
+        return np.asarray(getattr(special, name)(*arrays), arrays[0].dtype)
+
+
+__all__ = ["Axis", "Grads", "many_axes", "one_axis", "refuse", "scipy_special"]

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..codegen import ir
 from ..codegen.ir import FLOATS, SIGNED
-from ..op import Array, op
+from ..op import Array, Pair, op
 from ..variable import Variable, apply, promote
 from .elementwise import Comparison, Flat
 
@@ -45,6 +45,9 @@ class Equal(Comparison):
     def ref(self, a: Array, b: Array) -> Array:
         return np.equal(a, b)
 
+    def parts(self, a: Pair, b: Pair) -> Variable:
+        return (a.re == b.re) & (a.im == b.im)
+
     def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a.eq(b)
 
@@ -57,6 +60,9 @@ class NotEqual(Comparison):
 
     def ref(self, a: Array, b: Array) -> Array:
         return np.not_equal(a, b)
+
+    def parts(self, a: Pair, b: Pair) -> Variable:
+        return (a.re != b.re) | (a.im != b.im)
 
     def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a.ne(b)
@@ -130,6 +136,9 @@ class IsNan(Kind):
     def ref(self, x: Array) -> Array:
         return np.isnan(x)
 
+    def parts(self, x: Pair) -> Variable:
+        return isnan(x.re) | isnan(x.im)
+
     def scalar(self, x: ir.Value) -> ir.Value:
         return x.ne(x) if x.dtype in FLOATS else ir.const(False, "bool")
 
@@ -140,6 +149,9 @@ class IsInf(Kind):
 
     def ref(self, x: Array) -> Array:
         return np.isinf(x)
+
+    def parts(self, x: Pair) -> Variable:
+        return isinf(x.re) | isinf(x.im)
 
     def scalar(self, x: ir.Value) -> ir.Value:
         if x.dtype not in FLOATS:
@@ -153,6 +165,9 @@ class IsFinite(Kind):
 
     def ref(self, x: Array) -> Array:
         return np.isfinite(x)
+
+    def parts(self, x: Pair) -> Variable:
+        return isfinite(x.re) & isfinite(x.im)
 
     def scalar(self, x: ir.Value) -> ir.Value:
         if x.dtype not in FLOATS:
@@ -190,12 +205,14 @@ def isfinite(x: object) -> Variable:
 
 def isposinf(x: object) -> Variable:
     """Elementwise: whether `x` is the positive infinity."""
-    return equal(*promote(x, np.inf, to="float"))
+    (value,) = promote(x, to="float")
+    return less_equal(np.inf, value)
 
 
 def isneginf(x: object) -> Variable:
     """Elementwise: whether `x` is the negative infinity."""
-    return equal(*promote(x, -np.inf, to="float"))
+    (value,) = promote(x, to="float")
+    return less_equal(value, -np.inf)
 
 
 def signbit(x: object) -> Variable:

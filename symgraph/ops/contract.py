@@ -13,7 +13,7 @@ from ..codegen.program import Gemm
 from ..dims import Dim, Size
 from ..errors import ShapeError
 from ..graph import Node
-from ..op import Array, Opaque, op
+from ..op import Array, Opaque, Pair, op
 from ..types import FLOATS, TensorType, tensor
 from ..variable import Variable, apply, promote
 from .arithmetic import multiply
@@ -173,6 +173,15 @@ class Contract(Opaque):
             transpose(b, [self.right.index(k) for k in right]),
         )
         return transpose(product, [out.index(k) for k in self.out])
+
+    def parts(self, a: Pair, b: Pair) -> Pair:
+        def product(x: Variable, y: Variable) -> Variable:
+            return apply(self, x, y)
+
+        return Pair(
+            product(a.re, b.re) - product(a.im, b.im),
+            product(a.re, b.im) + product(a.im, b.re),
+        )
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
         return (

@@ -17,7 +17,7 @@ from ..variable import Variable, apply, as_tensor, constant
 from .broadcasting import broadcast_to, sum
 from .cast import cast
 from .choice import maximum
-from .common import Flags, Grads, linear_in_first, refuse, refuse_sizes
+from .common import Flags, Grads, each_part, linear_in_first, refuse, refuse_sizes
 from .comparison import equal
 from .sizes import dim_of, shape_from, shape_variables, size_variable
 from .view import expand_dims
@@ -42,6 +42,8 @@ __all__ = [
 @op
 class Full(Indexed):
     """One scalar everywhere in a shape: inputs the scalar and the int64 sizes."""
+
+    parts = each_part
 
     free: ClassVar[bool] = True
 

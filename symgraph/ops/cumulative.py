@@ -101,7 +101,8 @@ class Cumulative(Opaque):
 def _start(combine: ir.Combine, dtype: str) -> bool | int | float:
     """What combined with any element is that element, zeros' signs included."""
     if combine in ("sum", "prod"):
-        return type(np.dtype(dtype).type(0).item())(-0.0 if combine == "sum" else 1)
+        start = -0.0 if combine == "sum" else 1.0
+        return start if is_float(dtype) else int(start)
     lowest = combine == "max"
     if dtype == "bool":
         return not lowest

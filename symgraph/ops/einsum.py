@@ -9,12 +9,13 @@ from itertools import combinations
 from math import prod
 from typing import Any, NoReturn, TypeAlias
 
-from ..dims import Size
 from ..errors import ShapeError
-from ..variable import Variable, apply, promote
+from ..variable import Variable, apply, as_tensor, promote
+from .broadcasting import broadcast_to
 from .common import refuse
 from .contract import contract
 from .products import add_up
+from .sizes import common_size, dim_of
 from .triangle import Diagonal
 from .view import move_axes, squeeze, transpose
 
@@ -34,8 +35,9 @@ def einsum(*operands: Any, optimize: object = True) -> Variable:
 
     Each operand's axes carry labels.  Axes of one label run together, and labels that
     the result does not have are summed over.  Without ``->`` the result has the labels
-    that occur once, in alphabetical order.  ``...`` stands for axes that are broadcast.
-    A label twice in one operand takes its diagonal.  Instead of a string, each operand
+    that occur once, in alphabetical order.  ``...`` stands for axes without a label.
+    Axes that run together are broadcast; a label twice in one operand takes its
+    diagonal.  Instead of a string, each operand
     may be followed by a list of ints, the result's list being last.
 
     Several operands are combined two at a time, in an order that keeps intermediate
@@ -176,37 +178,42 @@ def _split(subscripts: str, text: str, spread: int) -> Labels:
 
 def _sizes(
     subscripts: str, terms: Sequence[Labels], values: Sequence[Variable]
-) -> dict[Label, Size]:
-    """The size of each label: a known one where there is one, 1 only if all are."""
-    sizes: dict[Label, Size] = {}
+) -> dict[Label, Any]:
+    """The size of each label, an int or a symbolic one: that of its axes broadcast."""
+    found: dict[Label, Any] = {}
     for labels, value in zip(terms, values, strict=True):
-        for label, size in zip(labels, value.type.dims, strict=True):
-            known = sizes.setdefault(label, size)
-            if known == 1 or (isinstance(size, int) and size != 1):
-                if isinstance(known, int) and known not in (1, size):
+        for label, size in zip(labels, value.shape, strict=True):
+            known = found.setdefault(label, size)
+            if isinstance(size, int) and isinstance(known, int):
+                if 1 not in (size, known) and size != known:
                     _fail(
                         subscripts,
                         f"label {label!r} has sizes {known} and {size}",
                         *values,
                         remedy="axes of one label have one size",
                     )
-                sizes[label] = size
-    return sizes
+                found[label] = max(size, known) if 1 in (size, known) else size
+            elif dim_of(as_tensor(size)) != dim_of(as_tensor(known)):
+                found[label] = common_size(known, size)
+    return found
 
 
 # -- the sums --------------------------------------------------------------------------
 
 
 def _prepared(
-    x: Variable, labels: Labels, sizes: dict[Label, Size]
+    x: Variable, labels: Labels, sizes: dict[Label, Any]
 ) -> tuple[Variable, Labels]:
     """`x` without axes of size 1 that are broadcast, each label once."""
     dims = x.type.dims
     ones = tuple(
-        axis for axis, k in enumerate(labels) if dims[axis] == 1 and sizes[k] != 1
+        axis
+        for axis, k in enumerate(labels)
+        if dims[axis] == 1 and (not isinstance(sizes[k], int) or sizes[k] != 1)
     )
     value = squeeze(x, ones)
     left = tuple(k for axis, k in enumerate(labels) if axis not in ones)
+    value = broadcast_to(value, tuple(sizes[k] for k in left))
     while len(set(left)) < len(left):
         twice = next(k for k in left if left.count(k) > 1)
         first = left.index(twice)
@@ -219,7 +226,7 @@ def _prepared(
 
 
 def _cheapest(
-    parts: Sequence[Labels], out: Labels, sizes: dict[Label, Size]
+    parts: Sequence[Labels], out: Labels, sizes: dict[Label, Any]
 ) -> tuple[int, int]:
     """The two to combine next: those whose result adds least to what there is."""
 
@@ -254,5 +261,5 @@ def _pair(
     columns = tuple(k for k in right if k not in left)
     out = (*batch, *rows, *columns)
     number = {k: n for n, k in enumerate(dict.fromkeys((*left, *right)))}
-    numbers = [tuple(number[k] for k in labels) for labels in (left, right, out)]
-    return contract(*numbers, x, y), out
+    a, b, c = (tuple(number[k] for k in labels) for labels in (left, right, out))
+    return contract(a, b, c, x, y), out

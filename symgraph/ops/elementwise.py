@@ -15,7 +15,7 @@ from ..errors import DTypeError
 from ..op import Array, Elemwise, op
 from ..variable import Variable, promote
 from .cast import cast
-from .common import Grads, refuse
+from .common import Grads, each_part, refuse
 
 __all__ = [
     "Binary",
@@ -66,6 +66,8 @@ def numbers(*operands: object) -> tuple[Variable, ...]:
 @op
 class Copy(Elemwise):
     """x in an array of its own."""
+
+    parts = each_part
 
     def ref(self, x: Array) -> Array:
         return np.array(x)

@@ -6,11 +6,12 @@ import numpy as np
 
 from ..codegen import ir
 from ..op import Array, op
-from ..types import FLOATS
+from ..types import FLOATS, is_complex
 from ..variable import Variable, apply, promote
 from .choice import where
 from .common import Grads
 from .comparison import equal, isnan, signbit
+from .complex import from_parts
 from .elementwise import Binary
 
 __all__ = [
@@ -85,6 +86,9 @@ def nan_to_num(
     Where an element is replaced, the gradient goes to what replaces it.
     """
     (value,) = promote(x)
+    if is_complex(value.dtype):
+        both = (nan_to_num(v, nan, posinf, neginf) for v in (value.real, value.imag))
+        return from_parts(*both)
     if value.dtype not in FLOATS:
         return value
     limits = np.finfo(value.dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -28,7 +28,7 @@ from ..types import TensorType, tensor
 from ..variable import Variable, apply
 from .broadcasting import repeated, stacked
 from .choice import where
-from .common import Flags, Grads, linear_in_first, refuse_sizes
+from .common import Flags, Grads, each_part, linear_in_first, refuse_sizes
 from .comparison import equal
 from .create import Full, arange, counts_from_zero, full, zeros, zeros_like
 from .sizes import dim_of, shape_from, shape_of, total
@@ -54,6 +54,8 @@ class Gather(Indexed):
     The arrays are broadcast together; their axes stand at position `place` among the
     axes of x that are left.
     """
+
+    parts = each_part
 
     axes: tuple[int, ...]
     place: int
@@ -114,7 +116,7 @@ class Gather(Indexed):
             shape = source.type.dims
             lead = len(block) - len(shape)
             where = at.fitted(shape, frame[lead:], block[lead:])
-            if counts_from_zero(source) and shape[0] is x.type.dims[axis]:
+            if counts_from_zero(source) and shape[0] == x.type.dims[axis]:
                 places[axis] = where[0], None
             else:
                 value = yield Read(number + 1, where)
@@ -127,6 +129,8 @@ class _Written(Opaque):
 
     Inputs are base, value and the indices.  One thread writes, in C order.
     """
+
+    parts = each_part
 
     axes: tuple[int, ...]
     place: int
@@ -195,11 +199,12 @@ class _Written(Opaque):
         base = base if batched[0] else repeated(base, size)
         value = value if batched[1] else repeated(value, size)
         axes = tuple(axis + 1 for axis in self.axes)
+        again: Any = type(self)  # a dataclass
         if not any(batched[2:]):
-            return apply(type(self)(axes, self.place + 1), base, value, *indices)
+            return apply(again(axes, self.place + 1), base, value, *indices)
         aligned = _aligned(batched[2:], indices)
         value = move_axes(value, (0,), (self.place,))
-        made = type(self)((0, *axes), self.place)
+        made = again((0, *axes), self.place)
         return apply(made, base, value, _rows(base, aligned), *aligned)
 
 
@@ -329,6 +334,8 @@ class RowScatter(Indexed):
 
     The new axis, along which the positions count, is `axis` (0 or 1).
     """
+
+    parts = each_part
 
     axis: int
 

@@ -10,12 +10,15 @@ import numpy as np
 from ..codegen import ir
 from ..errors import DTypeError
 from ..graph import Node
+from ..leaf import Leaf
 from ..op import Array, Elemwise, Opaque, op
 from ..types import TensorType, is_differentiable
 from ..variable import Variable, apply, as_tensor
 from .broadcasting import stacked
 from .choice import maximum, minimum
-from .common import Flags, Grads, refuse
+from .common import Flags, Grads, each_part, refuse
+from .create import Full
+from .view import View
 
 if TYPE_CHECKING:
     from ..lower import Emitter
@@ -32,6 +35,8 @@ __all__ = [
 
 class Marker(Elemwise):
     """x itself: only differentiation looks at it."""
+
+    parts = each_part
 
     def ref(self, x: Array) -> Array:
         return x
@@ -121,6 +126,13 @@ class Barrier(Opaque):
 
     def batch(self, batched: Flags, x: Variable, after: Variable) -> Variable:
         return apply(self, stacked(batched, x, after)[0], after)
+
+    def data(self, *inputs: Node) -> tuple[Node, ...]:
+        """What is waited for is what `after` is a view of, if that is computed."""
+        x, after = inputs
+        while isinstance(after.op, View | Full):
+            after = after.inputs[0]
+        return (x,) if isinstance(after.op, Leaf) else (x, after)
 
     def steps(self, node: Node, emit: Emitter) -> None:
         emit.alias(node, node.inputs[0])

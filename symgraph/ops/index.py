@@ -12,14 +12,17 @@ from ..types import INTEGERS
 from ..variable import Variable, apply, as_tensor, holds_variable
 from .cast import cast
 from .common import one_axis, refuse
+from .create import arange
 from .gather import Gather
 from .slices import Pick, slice_axis
-from .update import Selection
+from .update import Selection, set_subtensor
 from .view import expand_dims, reshape
 
 __all__ = [
     "getitem",
+    "put_along_axis",
     "take",
+    "take_along_axis",
 ]
 
 #: A part of a key: a slice, None (a new axis), or an int64 scalar or array.
@@ -62,7 +65,9 @@ def _without_known_masks(key: tuple[Any, ...]) -> tuple[Any, ...]:
     """The key with each array of bools as the positions where it holds."""
     found: list[Any] = []
     for item in key:
-        if isinstance(item, list | np.ndarray) and not holds_variable(item):
+        if isinstance(item, np.ndarray) or (
+            isinstance(item, list) and not holds_variable(item)
+        ):
             array = np.asarray(item)
             if array.dtype == bool and array.ndim:
                 found += np.nonzero(array)
@@ -184,3 +189,53 @@ def take(x: object, indices: object, axis: int | None = None) -> Variable:
         value, axis = reshape(value, (-1,)), 0
     place = one_axis(axis, value.ndim, "take")
     return getitem(value, (*(slice(None) for _ in range(place)), indices))
+
+
+def take_along_axis(x: object, indices: object, axis: int | None = -1) -> Variable:
+    """The elements of `x` at `indices` along `axis`, as argmin and their kin give them.
+
+    The other axes of both are broadcast.  Without an axis, x is flattened.
+
+    Raises:
+        ShapeError: the numbers of axes differ.
+        IndexOutOfBoundsError: known to lie outside (else it is raised when it runs).
+    """
+    value, key = _along(x, indices, axis, "take_along_axis")
+    return getitem(value, key)
+
+
+def put_along_axis(
+    x: object, indices: object, values: object, axis: int | None = -1
+) -> Variable:
+    """`x` with `values` where :func:`take_along_axis` would read.
+
+    Where a place is named twice, the last value stays.  Without an axis, x is taken as
+    flattened; the result has the shape of x all the same.
+    """
+    value, key = _along(x, indices, axis, "put_along_axis")
+    made = set_subtensor(getitem(value, key), values)
+    return reshape(made, as_tensor(x).shape) if axis is None else made
+
+
+def _along(
+    x: object, indices: object, axis: int | None, what: str
+) -> tuple[Variable, tuple[Variable, ...]]:
+    """What to index, and the key: along other axes than `axis` 0, 1, ..."""
+    value, index = as_tensor(x), as_tensor(indices)
+    if axis is None:
+        value, axis = reshape(value, (-1,)), 0
+    if index.ndim != value.ndim:
+        refuse(
+            ShapeError,
+            f"{what}: indices of {index.ndim} dimensions for {value.ndim}",
+            value,
+            index,
+            remedy="use expand_dims: both have as many, and are broadcast",
+        )
+    place = one_axis(axis, value.ndim, what)
+    key = [
+        expand_dims(arange(size), tuple(range(1, value.ndim - k)))
+        for k, size in enumerate(value.shape)
+    ]
+    key[place] = index
+    return value, tuple(key)

@@ -16,7 +16,7 @@ from ..op import Array, Index, Opaque, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply, promote
 from .broadcasting import stacked
-from .common import Flags, Grads, one_axis, refuse
+from .common import Flags, Grads, each_part, one_axis, refuse
 from .create import zeros_like
 from .slices import slice_axis
 from .view import expand_dims, reshape
@@ -35,6 +35,8 @@ __all__ = [
 @op
 class Concatenate(Opaque):
     """Operands one after another along an axis; their other axes agree."""
+
+    parts = each_part
 
     axis: int
 

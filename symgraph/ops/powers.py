@@ -9,13 +9,13 @@ import numpy as np
 from ..codegen import ir
 from ..codegen.ir import FLOATS, SIGNED
 from ..errors import DomainError
-from ..op import Array, Element, Elemwise, Read, op
-from ..types import is_float
-from ..variable import Variable, apply, promote
+from ..op import Array, Element, Elemwise, Pair, Read, op
+from ..types import is_complex, is_differentiable
+from ..variable import Variable, apply, constant, promote
 from .arithmetic import divide, multiply
 from .cast import cast
 from .choice import where
-from .common import Grads, refuse
+from .common import Grads, by_formula, refuse
 from .comparison import equal
 from .elementwise import Binary, numbers
 from .transcendental import log
@@ -35,6 +35,8 @@ __all__ = [
 @op
 class Power(Binary):
     """a ** b."""
+
+    parts = by_formula("power")
 
     weight: ClassVar[int] = 80
 
@@ -89,7 +91,7 @@ def power(a: object, b: object) -> Variable:
     if exponent is not None and float(exponent).is_integer() and -64 <= exponent <= 64:
         if exponent >= 0:
             return _whole_power(x, int(exponent))
-        if is_float(x.dtype):
+        if is_differentiable(x.dtype):
             return divide(1.0, _whole_power(x, -int(exponent)))
     if x.dtype in SIGNED and exponent is not None and exponent < 0:
         refuse(
@@ -103,10 +105,11 @@ def power(a: object, b: object) -> Variable:
 
 
 def float_power(a: object, b: object) -> Variable:
-    """Elementwise ``a ** b`` in float64."""
+    """Elementwise ``a ** b`` in float64, or complex128."""
     x, y = promote(a, b)
-    exponent = b if isinstance(b, int | float) else cast(y, "float64")
-    return power(cast(x, "float64"), exponent)
+    wide = "complex128" if is_complex(x.dtype) else "float64"
+    exponent = b if isinstance(b, int | float) else cast(y, wide)
+    return power(cast(x, wide), exponent)
 
 
 pow = power
@@ -124,7 +127,7 @@ def _whole_power(x: Variable, exponent: int) -> Variable:
             square = multiply(square, square)
     if result is not None:
         return result
-    return x * 0 + 1 if not is_float(x.dtype) else apply(OnesLike(), x)
+    return x * 0 + 1 if not is_differentiable(x.dtype) else apply(OnesLike(), x)
 
 
 @op
@@ -136,6 +139,9 @@ class OnesLike(Elemwise):
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)
+
+    def parts(self, x: Pair) -> Pair:
+        return Pair(apply(self, x.re), constant(0, x.re.dtype))
 
     def scalar(self, x: ir.Value) -> ir.Value:
         return ir.const(1, x.dtype)

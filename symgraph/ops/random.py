@@ -23,7 +23,7 @@ from ..graph import Node
 from ..op import Array, Element, Elemwise, Index, Indexed, Opaque, broadcast, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
-from .common import Grads
+from .common import Flags, Grads, refuse_sizes
 from .normal_quantile import normal_quantile
 from .sizes import shape_from
 
@@ -67,6 +67,10 @@ class Positions(Indexed):
 
     def vjp(self, g: Variable, y: Variable, *sizes: Variable) -> Grads:
         return tuple(None for _ in sizes)
+
+    def batch(self, batched: Flags, *sizes: Variable) -> Variable:
+        refuse_sizes(self, batched, *sizes)
+        return apply(self, *sizes)
 
     def element(self, at: At) -> Element:
         place = at.literal(0, "int64")

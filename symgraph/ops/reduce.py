@@ -11,7 +11,7 @@ from ..codegen import ir
 from ..errors import ShapeError
 from ..graph import Node
 from ..op import Array, Expanded, Reduce, op
-from ..types import TensorType, is_float, tensor
+from ..types import TensorType, is_differentiable, is_float, tensor
 from ..variable import Variable, apply, as_tensor, promote
 from .arithmetic import divide
 from .broadcasting import kept, sum, widened
@@ -297,9 +297,13 @@ class ProdOthers(Expanded):
         return (transpose(reshape(grad, moved.shape), np.argsort(order).tolist()),)
 
 
-def prod(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
-    """The product over `axis`; bool and short integers multiply as 64 bits."""
-    return _apply(Prod, widened(as_tensor(x)), axis, keepdims, "prod")
+def prod(
+    x: object, axis: Axis = None, *, dtype: object = None, keepdims: bool = False
+) -> Variable:
+    """The product over `axis` in `dtype`, or of short integers as 64 bits."""
+    value = as_tensor(x)
+    value = widened(value) if dtype is None else cast(value, dtype)
+    return _apply(Prod, value, axis, keepdims, "prod")
 
 
 # -- truth -----------------------------------------------------------------------------
@@ -351,7 +355,7 @@ def all(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
 def mean(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
     """The arithmetic mean; bool and integers are averaged in float64, as in NumPy."""
     value = as_tensor(x)
-    if not is_float(value.dtype):
+    if not is_differentiable(value.dtype):
         value = cast(value, "float64")
     axes = many_axes(axis, value.ndim, "mean")
     count = total(value.shape[a] for a in axes)

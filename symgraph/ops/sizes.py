@@ -14,11 +14,13 @@ from ..dims import Size
 from ..errors import DTypeError, ShapeError
 from ..graph import Node
 from ..leaf import Constant
-from ..op import Array, Element, Indexed, Read, op
+from ..op import Array, Element, Indexed, Pair, Read, op
 from ..types import INTEGERS, SIGNED, TensorType, tensor
 from ..variable import Variable, apply, as_tensor, constant
 from .cast import Cast, cast
+from .choice import where
 from .common import Flags, Grads, one_axis, refuse
+from .comparison import equal
 
 if TYPE_CHECKING:
     from ..lower import At
@@ -45,6 +47,9 @@ class Shape(Indexed):
 
     def ref(self, x: Array) -> Array:
         return np.asarray(np.shape(x)[self.axis], dtype="int64")
+
+    def parts(self, x: Pair) -> Variable:
+        return apply(self, x.re)
 
     def vjp(self, g: Variable, y: Variable, x: Variable) -> Grads:
         return (None,)
@@ -88,6 +93,9 @@ class CommonSize(Indexed):
 
     def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
         return None, None
+
+    def batch(self, batched: Flags, a: Variable, b: Variable) -> Variable:
+        return where(equal(a, 1), b, a)
 
     def element(self, at: At) -> Element:
         a = yield Read(0, ())

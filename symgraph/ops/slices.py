@@ -18,7 +18,7 @@ from ..op import Array, Element, Indexed, Read, Requirement, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
 from .broadcasting import stacked
-from .common import Flags, Grads, linear_in_first, refuse_sizes
+from .common import Flags, Grads, each_part, linear_in_first, refuse_sizes
 from .create import arange, zeros
 from .sizes import dim_of, shape_from, shape_of, size_variable
 from .view import View, move_axes
@@ -46,6 +46,8 @@ def wrapped(index: Size, size: Size) -> Size:
 
 class _Sliced(Indexed):
     """What a slice and its gradient share: bounds by Python's ``slice.indices``."""
+
+    parts = each_part
 
     axis: int
     step: int
@@ -247,6 +249,8 @@ class Pick(View):
 @op
 class PickEmbed(Indexed):
     """Zeros with g at position i of a new axis: inputs g, the axis' size and i."""
+
+    parts = each_part
 
     axis: int
 

@@ -90,7 +90,8 @@ class DiagonalEmbed(Indexed):
 
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
         g, *sizes = inputs
-        yield g.type.dims[-1], _length(*shape_from(sizes), self.offset)
+        rows, columns = shape_from(sizes)
+        yield g.type.dims[-1], _length(rows, columns, self.offset)
 
     def ref(self, g: Array, *sizes: Array) -> Array:
         result = np.zeros((*g.shape[:-1], *(int(s) for s in sizes)), g.dtype)
@@ -179,13 +180,15 @@ def _below(n: Any, m: Any, k: int) -> Variable:
 def tril(x: object, k: int = 0) -> Variable:
     """`x`, matrices in its last two axes, with zeros above diagonal number `k`."""
     value = _matrices(x, "tril")
-    return where(_below(*value.shape[-2:], k), value, zeros((), value.dtype))
+    kept = _below(value.shape[-2], value.shape[-1], k)
+    return where(kept, value, zeros((), value.dtype))
 
 
 def triu(x: object, k: int = 0) -> Variable:
     """`x`, matrices in its last two axes, with zeros below diagonal number `k`."""
     value = _matrices(x, "triu")
-    return where(_below(*value.shape[-2:], k - 1), zeros((), value.dtype), value)
+    gone = _below(value.shape[-2], value.shape[-1], k - 1)
+    return where(gone, zeros((), value.dtype), value)
 
 
 def _matrices(x: object, what: str) -> Variable:

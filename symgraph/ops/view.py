@@ -15,7 +15,15 @@ from ..graph import Node
 from ..op import Array, Element, Indexed, Opaque, Read, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply, as_tensor
-from .common import Flags, Grads, linear_in_first, many_axes, refuse, refuse_sizes
+from .common import (
+    Flags,
+    Grads,
+    each_part,
+    linear_in_first,
+    many_axes,
+    refuse,
+    refuse_sizes,
+)
 from .sizes import dim_of, shape_from, shape_variables, size_variable, total
 
 if TYPE_CHECKING:
@@ -37,6 +45,8 @@ __all__ = [
 
 class View(Indexed):
     """An index map: every element of the result is one element of x."""
+
+    parts = each_part
 
     free: ClassVar[bool] = True
 
@@ -203,6 +213,8 @@ def squeeze(x: object, axis: int | tuple[int, ...] | None = None) -> Variable:
 @op
 class Reshape(Opaque):
     """The elements of x in C order in another shape: inputs x and the int64 sizes."""
+
+    parts = each_part
 
     aliases: ClassVar[bool] = True
 

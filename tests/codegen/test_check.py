@@ -180,7 +180,7 @@ SCOPES = {
 }
 
 TYPES = {
-    "unknown primitive 'tan'": "a = tan(1.0:float32): float32",
+    "unknown primitive 'sec'": "a = sec(1.0:float32): float32",
     "sub takes 2 arguments, given 1": "a = sub(1.0:float32): float32",
     "sub is TT->T for T in int8": "a = sub(true:bool, true:bool): bool",
     "given \\('float32', 'float64'\\)": "a = add(1.0:float32, 1.0:float64): float32",

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from symgraph.op import Array
-from symgraph.types import FLOATS, INTEGERS
+from symgraph.types import COMPLEX, FLOATS, INTEGERS
 
 NUMBERS = (*INTEGERS, *FLOATS)
 ALL = ("bool", *NUMBERS)
+#: What has complex numbers too.
+FIELD = (*FLOATS, *COMPLEX)
 WHOLE = ("bool", *INTEGERS)
 #: What NumPy computes functions such as exp of in a float type that symgraph has.
 FLOATED = ("int16", "uint16", "int32", "uint32", "int64", "uint64", *FLOATS)
@@ -35,6 +37,9 @@ class Operand:
             return np.asarray(rng.random(shape) < 0.5)
         if dtype in FLOATS:
             return np.asarray(rng.uniform(self.low, self.high, shape), dtype)
+        if dtype in COMPLEX:
+            parts = rng.uniform(self.low, self.high, (2, *shape))
+            return np.asarray(parts[0] + 1j * parts[1], dtype)
         low = max(int(self.low), 0) if dtype.startswith("u") else int(self.low)
         whole = rng.integers(low, int(self.high), shape, endpoint=True)
         return np.asarray(whole, dtype)

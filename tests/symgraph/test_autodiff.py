@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -17,7 +19,7 @@ from symgraph.errors import (
 from symgraph.graph import Node, toposort
 from symgraph.op import Array, Elemwise, op
 from symgraph.types import TensorType
-from symgraph.variable import apply
+from symgraph.variable import Variable, apply
 
 from ..support import MODES, compute
 
@@ -110,6 +112,118 @@ def test_known_grads() -> None:
         sg.grad(None, x)
     with pytest.raises(ShapeError, match="has the shape of its variable"):
         sg.grad(None, x, known_grads={y: 1.0})
+
+
+def test_known_grads_on_the_way() -> None:
+    """A seed stands for all that the cost would send there, and only there."""
+    x = sg.dscalar("x")
+    y = sg.sin(x)
+    z = y * y
+    slope = sg.grad(
+        None, x, known_grads={z: 3.0, y: 5.0}
+    )  # what z sends y is not added
+    upper = sg.grad(None, [y, z], known_grads={z: 3.0, y: 5.0})
+    got = compute([slope, *upper], [x], [0.5])
+    np.testing.assert_allclose(got, [5 * np.cos(0.5), 5.0, 3.0])
+    # Of the cost itself it takes the place of 1.
+    assert compute([sg.grad(z, z, known_grads={z: 7.0})], [x], [0.5]) == [7.0]
+    with pytest.raises(DTypeError, match="known gradient of a variable that is not"):
+        sg.grad(None, x, known_grads={sg.lscalar("k"): 1})
+    with pytest.raises(ShapeError, match="a gradient has the shape of its variable"):
+        w = sg.tensor("w", shape=(3,))
+        sg.grad(None, w, known_grads={w: np.ones(4)})
+
+
+def test_known_grads_are_cast_to_their_variable() -> None:
+    x = sg.fvector("x")
+    slope = sg.grad(None, x, known_grads={sg.exp(x): np.ones(2)})
+    assert slope.dtype == "float32"
+
+
+def test_a_variable_may_be_asked_for_twice() -> None:
+    x = sg.dscalar("x")
+    got = compute(sg.grad(x * x, [x, x]), [x], [3.0])
+    assert got == [6.0, 6.0]
+
+
+def test_wrt_an_expression_and_what_it_is_made_of() -> None:
+    """Each is the derivative with the others following."""
+    x = sg.dscalar("x")
+    y = x * x
+    got = compute(sg.grad(y * x, [x, y]), [x], [3.0])
+    assert got == [27.0, 3.0]
+
+
+def test_cost_that_depends_on_nothing() -> None:
+    x = sg.dvector("x")
+    cost = sg.constant(1.0)
+    with pytest.raises(DisconnectedInputError):
+        sg.grad(cost, x)
+    zeros = sg.grad(cost, x, disconnected_inputs="ignore")
+    assert compute([zeros], [x], [[1.0, 2.0]])[0].tolist() == [0.0, 0.0]
+
+
+def test_a_constant_target_is_disconnected() -> None:
+    x = sg.dscalar("x")
+    with pytest.raises(DisconnectedInputError):
+        sg.grad(x * x, x, consider_constant=[x])
+
+
+def test_vjp_adds_up_over_outputs() -> None:
+    """Of several outputs, one within another and one given twice."""
+    x = sg.dvector("x")
+    y = sg.exp(x)
+    z = sg.sum(y * y)
+    sent = sg.vjp([y, z, y], x, [np.array([1.0, 2.0]), 3.0, np.ones(2)])
+    (got,) = compute([sent], [x], [[0.0, 1.0]])
+    e = np.exp([0.0, 1.0])
+    np.testing.assert_allclose(got, np.array([2.0, 3.0]) * e + 3 * 2 * e * e)
+
+
+def test_masked_slopes_are_0_in_compiled_code() -> None:
+    """Where the function that is masked has none, or an infinite one."""
+    x = sg.dvector("x")
+    slopes = [
+        sg.grad(sg.sum(sg.where(x > 0, fn(x), 0.0)), x)
+        for fn in (sg.sqrt, sg.log, lambda v: v**0.5, lambda v: 1 / v)
+    ]
+    for got in compute(slopes, [x], [[0.0, -1.0]], "fast"):
+        np.testing.assert_array_equal(got, [0.0, 0.0])
+
+
+#: Where there is no derivative, the one that the docstring of autodiff promises.
+KINKS: tuple[tuple[Callable[[Variable], Variable], float, float], ...] = (
+    (sg.abs, 0.0, 0.0),
+    (sg.abs, -0.0, 0.0),
+    (sg.sign, 0.0, 0.0),
+    (lambda x: sg.maximum(x, 0.0), 0.0, 0.5),
+    (lambda x: sg.minimum(0.0, x), 0.0, 0.5),
+    (lambda x: sg.clip(x, -1.0, 1.0), 1.0, 0.5),
+    (lambda x: sg.max(sg.stack([x, 3.0 * x])), 0.0, 2.0),
+    (lambda x: sg.where(x > 0, x, 3 * x), 0.0, 3.0),
+    (sg.floor, 2.0, 0.0),
+    (sg.round, 2.5, 0.0),
+    (lambda x: x // 2.0, 4.0, 0.0),
+    (lambda x: x % 2.0, 4.0, 1.0),
+    (lambda x: 7.0 % x, 2.0, -3.0),
+    (lambda x: 0.0**x, 2.0, 0.0),
+    (lambda x: x ** x.astype("float64"), 1.0, 1.0),
+    (sg.sqrt, 0.0, np.inf),
+    (sg.log, 0.0, np.inf),
+    (sg.square, 0.0, 0.0),
+    (lambda x: sg.prod(sg.stack([x, x])), 0.0, 0.0),
+)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_chosen_derivatives_at_kinks(mode: str) -> None:
+    inputs = [sg.dscalar() for _ in KINKS]
+    slopes = [
+        sg.grad(fn(v), v, disconnected_inputs="ignore")
+        for v, (fn, _, _) in zip(inputs, KINKS, strict=True)
+    ]
+    got = compute(slopes, inputs, [place for _, place, _ in KINKS], mode)
+    np.testing.assert_array_equal(got, [slope for _, _, slope in KINKS])
 
 
 def test_disconnected() -> None:

@@ -8,6 +8,7 @@ sizes 0, 1 and n that its dimensions can have.
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -70,6 +71,13 @@ WHICH = np.array([[2, 0, 1], [1, 1, 0]])
 def _softmax(x: Any, axis: int = -1) -> Any:
     e = np.exp(x - np.max(x, axis=axis, keepdims=True))
     return e / np.sum(e, axis=axis, keepdims=True)
+
+
+def _changed(x: Any, y: Any) -> Any:
+    result = np.array(x)
+    result[:1] = y
+    result[:, :2] += y[:2]
+    return result
 
 
 FAMILIES = (
@@ -150,6 +158,35 @@ FAMILIES = (
         *("ab", "AB"),
         numpy=lambda x, y: np.concatenate([x + y, x + y]) * 2,
     ),
+    family(
+        "einsum",
+        lambda x, y: sg.einsum("abi,bij->aj", x, y),
+        *("abc", "BC2"),
+        numpy=lambda x, y: np.einsum("abi,bij->aj", x, y),
+    ),
+    family(
+        "set_and_inc",
+        lambda x, y: sg.inc_subtensor(sg.set_subtensor(x[:1], y)[:, :2], y[:2]),
+        *("ab", "B"),
+        numpy=lambda x, y: _changed(x, y),
+    ),
+    family(
+        "padded",
+        lambda x, y: sg.pad(x + y, ((1, 0), (0, 2))) + sg.roll(x * y, 1, 1).sum(),
+        *("ab", "AB"),
+        numpy=lambda x, y: np.pad(x + y, ((1, 0), (0, 2))) + np.roll(x * y, 1, 1).sum(),
+    ),
+    family(
+        "cumulative",
+        lambda x, y: sg.cumsum(x * y, axis=0) * y,
+        *("ab", "AB"),
+        numpy=lambda x, y: np.cumsum(x * y, axis=0) * y,
+    ),
+    family(
+        "variance",
+        lambda x, y: (x - y).var(axis=0) + (x * y).mean(axis=1, keepdims=True),
+        *("ab", "AB"),
+    ),
     family("reshaped", lambda x, y: (x + y).reshape((-1,)) * 3, "ab", "AB"),
     family(
         "distances",
@@ -208,7 +245,8 @@ def test_every_pattern_of_sizes(family: Family):
         before = [x.copy() for x in given]
         note = f"{[x.shape for x in given]}"
         try:
-            with np.errstate(all="ignore"):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", RuntimeWarning)  # of nothing: NaN
                 wanted = family.numpy(*given)
         except (ValueError, IndexError):
             for f in (fast, interpreted):

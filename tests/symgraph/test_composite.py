@@ -10,9 +10,11 @@ import pytest
 import symgraph as sg
 from symgraph.composite import Body, Composite, trace
 from symgraph.errors import SymgraphError
+from symgraph.graph import toposort
 from symgraph.graphs import Graph, structure_key
 from symgraph.op import Array, Elemwise, op
 from symgraph.variable import Variable, apply
+from symgraph.vectorize import batch
 
 from ..support import MODES, compute
 
@@ -75,6 +77,47 @@ def test_kinds_within() -> None:
     for made in (inner.op, outer.op):
         assert isinstance(made, Composite)
         assert isinstance(made.body, Body) and Mine in made.body.kinds
+
+
+def test_derivatives_and_batches_through_the_body() -> None:
+    """Of what it captures too, and where one input is made of another."""
+    x, w = sg.dvector("x"), sg.dscalar("w")
+    y = sg.exp(x)
+
+    def body(a: Variable, b: Variable) -> Variable:
+        return sg.softmax(sg.sin(a) * b * w) + a * a
+
+    outputs = []
+    for made in (composed(body, x, y), body(x, y)):
+        cost = sg.sum(made * sg.arange(3))
+        outputs += [
+            *sg.grad(cost, [x, y, w]),
+            sg.grad(sg.sum(sg.grad(cost, x) ** 2), x),
+            sg.jvp(made, [x, w], [np.ones(3), 2.0]),
+            *batch([made], {x.node: sg.stack([x, 2 * x])}),
+        ]
+    got = compute(outputs, [x, w], [[0.1, -0.2, 0.3], 1.5])
+    for mine, theirs in zip(got[:6], got[6:], strict=True):
+        np.testing.assert_allclose(mine, theirs)
+
+
+def test_chains_are_linear() -> None:
+    x = sg.dvector("x")
+    wrapped = trace(lambda v: sg.sin(v) * sg.sum(v), [x])[0]
+
+    def sizes(length: int) -> list[int]:
+        y = x
+        for _ in range(length):
+            y = apply(Composite(wrapped), y)
+        made = sg.grad(sg.sum(y), x), sg.jvp(y, x, x)
+        return [len(toposort([v.node])) for v in made]
+
+    first, second, third = (np.array(sizes(k)) for k in (10, 20, 30))
+    assert (third - second == second - first).all()
+    y = x
+    for _ in range(300):
+        y = apply(Composite(wrapped), y)
+    assert len(toposort([sg.grad(sg.sum(y), x).node])) < 300 * 20
 
 
 def test_no_outputs() -> None:

@@ -194,7 +194,7 @@ def test_checkpoint_takes_less_memory() -> None:
 
     def cost(wrap: Callable[..., Any]) -> Variable:
         y = x
-        for _ in range(6):
+        for _ in range(3):
             y = wrap(mixed)(y)
         return sg.sum(y * w[0])
 

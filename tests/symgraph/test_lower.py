@@ -255,3 +255,15 @@ def test_products_over_one_element() -> None:
     f = sg.function([x], [sg.dot(x, x), sg.grad(sg.dot(x, x), x)])
     assert_same(f(np.array([3.0]))[0], np.float64(9), "dot")
     assert_same(f(np.array([3.0]))[1], np.array([6.0]), "its gradient")
+
+
+def test_what_accumulates_is_shared_out_in_front_and_in_lanes_behind() -> None:
+    """One kernel, that reads through views; only the axis itself is in order."""
+    x = sg.tensor("x", "float64", (None, None, None))
+    f = sg.function([x], sg.cumsum(x[:, ::-1], axis=1))
+    (step,) = f.program.steps
+    assert isinstance(step, Launch)
+    loops = {s.axis: s for s, _ in ir.walk(step.kernel.body) if isinstance(s, ir.Loop)}
+    assert [loop.kind for loop in loops.values()] == ["parallel", "vector", "serial"]
+    assert step.kernel.split == next(iter(loops))
+    assert [b.shape for b in step.kernel.scratch] == [(loops["i2"].extent,)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from itertools import groupby
 
@@ -15,7 +16,7 @@ from symgraph.errors import ShapeError
 from symgraph.graph import toposort
 from symgraph.leaf import Leaf
 from symgraph.op import Array, Op, all_ops
-from symgraph.types import FLOATS
+from symgraph.types import COMPLEX, FLOATS
 from symgraph.variable import Variable, as_tensor
 
 from ..support import (
@@ -147,6 +148,9 @@ def test_special_values(made: type[Op], mode: str) -> None:
         if dtype in FLOATS:
             with np.errstate(all="ignore"):
                 values = np.array(SPECIALS, dtype)
+        elif dtype in COMPLEX:
+            pairs = itertools.product((np.nan, np.inf, 0.0, -1.5), repeat=2)
+            values = np.array([complex(*pair) for pair in pairs], dtype)
         elif dtype == "bool":
             values = np.array([False, True])
         else:

@@ -1,7 +1,8 @@
 """Random graphs give the same in every way to compute them.
 
 ``interpret`` is each op's meaning on the graph as written; the loop interpreter runs
-the lowered program; compiled code runs it natively.  More examples: ``pytest -m slow``.
+the lowered programs, fast and generic; compiled code runs them natively.  One pass or
+rule is left out of the pipeline.  More examples: ``pytest -m slow``.
 """
 
 from __future__ import annotations
@@ -12,17 +13,20 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import strategies as st
 
 from symgraph.codegen.check import check_program
+from symgraph.config import config
 from symgraph.evaluate import evaluate
-from symgraph.function import Function, function
+from symgraph.function import Function, Mode, function
 from symgraph.graph import toposort
+from symgraph.passes import DEFAULT, RulePass
 
 from .loops import (
     assert_legal_memory,
     assert_legal_order,
     assert_stored_once,
-    run_loops,
+    run_lowered,
 )
 from .random_graphs import RandomGraph, random_graphs
 
@@ -41,29 +45,53 @@ def reproducible(examples: int) -> Callable[[Any], Any]:
     )
 
 
+#: Without these, named formulas are not written out, and cannot be compiled.
+NEEDED = {"expand", "expanded"}
+
+
+def removable() -> list[str]:
+    """The names of passes and rules that a pipeline can do without."""
+    rules = (p.all_rules() for p in DEFAULT if isinstance(p, RulePass))
+    names = {p.name for p in DEFAULT} | {rule.name for found in rules for rule in found}
+    return sorted(names - NEEDED)
+
+
 @reproducible(60)
-@given(random_graphs())
-def test_all_ways_agree(graph: RandomGraph) -> None:
-    check(graph)
+@given(random_graphs(), st.data())
+def test_all_ways_agree(graph: RandomGraph, data: st.DataObject) -> None:
+    draw_and_check(graph, data)
 
 
 @pytest.mark.slow
-@reproducible(1000)
-@given(random_graphs())
-def test_all_ways_agree_on_many(graph: RandomGraph) -> None:
-    check(graph)
+@reproducible(400)
+@given(random_graphs(), st.data())
+def test_all_ways_agree_on_many(graph: RandomGraph, data: st.DataObject) -> None:
+    draw_and_check(graph, data)
 
 
-def check(graph: RandomGraph) -> None:
-    """Compare the three ways, and check the program on the way."""
+def draw_and_check(graph: RandomGraph, data: st.DataObject) -> None:
+    """`check`, with a pass or rule left out, and passes verified every other time."""
+    left_out = data.draw(st.none() | st.sampled_from(removable()), "left out")
+    with config.flags(check=data.draw(st.booleans(), "passes are checked")):
+        check(graph, Mode() if left_out is None else Mode().excluding(left_out))
+
+
+def check(graph: RandomGraph, mode: Mode) -> None:
+    """Compare the ways to compute `graph`, and check the programs on the way."""
     expected, tolerance = reference(graph)
-    f = function(graph.inputs, graph.outputs, on_unused_input="ignore")
-    check_program(f.program)
-    assert_legal_order(f.program)
-    assert_stored_once(f.program)
-    assert_legal_memory(f.program)
-    compare(run_loops(f, graph.values), expected, tolerance, f, "loops")
+    f = function(graph.inputs, graph.outputs, on_unused_input="ignore", mode=mode)
     compare(f(*graph.values), expected, tolerance, f, "compiled")
+    generic = f._compilation.generic().lowered
+    versions = (
+        [generic] if "generic" in f.versions else [generic, f._compilation.lowered]
+    )
+    for lowered in versions:
+        check_program(lowered.program)
+        assert_legal_order(lowered.program)
+        assert_stored_once(lowered.program)
+        assert_legal_memory(lowered.program)
+        way = "generic loops" if lowered is generic else "fast loops"
+        compare(run_lowered(lowered, graph.values), expected, tolerance, f, way)
 
 
 def reference(graph: RandomGraph) -> tuple[list[Any], list[float]]:

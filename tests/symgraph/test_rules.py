@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from scipy.special import expit, log_softmax, softmax
@@ -18,7 +19,7 @@ from symgraph.graph import Node, toposort
 from symgraph.graphs import Graph
 from symgraph.inspect.text import pprint
 from symgraph.leaf import Constant, Input
-from symgraph.op import Array
+from symgraph.op import Array, Op
 from symgraph.ops.arithmetic import Add
 from symgraph.ops.choice import Where
 from symgraph.ops.softmax import Softmax
@@ -102,6 +103,24 @@ def drawn(name: str, node: Node, seed: int) -> dict[Node, Any]:
     return given
 
 
+def wide(function: Callable[[mpmath.mpf], mpmath.mpf]) -> Callable[[Array], Array]:
+    """mpmath's `function`, constant from 100 on, for arrays in extended precision."""
+
+    def each(x: np.longdouble) -> np.longdouble:
+        with mpmath.workdps(30):
+            held = np.clip(x, -100, 100)
+            value = function(mpmath.mpf(np.format_float_scientific(held)))
+            return np.longdouble(mpmath.nstr(value, 25))
+
+    return np.frompyfunc(each, 1, 1)
+
+
+#: Ops whose `ref` is SciPy's, which has no extended precision.
+WIDE: dict[type[Op], Callable[[Array], Array]] = {
+    ops.Erf: wide(mpmath.erf), ops.Erfc: wide(mpmath.erfc), ops.Ndtr: wide(mpmath.ncdf),
+}  # fmt: skip
+
+
 def exactly(node: Node, given: dict[Node, Any]) -> Array | None:
     """The value of `node` in extended precision; None where an op has no such `ref`."""
     values: dict[Node, Array] = {}
@@ -110,6 +129,8 @@ def exactly(node: Node, given: dict[Node, Any]) -> Array | None:
             value = np.asarray(given[each])
         elif isinstance(each.op, Constant):
             value = each.op.data
+        elif type(each.op) in WIDE:
+            value = WIDE[type(each.op)](values[each.inputs[0]])
         else:
             value = np.asarray(each.op.ref(*(values[i] for i in each.inputs)))
         if each.type.dtype in ("float32", "float64"):

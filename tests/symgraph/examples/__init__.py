@@ -18,6 +18,7 @@ from . import (
     random,
     reductions,
     softmax,
+    special,
     stable,
     structure,
     views,
@@ -32,9 +33,10 @@ FAMILIES = (
     products,
     arrays,
     softmax,
-    random,
     structure,
+    random,
     stable,
+    special,
     random,
 )
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from symgraph import ops
 from symgraph.op import Op
+from symgraph.types import COMPLEX
 
 from ..cases import (
     ALL,
@@ -22,7 +23,7 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             lambda a, b: ops.concatenate([a, b, a]),
             *(((2, 3), (4, 3)), ((0, 3), (1, 3)), ((1, 0), (2, 0))),
             numpy=lambda a, b: np.concatenate([a, b, a]),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
         ),
         two(
             lambda a, b: ops.concatenate([a, b], -1),
@@ -40,7 +41,7 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             lambda x: ops.full((2, 3), x),
             (),
             numpy=lambda x: np.full((2, 3), x),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
         ),
         one(
             lambda x: ops.full_like(x, 2),
@@ -90,7 +91,7 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             lambda x: ops.shape_of(x, 1),
             *((2, 3), (0, 0)),
             numpy=lambda x: np.int64(x.shape[1]),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
             smooth=False,
         ),
         one(lambda x: x / x.size, (2, 3), dtypes=("float64",)),

@@ -18,6 +18,7 @@ from ..cases import (
     Operand,
     elementwise,
 )
+from .elementwise import complex_
 
 
 def float_power(x: Array, y: Array) -> Array:
@@ -26,11 +27,13 @@ def float_power(x: Array, y: Array) -> Array:
 
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
-    ops.Exp: elementwise(ops.exp, np.exp, ANY, dtypes=FLOATED),
+    ops.Exp: elementwise(ops.exp, np.exp, ANY, dtypes=FLOATED)
+    + complex_(ops.exp, np.exp),
     ops.Expm1: elementwise(ops.expm1, np.expm1, ANY, dtypes=FLOATED),
     ops.Log: elementwise(ops.log, np.log, POSITIVE, dtypes=FLOATED),
     ops.Log1p: elementwise(ops.log1p, np.log1p, POSITIVE, dtypes=FLOATED),
-    ops.Sqrt: elementwise(ops.sqrt, np.sqrt, POSITIVE, dtypes=FLOATED),
+    ops.Sqrt: elementwise(ops.sqrt, np.sqrt, POSITIVE, dtypes=FLOATED)
+    + complex_(ops.sqrt, np.sqrt),
     ops.Tanh: elementwise(ops.tanh, np.tanh, ANY, dtypes=FLOATED),
     ops.Sigmoid: elementwise(ops.sigmoid, scipy.special.expit, ANY, dtypes=FLOATS),
     ops.Sin: elementwise(ops.sin, np.sin, ANY, dtypes=FLOATED),

@@ -9,6 +9,7 @@ import numpy as np
 
 from symgraph import ops
 from symgraph.op import Array, Op
+from symgraph.types import COMPLEX
 from symgraph.variable import apply
 
 from ..cases import (
@@ -56,7 +57,7 @@ def embed_slice(axis: int, size: int, start: int, stop: int, step: int) -> Any:
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.Slice: (
-        one(lambda x: x[1:], (5, 3), (1, 3), (0, 3), dtypes=ALL),
+        one(lambda x: x[1:], (5, 3), (1, 3), (0, 3), dtypes=(*ALL, *COMPLEX)),
         one(lambda x: x[:-1, ::2], (5, 4), (1, 1), (0, 3)),
         one(lambda x: x[::-1, 3:1:-1], (5, 7), (1, 1), (2, 3)),
         one(lambda x: x[-3:-1, -20:20:3], (5, 7), (1, 1), (0, 0)),
@@ -86,11 +87,11 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             embed_slice(0, 6, 5, 1, -2),
             (2,),
             numpy=placed(0, slice(5, 1, -2), 6),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
         ),
     ),
     ops.Pick: (
-        one(lambda x: x[1], (2, 3), (4, 0), dtypes=ALL),
+        one(lambda x: x[1], (2, 3), (4, 0), dtypes=(*ALL, *COMPLEX)),
         one(lambda x: x[:, -1], (2, 3), (0, 2), (1, 1)),
         one(lambda x: x[-1, 0], (2, 3), (1, 1)),
         two(lambda x, k: x[:, k], ((3, 4), ()), ((1, 4), ()), second=at(-4, 3)),
@@ -100,7 +101,7 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             lambda g: apply(ops.PickEmbed(1), g, *sizes(4, -1)),
             *((2, 3), (0, 2)),
             numpy=placed(1, -1, 4),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
         ),
         one(
             lambda g: apply(ops.PickEmbed(0), g, *sizes(1, 0)),
@@ -113,7 +114,7 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             lambda x, i: x[i],
             *(((4, 3), (5,)), ((3, 2), (0,)), ((3, 2), (1,))),
             second=at(-3, 2),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
         ),
         two(lambda x, i: x[:, i, None], ((2, 4), (3, 2)), second=at(-4, 3)),
         two(lambda x, i: x[i, :, 0], ((3, 4, 2), (5,)), second=at(-3, 2)),

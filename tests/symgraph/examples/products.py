@@ -6,6 +6,7 @@ import numpy as np
 
 from symgraph import ops
 from symgraph.op import Op
+from symgraph.types import COMPLEX
 
 from ..cases import (
     ALL,
@@ -18,7 +19,7 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
         two(
             lambda a, b: a @ b,
             *(((3, 4), (4, 5)), ((1, 1), (1, 1)), ((0, 2), (2, 3)), ((2, 0), (0, 3))),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
         ),
         two(lambda a, b: a @ b, ((40, 70), (70, 50)), ((4,), (4,)), ((0,), (0,))),
         two(lambda a, b: a @ b, ((3, 4), (4,)), ((4,), (4, 3))),

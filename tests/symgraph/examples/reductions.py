@@ -6,12 +6,13 @@ import numpy as np
 
 from symgraph import ops
 from symgraph.op import Array, Op
-from symgraph.types import FLOATS
+from symgraph.types import COMPLEX
 from symgraph.variable import apply
 
 from ..cases import (
     ALL,
     ANY,
+    FIELD,
     Case,
     one,
     reductions,
@@ -30,13 +31,13 @@ def products_of_others(x: Array) -> Array:
 
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
-    ops.Sum: reductions(ops.sum, np.sum, ALL)
-    + reductions(ops.mean, np.mean, FLOATS, empty=False),
+    ops.Sum: reductions(ops.sum, np.sum, (*ALL, *COMPLEX))
+    + reductions(ops.mean, np.mean, FIELD, empty=False),
     ops.Prod: reductions(ops.prod, np.prod, ALL),
     ops.Max: reductions(ops.max, np.max, ALL, empty=False),
     ops.Min: reductions(ops.min, np.min, ALL, empty=False),
-    ops.Any: reductions(ops.any, np.any, ALL, smooth=False),
-    ops.All: reductions(ops.all, np.all, ALL, smooth=False),
+    ops.Any: reductions(ops.any, np.any, (*ALL, *COMPLEX), smooth=False),
+    ops.All: reductions(ops.all, np.all, (*ALL, *COMPLEX), smooth=False),
     ops.ArgMax: (
         one(
             lambda x: ops.argmax(x, 1),

@@ -6,7 +6,7 @@ import numpy as np
 
 from symgraph import ops
 from symgraph.op import Op
-from symgraph.types import FLOATS
+from symgraph.types import COMPLEX, FLOATS
 from symgraph.variable import apply
 
 from ..cases import (
@@ -20,7 +20,14 @@ from ..cases import (
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.Transpose: (
-        one(ops.transpose, (3, 4), (1, 5), (0, 2), numpy=np.transpose, dtypes=ALL),
+        one(
+            ops.transpose,
+            (3, 4),
+            (1, 5),
+            (0, 2),
+            numpy=np.transpose,
+            dtypes=(*ALL, *COMPLEX),
+        ),
         one(
             lambda x: ops.transpose(x, (1, 2, 0)),
             *((2, 3, 4), (1, 0, 2)),
@@ -37,7 +44,7 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             lambda x: ops.expand_dims(x, (0, -1)),
             *((3, 4), (0, 2), (1, 1)),
             numpy=lambda x: np.expand_dims(x, (0, -1)),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
         ),
         one(lambda x: x[None], (), (3,), dtypes=FLOATS),
     ),
@@ -46,7 +53,7 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             lambda x: ops.squeeze(x, (0, -1)),
             *((1, 4, 1), (1, 0, 1)),
             numpy=lambda x: np.squeeze(x, (0, -1)),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
         ),
     ),
     ops.BroadcastTo: (
@@ -54,7 +61,7 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
             lambda x: ops.broadcast_to(x, (2, *x.shape)),
             *((3, 4), (0, 2), (1, 1)),
             numpy=lambda x: np.broadcast_to(x, (2, *x.shape)),
-            dtypes=ALL,
+            dtypes=(*ALL, *COMPLEX),
         ),
         Case(
             lambda x: ops.broadcast_to(x, (3, 5)),
@@ -79,7 +86,9 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
         ),
     ),
     ops.Reshape: (
-        one(lambda x: x.reshape(-1), (3, 4), (0, 2), (1, 1), (), dtypes=ALL),
+        one(
+            lambda x: x.reshape(-1), (3, 4), (0, 2), (1, 1), (), dtypes=(*ALL, *COMPLEX)
+        ),
         one(lambda x: x.reshape((2, -1)), (4, 3), (2, 5), (0, 2)),
         one(lambda x: x.reshape((x.shape[1], x.shape[0])), (4, 3), (0, 2), (1, 1)),
         one(lambda x: x.reshape((x.shape[0], -1)), (4, 3, 2), (1, 1, 1)),

@@ -19,6 +19,7 @@ from symgraph.rules.reductions import reductions as reduction_rules
 from symgraph.rules.shapes import shapes as shape_rules
 from symgraph.rules.slices import slices as slice_rules
 from symgraph.rules.softmax import softmax_rules
+from symgraph.rules.special import special_rules
 from symgraph.rules.structure import structure as structure_rules
 
 from . import (
@@ -33,6 +34,7 @@ from . import (
     shapes,
     slices,
     softmax,
+    special,
     structure,
 )
 from .common import Example
@@ -42,6 +44,7 @@ SETS: dict[str, tuple[RuleSet, dict[str, Example]]] = {
     "canonical": (canonical_rules, canonical.EXAMPLES),
     "logexp": (logexp_rules, logexp.EXAMPLES),
     "logistic": (logistic_rules, logistic.EXAMPLES),
+    "special": (special_rules, special.EXAMPLES),
     "cancel": (cancel_rules, cancel.EXAMPLES),
     "softmax": (softmax_rules, softmax.EXAMPLES),
     "structure": (structure_rules, structure.EXAMPLES),
