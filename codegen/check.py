@@ -37,7 +37,7 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Gemm, Launch, Program, ReadScalar, Relation
+from .program import Array, Call, Gemm, Launch, Program, ReadScalar, Relation
 from .text import Item, print_item
 
 _INTEGERS = (*SIGNED, *UNSIGNED)
@@ -313,6 +313,8 @@ def check_program(program: Program) -> None:
     for step in program.steps:
         if isinstance(step, Launch):
             checker.launch(step)
+        elif isinstance(step, Call):
+            checker.call(step)
         else:
             checker.gemm(step)
     checker.results()
@@ -471,6 +473,21 @@ class _ProgramChecker:
         for name in reads:
             self.read(name, step)
         self.write(step.out, step)
+
+    def call(self, step: Call) -> None:
+        if not NAME.fullmatch(step.function) or not step.writes or step.code <= 0:
+            self.fail("a call has a name, writes something and has a code > 0", step)
+        self.sizes(step.sizes, step)
+        for name in (*step.reads, *step.writes):
+            self.array(name, step)
+        written = [self.memory(name) for name in step.writes]
+        read = {self.memory(name) for name in step.reads}
+        if len(set(written)) < len(written) or read.intersection(written):
+            self.fail("an array is written and passed twice", step)
+        for name in step.reads:
+            self.read(name, step)
+        for name in step.writes:
+            self.write(name, step)
 
     def results(self) -> None:
         for name in self.program.results:

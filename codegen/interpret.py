@@ -33,11 +33,13 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Gemm, Guard, Launch, Program, ReadScalar, Step
+from .program import Array, Call, Gemm, Guard, Launch, Program, ReadScalar, Step
 
 #: A NumPy scalar; its dtype is known only at run time.
 Scalar: TypeAlias = Any
 Arrays: TypeAlias = Mapping[str, np.ndarray]
+#: A function that a program calls, over arrays.
+HostFunction: TypeAlias = Callable[..., bool]
 
 
 class GuardError(ValueError):
@@ -314,32 +316,43 @@ class _Frame:
 # Programs
 
 
-def run_program(program: Program, arrays: Arrays) -> ProgramResult:
+def run_program(
+    program: Program,
+    arrays: Arrays,
+    functions: Mapping[str, HostFunction] | None = None,
+) -> ProgramResult:
     """Run `program` on its inputs, shared arrays and constants, given by name.
 
-    What is given is only read.  Raises KeyError for a missing array, TypeError for a
-    wrong dtype, ValueError where dimensions disagree, and `GuardError`.
+    What is given is only read.  `functions` stand for those that the program calls:
+    each gets the arrays that it reads, then those that it writes, and says whether it
+    succeeded.  Raises KeyError for a missing array or function, TypeError for a wrong
+    dtype, ValueError where dimensions disagree, and `GuardError`.
     """
     memory, sizes = _memory(program, arrays)
     status = 0
     for step in program.steps:
-        status = _run_step(step, memory, sizes)
+        status = _run_step(step, memory, sizes, functions or {})
         if status:
             break
-
-    def outer(name: str) -> np.ndarray:
-        array = program.array(name)
-        made = memory[name]
-        return made.view(array.outer_dtype)[..., 0] if array.paired else made
-
     updates = {
-        str(a.target): outer(a.name) for a in program.by_role("update") if not status
+        str(a.target): outer(program, memory, a.name)
+        for a in program.by_role("update")
+        if not status
     }
-    return ProgramResult([outer(name) for name in program.results], updates, status)
+    results = [outer(program, memory, name) for name in program.results]
+    return ProgramResult(results, updates, status)
+
+
+def outer(program: Program, memory: Arrays, name: str) -> np.ndarray:
+    """An array as a caller sees it: a paired one is complex."""
+    array, made = program.array(name), memory[name]
+    return made.view(array.outer_dtype)[..., 0] if array.paired else made
 
 
 def walk_program(
-    program: Program, arrays: Arrays
+    program: Program,
+    arrays: Arrays,
+    functions: Mapping[str, HostFunction] | None = None,
 ) -> Iterator[tuple[Step, dict[str, np.ndarray], int]]:
     """Run `program` step by step: each step, all arrays after it, and its status.
 
@@ -348,13 +361,21 @@ def walk_program(
     """
     memory, sizes = _memory(program, arrays)
     for step in program.steps:
-        yield step, memory, _run_step(step, memory, sizes)
+        yield step, memory, _run_step(step, memory, sizes, functions or {})
 
 
-def _run_step(step: Step, memory: Arrays, sizes: Mapping[str, Scalar]) -> int:
+def _run_step(
+    step: Step,
+    memory: Arrays,
+    sizes: Mapping[str, Scalar],
+    functions: Mapping[str, HostFunction],
+) -> int:
     """Run one step; its status is 0 where all checks hold."""
     if isinstance(step, Launch):
         return _launch(step, memory, sizes)
+    if isinstance(step, Call):
+        passed = (memory[name] for name in (*step.reads, *step.writes))
+        return 0 if functions[step.function](*passed) else step.code
     _gemm(step, memory, sizes)
     return 0
 

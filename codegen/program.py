@@ -8,7 +8,7 @@ follow from the arguments' dimensions, and what must hold before anything runs.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 
 from .ir import Extent, Kernel, Let
 
@@ -105,7 +105,35 @@ class Gemm:
     accumulate: bool = False
 
 
-Step: TypeAlias = Launch | Gemm
+class HostFunction(Protocol):
+    """A function that compiled code calls: native code, which this object keeps."""
+
+    @property
+    def address(self) -> int:
+        """Where ``i32 f(ptr arrays, ptr sizes)`` starts."""
+
+    def take(self) -> BaseException | None:
+        """What this thread's last call raised, once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Call a function from outside of the program, which linking supplies.
+
+    The function called `function` is native code, ``i32 f(ptr arrays, ptr sizes)``: it
+    is given a pointer to each of `reads`, then of `writes`, and the `sizes` as int64,
+    and returns 1 where it succeeded.  It is called by the thread that made the call,
+    without the GIL.  Anything else that it returns ends the call with error `code`.
+    """
+
+    function: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+    sizes: tuple[Extent, ...]
+    code: int
+
+
+Step: TypeAlias = Launch | Gemm | Call
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +157,12 @@ class Program:
     def array(self, name: str) -> Array:
         """The array called `name`."""
         return next(a for a in self.arrays if a.name == name)
+
+    @property
+    def functions(self) -> tuple[str, ...]:
+        """The names of the functions from outside, in the order of their first call."""
+        names = (step.function for step in self.steps if isinstance(step, Call))
+        return tuple(dict.fromkeys(names))
 
     def by_role(self, *roles: Role) -> tuple[Array, ...]:
         """The arrays with one of `roles`, in order."""

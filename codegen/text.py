@@ -38,10 +38,10 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Gemm, Guard, Launch, Program, ReadScalar, Role, Step
+from .program import Array, Call, Gemm, Guard, Launch, Program, ReadScalar, Role, Step
 
 #: What prints as one line.
-Item: TypeAlias = Statement | Array | ReadScalar | Guard | Gemm
+Item: TypeAlias = Statement | Array | ReadScalar | Guard | Gemm | Call
 
 _INDENT = 2
 
@@ -62,7 +62,7 @@ def print_program(program: Program) -> str:
     lines += ["  " + print_item(guard) for guard in program.guards]
     steps, labels = [], _Labels({}, {})
     for step in program.steps:
-        if isinstance(step, Gemm):
+        if isinstance(step, Gemm | Call):
             steps.append("  " + print_item(step))
             continue
         label, is_new = labels.of(step.kernel)
@@ -75,7 +75,7 @@ def print_program(program: Program) -> str:
 
 
 def print_item(item: Item) -> str:
-    """One statement, array, guard or gemm as one line; a loop without its body."""
+    """One statement, array, guard or step as one line; a loop without its body."""
     match item:
         case Let(name, op, args, dtype):
             return f"{name} = {op}({', '.join(map(_atom, args))}): {dtype}"
@@ -101,6 +101,9 @@ def print_item(item: Item) -> str:
             return f"guard {left} {relation} {right} else {code}"
         case Gemm():
             return _gemm(item)
+        case Call(function, reads, writes, sizes, code):
+            arguments = _arguments(reads, map(str, sizes))
+            return f"call {function}({arguments}) -> {', '.join(writes)} else {code}"
 
 
 def _gemm(step: Gemm) -> str:
@@ -431,7 +434,7 @@ class _ProgramParser:
     def entry(self, line: Line) -> None:
         """Take in a line that is not a kernel's."""
         roles = get_args(Role)
-        match line.expect(*roles, "host", "guard", "launch", "gemm", "return"):
+        match line.expect(*roles, "host", "guard", "launch", "gemm", "call", "return"):
             case "host":
                 self.host.append(_parse_host(line))
             case "guard":
@@ -440,6 +443,8 @@ class _ProgramParser:
                 self.steps.append(self.launch(line))
             case "gemm":
                 self.steps.append(_parse_gemm(line))
+            case "call":
+                self.steps.append(_parse_call(line))
             case "return":
                 self.results = line.separated("", _parse_name)
             case role:
@@ -450,15 +455,21 @@ class _ProgramParser:
         label += f"@{line.take('int')}" if line.accept("@") else ""
         if label not in self.kernels:
             line.fail(f"no kernel called {label!r} stands above")
-        line.expect("(")
-        arrays: list[str] = []
-        while line.peek() not in (")", ";"):
-            if arrays:
-                line.expect(",")
-            arrays.append(line.take("name"))
-        sizes = line.separated(")", _parse_extent) if line.accept(";") else ()
-        line.expect(")")
-        return Launch(self.kernels[label], tuple(arrays), sizes)
+        arrays, sizes = _parse_arguments(line)
+        return Launch(self.kernels[label], arrays, sizes)
+
+
+def _parse_arguments(line: Line) -> tuple[tuple[str, ...], tuple[Extent, ...]]:
+    """``(arrays; sizes)`` or ``(arrays)``."""
+    line.expect("(")
+    arrays: list[str] = []
+    while line.peek() not in (")", ";"):
+        if arrays:
+            line.expect(",")
+        arrays.append(line.take("name"))
+    sizes = line.separated(")", _parse_extent) if line.accept(";") else ()
+    line.expect(")")
+    return tuple(arrays), sizes
 
 
 def _parse_array(line: Line, role: Role) -> Array:
@@ -490,6 +501,17 @@ def _parse_guard(line: Line) -> Guard:
     right = _parse_extent(line)
     line.expect("else")
     return Guard(left, relation, right, _parse_int(line))  # type: ignore[arg-type]
+
+
+def _parse_call(line: Line) -> Call:
+    function = line.take("name")
+    reads, sizes = _parse_arguments(line)
+    line.expect("->")
+    writes = [line.take("name")]
+    while line.accept(","):
+        writes.append(line.take("name"))
+    line.expect("else")
+    return Call(function, reads, tuple(writes), sizes, _parse_int(line))
 
 
 def _parse_gemm(line: Line) -> Gemm:

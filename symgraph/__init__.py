@@ -45,6 +45,7 @@ from .ops import (
     add,
     all,
     allclose,
+    angle,
     any,
     arange,
     arccos,
@@ -256,7 +257,8 @@ from .ops import (
 )
 from .shared import SharedVariable, shared
 from .types import TensorType
-from .variable import Variable, as_tensor, constant
+from .userops import from_numba_function, from_numpy_function, op_from_graph
+from .variable import Variable, apply, as_tensor, constant
 from .vectorize import vectorize, vectorize_graph
 
 __version__ = "0.1.0"

@@ -11,14 +11,9 @@ import numpy as np
 
 from . import dims
 from .dims import Dim, Size
-from .errors import (
-    DTypeError,
-    MissingInputError,
-    ShapeError,
-    SymgraphError,
-    message,
-)
-from .graph import Node, describe_site
+from .errors import DTypeError, MissingInputError, ShapeError, SymgraphError, refuse
+from .evaluate import shown
+from .graph import Node, describe_node
 from .leaf import Input, plain
 from .op import Array
 from .variable import Variable
@@ -57,8 +52,11 @@ def gather(
             that several parameters have.
     """
     if len(args) > len(parameters):
-        raise MissingInputError(
-            f"{what} takes {len(parameters)} arguments, given {len(args)}"
+        refuse(
+            MissingInputError,
+            f"{what} takes {len(parameters)} arguments, given {len(args)}",
+            *_types(parameters),
+            remedy="give one value for each input",
         )
     values = list(args) + [p.default for p in parameters[len(args) :]]
     position = {p.name: k for k, p in enumerate(parameters) if p.name}
@@ -66,22 +64,42 @@ def gather(
     for name, value in kwargs.items():
         number = position.get(name)
         if count.get(name, 0) > 1:
-            raise MissingInputError(
-                f"{what} has {count[name]} arguments {name!r}: give them by position"
+            refuse(
+                MissingInputError,
+                f"{what} has {count[name]} arguments {name!r}",
+                *_types(parameters),
+                remedy="give them by position",
             )
         if number is None:
             known = ", ".join(str(n) for n in position) or "none with a name"
-            raise MissingInputError(f"{what} has no argument {name!r}; it has: {known}")
+            refuse(
+                MissingInputError,
+                f"{what} has no argument {name!r}",
+                *_types(parameters),
+                remedy=f"it has: {known}",
+            )
         if number < len(args):
-            raise MissingInputError(f"{what}: argument {name!r} is given twice")
+            refuse(
+                MissingInputError,
+                f"{what}: argument {name!r} is given twice",
+                *_types(parameters),
+                remedy="give it by position or by name",
+            )
         values[number] = value
     for number, (parameter, value) in enumerate(zip(parameters, values, strict=True)):
         if value is REQUIRED:
-            raise MissingInputError(
-                f"{what}: {parameter.describe(number)} of type {parameter.node.type} "
-                "is missing"
+            refuse(
+                MissingInputError,
+                f"{what}: {parameter.describe(number)} is missing",
+                *_types(parameters),
+                remedy="give it a value, or a default: sg.In(variable, value=...)",
             )
     return values
+
+
+def _types(parameters: Sequence[Parameter]) -> list[str]:
+    """What the arguments are to be."""
+    return [f"<{p.name or '_'}: {p.node.type}>" for p in parameters]
 
 
 def convert(value: Any, parameter: Parameter, number: int, what: str) -> Array:
@@ -94,18 +112,23 @@ def convert(value: Any, parameter: Parameter, number: int, what: str) -> Array:
         DTypeError, ShapeError: the value does not fit the parameter's type.
     """
     if isinstance(value, Variable):
-        raise DTypeError(
-            f"{what}: {parameter.describe(number)} is a symbolic variable, {value}\n"
-            "  help: call with arrays; build expressions before compiling"
+        refuse(
+            DTypeError,
+            f"{what}: {parameter.describe(number)} is a symbolic variable",
+            value,
+            remedy="call with arrays; expressions are built before sg.function",
         )
     wanted = parameter.node.type
     array = plain(value, f"{what}: {parameter.describe(number)}")
     if array.dtype != np.dtype(wanted.dtype):
         _check_cast(value, array, parameter, number, what)
     if array.ndim != wanted.ndim:
-        raise ShapeError(
+        refuse(
+            ShapeError,
             f"{what}: {parameter.describe(number)} has {array.ndim} dimensions "
-            f"{array.shape}, its type {wanted} has {wanted.ndim}"
+            f"{array.shape}, its type has {wanted.ndim}",
+            *_types([parameter]),
+            remedy="reshape the value, or declare the variable with as many dimensions",
         )
     made = np.require(array, np.dtype(wanted.dtype), ["C", "A"])
     return made if type(made) is np.ndarray else np.array(made, dtype=wanted.dtype)
@@ -127,9 +150,12 @@ def _check_cast(
         remedy = "take the part that you mean: x.real, x.imag or abs(x)"
     elif numeric:
         remedy += ", or compile with allow_input_downcast=True"
-    raise DTypeError(
+    refuse(
+        DTypeError,
         f"{what}: {parameter.describe(number)} has dtype {given}, which does not "
-        f"convert to {wanted} without loss\n  help: {remedy}"
+        f"convert to {wanted} without loss",
+        *_types([parameter]),
+        remedy=remedy,
     )
 
 
@@ -226,16 +252,25 @@ def _check_declared(
     label = _label(leaf)
     if isinstance(size, int):
         if size != extent:
-            raise ShapeError(
-                f"{what}: {label} has size {extent} along axis {axis}; its type "
-                f"{leaf.type} says {size}"
+            refuse(
+                ShapeError,
+                f"{what}: {label} has size {extent} along axis {axis}, its type says "
+                f"{size}",
+                describe_node(leaf),
+                remedy="give an array of the declared shape, or declare the size as "
+                "None",
             )
         return
     other, other_axis, known = seen.setdefault(size, (leaf, axis, extent))
     if known != extent:
-        raise ShapeError(
+        refuse(
+            ShapeError,
             f"{what}: the dimension {dims.text(size)} is {known} in {_label(other)} "
-            f"(axis {other_axis}) and {extent} in {label} (axis {axis})"
+            f"(axis {other_axis}) and {extent} in {label} (axis {axis})",
+            describe_node(other),
+            describe_node(leaf),
+            remedy="one name is one size in a graph: give arrays that agree, or other "
+            "names",
         )
 
 
@@ -247,13 +282,11 @@ def _label(leaf: Node) -> str:
 def _refuse(
     node: Node, shapes: Shapes, a: int, b: int, broadcast: bool, what: str
 ) -> NoReturn:
-    given = ", ".join(f"{i.type.dtype}{list(shapes.of(i))}" for i in node.inputs)
-    raise ShapeError(
-        message(
-            f"{what}: {node.op.name}: sizes {min(a, b)} and {max(a, b)} differ",
-            operands=(given,),
-            line=describe_site(node.site),
-            remedy="the sizes must be equal in each call"
-            + (", or one of them 1" if broadcast else ""),
-        )
+    refuse(
+        ShapeError,
+        f"{what}: {node.op.name}: sizes {min(a, b)} and {max(a, b)} differ",
+        *shown(node, [shapes.of(i) for i in node.inputs]),
+        site=node.site,
+        remedy="the sizes must be equal in each call"
+        + (", or one of them 1" if broadcast else ""),
     )

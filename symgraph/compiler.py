@@ -37,6 +37,7 @@ from .variable import Variable
 if TYPE_CHECKING:
     from .codegen.cpu.host import Host
     from .codegen.cpu.link import NativeFunction
+    from .codegen.program import HostFunction
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Compiled:
     constants: tuple[Array, ...]
     report: Report
     from_cache: bool
+    functions: tuple[HostFunction, ...] = ()
 
 
 class Compilation:
@@ -149,8 +151,8 @@ class Compilation:
     def _cache(self) -> Cache | None:
         """The cache on disk, unless it is off.
 
-        What a user's own op or pass takes part in is not kept: the key covers the
-        sources of this package, not theirs.
+        What a user's own op, function or pass takes part in is not kept: the key covers
+        the sources of this package, not theirs.
         """
         package = __name__.partition(".")[0]
         kinds: set[type] = {type(node.op) for node in self.graph.nodes}
@@ -158,7 +160,8 @@ class Compilation:
         kinds |= {kind for found in bodies for body in found for kind in body.kinds}
         kinds |= {type(step) for step in self.pipeline}
         own = all(kind.__module__.partition(".")[0] == package for kind in kinds)
-        return disk_cache() if config.cache and own else None
+        foreign = any(getattr(kind, "foreign", False) for kind in kinds)
+        return disk_cache() if config.cache and own and not foreign else None
 
     def _build(self) -> Compiled:
         from .codegen.cpu.build import build
@@ -181,7 +184,8 @@ class Compilation:
             build_time=time.perf_counter() - end,
         )
         constants = tuple(c.data for c in lowered.constants)
-        return Compiled(code, constants, report, from_cache=False)
+        functions = lowered.functions
+        return Compiled(code, constants, report, from_cache=False, functions=functions)
 
     def _entry(self, made: Compiled) -> Entry:
         """The cache entry: constants that stand in the written graph are not copied."""
@@ -240,6 +244,7 @@ def link(
         compiled.object,
         shared=shared,
         constants=compiled.constants,
+        functions=compiled.functions,
         slow=slow,
         fail=fail,
         name=name,

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from .errors import SymgraphError
+from .errors import ArgumentError, refuse
 from .graph import Node, here, intern, toposort
 from .leaf import Constant, Input
 from .op import Array, Expanded, Op, by_expansion, op
@@ -173,8 +173,10 @@ def trace(
     single = not isinstance(made, tuple | list)
     outputs = [as_tensor(v) for v in ([made] if single else made)]
     if not outputs:
-        raise SymgraphError(
-            "a function returned no outputs\n  help: return at least one variable"
+        refuse(
+            ArgumentError,
+            "a function returned no outputs",
+            remedy="return at least one variable",
         )
     body, captured = capture(outputs, parameters)
     return body, captured, single

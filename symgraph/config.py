@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .errors import DTypeError, SymgraphError
+from .errors import DTypeError, SymgraphError, refuse
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "floatX": ("float32", "float64"),
@@ -52,11 +52,19 @@ class Config:
     def __setattr__(self, name: str, value: object) -> None:
         if name not in self.__slots__:
             known = ", ".join(self.__slots__)
-            raise SymgraphError(f"config has no setting {name!r}; there are: {known}")
+            refuse(
+                SymgraphError,
+                f"config has no setting {name!r}",
+                remedy=f"there are: {known}",
+            )
         allowed = _CHOICES.get(name)
         if allowed is not None and value not in allowed:
             error = DTypeError if name == "floatX" else SymgraphError
-            raise error(f"config.{name} must be one of {allowed}, not {value!r}")
+            refuse(
+                error,
+                f"config.{name} cannot be {value!r}",
+                remedy=f"it is one of {', '.join(map(repr, allowed))}",
+            )
         if name == "num_threads":
             _check_threads(value)
             if value != getattr(self, name, None):
@@ -80,8 +88,10 @@ class Config:
 def _check_threads(value: object) -> None:
     whole = isinstance(value, int) and not isinstance(value, bool)
     if value is not None and not (whole and value >= 1):  # type: ignore[operator]
-        raise SymgraphError(
-            f"config.num_threads must be a positive int or None, not {value!r}"
+        refuse(
+            SymgraphError,
+            f"config.num_threads cannot be {value!r}",
+            remedy="it is a positive int, or None for one thread a core",
         )
 
 
@@ -91,7 +101,11 @@ def _set_threads(value: int | None) -> None:
     try:
         set_num_threads(default_threads() if value is None else value)
     except ValueError as error:
-        raise SymgraphError(f"config.num_threads: {error}") from error
+        refuse(
+            SymgraphError,
+            f"config.num_threads: {error}",
+            remedy="give fewer threads, or None for one a core",
+        )
 
 
 config = Config()

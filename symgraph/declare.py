@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from .config import config
-from .errors import ShapeError
+from .errors import ShapeError, refuse
 from .graph import here, intern
 from .leaf import Input
 from .types import LETTERS, TensorType
@@ -87,7 +87,11 @@ def _sized(ndim: int, name: str | None, dtype: object, shape: Shape) -> Variable
     """An input whose `shape` must have `ndim` dimensions."""
     given = tuple(shape)
     if len(given) != ndim:
-        raise ShapeError(f"a shape of {ndim} dimensions is needed, not {given}")
+        refuse(
+            ShapeError,
+            f"a shape of {ndim} dimensions is needed, not {given}",
+            remedy="use sg.tensor for another number of dimensions",
+        )
     return tensor(name, dtype, given)
 
 

@@ -51,6 +51,14 @@ class NotDifferentiableError(SymgraphError, TypeError):
     """An operation on the path has no derivative."""
 
 
+class SymbolicValueError(SymgraphError, TypeError):
+    """Something that has no value yet was used where Python or NumPy needs one."""
+
+
+class ArgumentError(SymgraphError, TypeError):
+    """What a function of symgraph was given is not what it takes."""
+
+
 class GradientError(SymgraphError, ArithmeticError):
     """A derivative differs from what finite differences give."""
 
@@ -72,9 +80,9 @@ class DebugError(SymgraphError, RuntimeError):
         op: the name of the op whose value or lowering is wrong.
         node: the node of that op.
         kernel: the kernel or library call that computes it.
-        part: what of the compiler is wrong: "rewriting", "lowering", "expansion",
-            "code generation", "memory plan"; or "value", where nothing is wrong but
-            the op made a NaN or an infinity.
+        part: what of the compiler is wrong: "type", "rewriting", "lowering",
+            "expansion", "code generation", "memory plan" (or "unknown"); or "value",
+            where nothing is wrong but the op made a NaN or an infinity.
         function: the transcendental or primitive that is wrong, if it is one.
     """
 
@@ -101,6 +109,15 @@ class DebugError(SymgraphError, RuntimeError):
 
 class NonFiniteWarning(RuntimeWarning):
     """``mode="debug"`` has met a NaN or an infinity that it was not to refuse."""
+
+
+def run_time_remedy(error: type[SymgraphError]) -> str:
+    """What to do about a failure that depends on the values given to a call."""
+    if issubclass(error, IndexOutOfBoundsError):
+        return "indices of an axis of n go from -n to n - 1: check what is passed"
+    if issubclass(error, ShapeError):
+        return "check the shapes and sizes that are passed"
+    return "check the values that are passed"
 
 
 def message(

@@ -15,8 +15,10 @@ from .errors import (
     ShapeError,
     SymgraphError,
     message,
+    refuse,
+    run_time_remedy,
 )
-from .graph import Node, describe_site, toposort
+from .graph import Node, describe_node, describe_site, toposort
 from .leaf import Constant, Input, Shared, plain
 from .op import Array
 from .types import TensorType
@@ -83,13 +85,12 @@ def _value(node: Node, values: Mapping[Node, Array]) -> Array:
             with storage.lock:
                 return np.array(storage.box[0])
         case Input():
-            raise MissingInputError(
-                message(
-                    f"no value for the input {node.op.label or 'without a name'}",
-                    operands=(node.type,),
-                    line=describe_site(node.site),
-                    remedy="give it among the inputs",
-                )
+            refuse(
+                MissingInputError,
+                f"no value for the input {node.op.label or 'without a name'}",
+                describe_node(node),
+                site=node.site,
+                remedy="give it one: x.eval({input: value, ...})",
             )
     arrays = [values[i] for i in node.inputs]
     try:
@@ -110,11 +111,26 @@ def _told(
         kind = type(error)
     elif isinstance(error, IndexError):
         kind = IndexOutOfBoundsError
-    shapes = tuple(f"{a.dtype}{list(a.shape)}" for a in arrays)
+    if len(error.args) > 1:  # from type inference, with a remedy
+        reason, remedy = error.args
+    else:
+        reason, remedy = str(error).rstrip("."), run_time_remedy(kind)
     return kind(
         message(
-            f"{node.op.name}: {error}", operands=shapes, line=describe_site(node.site)
+            f"{node.op.name}: {reason}",
+            operands=shown(node, [a.shape for a in arrays]),
+            line=describe_site(node.site),
+            remedy=remedy,
         )
+    )
+
+
+def shown(node: Node, shapes: Sequence[tuple[int, ...]]) -> tuple[str, ...]:
+    """The operands of `node` as they are in one call: name, dtype and sizes."""
+    return tuple(
+        f"<{getattr(i.op, 'label', None) or i.op.name}: {i.type.dtype}"
+        + (f"{list(shape)}>" if shape else ">")
+        for i, shape in zip(node.inputs, shapes, strict=True)
     )
 
 
@@ -134,13 +150,13 @@ def accept(given: Mapping[Node, object]) -> dict[Node, Array]:
         ):
             expected = size if isinstance(size, int) else sizes.setdefault(size, extent)
             if expected != extent:
-                raise ShapeError(
-                    message(
-                        f"axis {axis} of an argument has size {extent}, not {expected}",
-                        operands=(node.type,),
-                        line=describe_site(node.site),
-                        remedy="give an array of the declared shape",
-                    )
+                refuse(
+                    ShapeError,
+                    f"axis {axis} of an argument has size {extent}, not {expected}",
+                    describe_node(node),
+                    site=node.site,
+                    remedy="give arrays of the declared shapes, where a name stands "
+                    "for one size",
                 )
         known[node] = array
     return known
@@ -159,20 +175,22 @@ def as_array(value: object, kind: TensorType) -> Array:
     typed = isinstance(value, np.ndarray | np.generic)
     rule: Any = "safe" if typed else "same_kind"
     if not np.can_cast(array.dtype, kind.dtype, rule) and array.size:
-        raise DTypeError(
-            message(
-                f"a value of dtype {array.dtype} for {kind} could lose something",
-                remedy=f"convert it first: value.astype({kind.dtype!r})",
-            )
+        refuse(
+            DTypeError,
+            f"a value of dtype {array.dtype} for {kind} could lose something",
+            remedy=f"convert it first: value.astype({kind.dtype!r})",
         )
     if array.ndim != kind.ndim:
-        raise ShapeError(
-            message(
-                f"an array of {array.ndim} dimensions for {kind}",
-                remedy="reshape it, or declare the variable with as many dimensions",
-            )
+        refuse(
+            ShapeError,
+            f"an array of {array.ndim} dimensions for {kind}",
+            remedy="reshape it, or declare the variable with as many dimensions",
         )
     made = array.astype(kind.dtype, copy=False)
     if not typed and array.dtype.kind in "iu" and not np.array_equal(made, array):
-        raise DTypeError(f"{value!r} does not fit {kind.dtype}")
+        refuse(
+            DTypeError,
+            f"{value!r} does not fit {kind.dtype}",
+            remedy="declare the variable with a dtype that holds it",
+        )
     return made

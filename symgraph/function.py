@@ -15,13 +15,14 @@ from .arguments import REQUIRED, Parameter, check_declared, convert, gather
 from .codegen.program import Program
 from .compiler import Compilation, Report, graph_of
 from .errors import (
+    ArgumentError,
     MissingInputError,
-    SymgraphError,
     UnsupportedError,
     UnusedInputError,
     message,
+    refuse,
 )
-from .graph import Node, describe_site, rebuild, toposort
+from .graph import Node, describe_node, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
@@ -30,7 +31,7 @@ from .mode import Mode, as_mode
 from .op import Array
 from .shared import fit
 from .tree import Structure, flatten
-from .variable import Variable, as_tensor
+from .variable import Variable, as_tensor, substitute
 from .versions import Version
 
 Updates = Mapping[Variable, object] | Iterable[tuple[Variable, object]]
@@ -228,8 +229,10 @@ class Function:
     def report(self) -> Report:
         """What the compiler did and how long it took."""
         if self._spec.mode.target != "cpu":
-            raise UnsupportedError(
-                f"{self.name} has no report: its mode is {self._spec.mode.target!r}"
+            refuse(
+                UnsupportedError,
+                f"{self.name} has no report: its mode is {self._spec.mode.target!r}",
+                remedy="compile it with mode='fast'",
             )
         return self._fast.report
 
@@ -268,8 +271,10 @@ class Function:
                 return llvm_text(self.program, host())
             case "asm":
                 return assembly(self.program, host())
-        raise UnsupportedError(
-            f"no source at stage {stage!r}: there are loops, llvm, asm"
+        refuse(
+            UnsupportedError,
+            f"there is no source at stage {stage!r}",
+            remedy="there are 'loops', 'llvm' and 'asm'",
         )
 
     def trim(self) -> None:
@@ -396,9 +401,17 @@ def function(
     np.float64(14.0)
     """
     if device not in (None, "cpu"):
-        raise UnsupportedError(f"device {device!r} is not supported: there is 'cpu'")
+        refuse(
+            UnsupportedError,
+            f"device {device!r} is not supported",
+            remedy="there is 'cpu'",
+        )
     if isinstance(inputs, Variable | In | None):
-        raise SymgraphError(f"inputs are a list of variables, not {inputs!r}")
+        refuse(
+            ArgumentError,
+            f"inputs are a list of variables, not {inputs!r}",
+            remedy="put it in a list: sg.function([x], ...)",
+        )
     label = str(name or "function")
     parameters = tuple(
         _parameter(given, number, allow_input_downcast, label)
@@ -408,7 +421,7 @@ def function(
     replaced = {
         old.node: fit(new, old, "givens").node for old, new in _pairs(givens, "givens")
     }
-    results = rebuild([v.node for v in leaves], replaced)
+    results = substitute([v.node for v in leaves], replaced)
     changed = _updates(updates, results, replaced)
     shared = _check_leaves(parameters, results, changed, on_unused_input)
     spec = Spec(parameters, shared, results, changed, structure, label, as_mode(mode))
@@ -421,10 +434,12 @@ def _parameter(
     option = given if isinstance(given, In) else In(given)
     variable = option.variable
     if not isinstance(variable, Variable) or not isinstance(variable.node.op, Input):
-        raise SymgraphError(
-            f"an input of a function must be a declared variable, not {variable!r}\n"
-            "  help: declare it with sg.tensor, sg.vector, ...; to replace an "
-            "expression, use givens"
+        refuse(
+            ArgumentError,
+            f"input {number} of a function must be a declared variable, not "
+            f"{variable!r}",
+            remedy="declare it with sg.tensor, sg.vector, ...; shared variables are no "
+            "inputs; to replace an expression, use givens",
         )
     name = option.name or variable.name or variable.node.op.label
     made = Parameter(variable.node, name, REQUIRED, downcast)
@@ -450,9 +465,10 @@ def _pairs(given: Updates | None, what: str) -> list[tuple[Variable, object]]:
     for pair in pairs:
         right = isinstance(pair, tuple | list) and len(pair) == 2
         if not right or not isinstance(pair[0], Variable):
-            raise SymgraphError(
-                f"{what}: expected a dict, or pairs, of a variable and its new value, "
-                f"not {pair!r}"
+            refuse(
+                ArgumentError,
+                f"{what}: {pair!r} is not a variable and its new value",
+                remedy=f"give a dict, or pairs: {what}=[(variable, value)]",
             )
     return pairs
 
@@ -464,10 +480,21 @@ def _updates(
     changed: dict[Node, Node] = {}
     for target, new in _pairs(updates, "updates"):
         if not isinstance(target.node.op, Shared):
-            raise SymgraphError(f"updates: {target} is not a shared variable")
+            refuse(
+                ArgumentError,
+                "updates: not a shared variable",
+                target,
+                remedy="only what sg.shared made is kept between calls: return the new "
+                "value as an output",
+            )
         if target.node in changed:
-            raise SymgraphError(f"updates: {target} has two new values")
-        (value,) = rebuild([fit(new, target, "updates").node], replaced)
+            refuse(
+                ArgumentError,
+                "updates: one shared variable has two new values",
+                target,
+                remedy="give one: add them, or choose with sg.where",
+            )
+        (value,) = substitute([fit(new, target, "updates").node], replaced)
         changed[target.node] = value
     # A default update may read variables that have default updates of their own.
     pending = [*results, *changed.values()]
@@ -476,7 +503,7 @@ def _updates(
         for leaf in toposort(pending):
             default = _storage(leaf).default_update if _is_shared(leaf) else None
             if default is not None and leaf not in changed:
-                (found[leaf],) = rebuild([default], replaced)
+                (found[leaf],) = substitute([default], replaced)
         changed |= found
         pending = list(found.values())
     return tuple(changed.items())
@@ -490,24 +517,31 @@ def _check_leaves(
 ) -> tuple[Node, ...]:
     """Check that inputs and graph fit together; returns the shared leaves."""
     if on_unused not in ("raise", "warn", "ignore"):
-        raise SymgraphError(
-            f"on_unused_input must be 'raise', 'warn' or 'ignore', not {on_unused!r}"
+        refuse(
+            ArgumentError,
+            f"on_unused_input cannot be {on_unused!r}",
+            remedy="it is 'raise', 'warn' or 'ignore'",
         )
     inputs = [p.node for p in parameters]
     if len(set(inputs)) != len(inputs):
-        raise SymgraphError("an input is listed twice")
+        twice = next(p for p in parameters if inputs.count(p.node) > 1)
+        refuse(
+            ArgumentError,
+            "an input is listed twice",
+            f"<{twice.name or '_'}: {twice.node.type}>",
+            remedy="list each input once; for two arguments, declare two variables",
+        )
     nodes = toposort([*results, *(value for _, value in updates)])
     known = set(inputs)
     for node in nodes:
         if isinstance(node.op, Input) and node not in known:
             label = node.op.label or "an unnamed input"
-            raise MissingInputError(
-                message(
-                    f"the outputs depend on {label}, which is not among the inputs",
-                    operands=(node.type,),
-                    line=describe_site(node.site),
-                    remedy="add it to inputs, or replace it with givens",
-                )
+            refuse(
+                MissingInputError,
+                f"the outputs depend on {label}, which is not among the inputs",
+                describe_node(node),
+                site=node.site,
+                remedy="add it to inputs, or replace it with givens",
             )
     used = set(nodes)
     for parameter in parameters:
@@ -519,14 +553,13 @@ def _check_leaves(
 
 
 def _unused(parameter: Parameter, policy: str) -> None:
-    text = (
-        f"input {parameter.name or parameter.node.type} plays no part in the outputs\n"
-        "  help: remove it, or pass on_unused_input='ignore'"
-    )
+    what = f"input {parameter.name or '_'} plays no part in the outputs"
+    shown = f"<{parameter.name or '_'}: {parameter.node.type}>"
+    remedy = "remove it, or pass on_unused_input='ignore'"
     if policy == "raise":
-        raise UnusedInputError(text)
+        refuse(UnusedInputError, what, shown, remedy=remedy)
     if policy == "warn":
-        warnings.warn(text, stacklevel=4)
+        warnings.warn(message(what, operands=(shown,), remedy=remedy), stacklevel=4)
 
 
 __all__ = ["Function", "In", "Mode", "Spec", "function"]

@@ -99,6 +99,11 @@ def describe_site(site: Site | None) -> str | None:
     return f"{code.co_filename}:{line}" + (f": {source}" if source else "")
 
 
+def describe_node(node: Node) -> str:
+    """A node in messages, as a variable without a name of its own is shown."""
+    return f"<{getattr(node.op, 'label', None) or node.op.name}: {node.type}>"
+
+
 def toposort(
     outputs: Iterable[Node],
     inputs_of: Callable[[Node], Sequence[Node]] = attrgetter("inputs"),

@@ -7,14 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .dims import Dim
-from .errors import DTypeError, MissingInputError, ShapeError, SymgraphError
-from .graph import Node, intern, rebuild, toposort
+from .errors import (
+    ArgumentError,
+    DTypeError,
+    MissingInputError,
+    ShapeError,
+    SymgraphError,
+    refuse,
+)
+from .graph import Node, intern, toposort
 from .leaf import Constant, Input, Shared, Storage, constant_op
 from .op import Op
 from .passes import DEFAULT, Pass, Pipeline, run
 from .rewrite import Trace
 from .types import TensorType
-from .variable import Variable
+from .variable import Variable, substitute
 
 #: Changes whenever the meaning of the flat data does.
 FORMAT = 1
@@ -53,17 +60,28 @@ class Graph:
         given: set[Node] = set()
         for variable in self.inputs:
             if not isinstance(variable.node.op, Input | Shared):
-                raise SymgraphError(
-                    f"a graph's input is an expression: {variable}\n"
-                    "  help: replace it by an input first (clone_replace)"
+                refuse(
+                    ArgumentError,
+                    "a graph's input is an expression",
+                    variable,
+                    remedy="replace it by an input first: sg.clone_replace",
                 )
             if variable.node in given:
-                raise SymgraphError(f"input given twice: {variable}")
+                refuse(
+                    ArgumentError,
+                    "an input of a graph is listed twice",
+                    variable,
+                    remedy="list each input once",
+                )
             given.add(variable.node)
         for node in self._nodes:
             if isinstance(node.op, Input) and node not in given:
-                raise MissingInputError(
-                    f"the outputs depend on {Variable(node)}, which is not an input"
+                refuse(
+                    MissingInputError,
+                    "the outputs of a graph depend on what is not among its inputs",
+                    Variable(node),
+                    site=node.site,
+                    remedy="add it to the inputs",
                 )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -151,8 +169,10 @@ def unflatten(data: Mapping[str, Any]) -> Graph:
         SymgraphError: the data were written in another format.
     """
     if data["format"] != FORMAT:
-        raise SymgraphError(
-            f"a graph in format {data['format']}, not {FORMAT}: save it anew"
+        refuse(
+            SymgraphError,
+            f"a graph in format {data['format']}, not {FORMAT}",
+            remedy="save it anew, with this version of symgraph",
         )
     leaves = [_leaf(d) for d in data["leaves"]]
     ops: list[Op] = data["ops"]
@@ -265,16 +285,19 @@ def clone_replace(
         _check_replacement(old, new)
         mapping[old.node] = new.node
     given = (outputs,) if isinstance(outputs, Variable) else tuple(outputs)
-    made = rebuild([v.node for v in given], mapping)
+    made = substitute([v.node for v in given], mapping)
     result = [Variable(n, v.name) for n, v in zip(made, given, strict=True)]
     return result[0] if isinstance(outputs, Variable) else result
 
 
 def _check_replacement(old: Variable, new: Variable) -> None:
     if old.dtype != new.dtype:
-        raise DTypeError(
-            f"clone_replace: {new} cannot stand for {old}: the dtypes differ\n"
-            f"  help: cast it, .astype({old.dtype!r})"
+        refuse(
+            DTypeError,
+            "clone_replace: the dtypes differ",
+            old,
+            new,
+            remedy=f"cast what stands in: .astype({old.dtype!r})",
         )
     mine, theirs = old.type.dims, new.type.dims
     fits = len(mine) == len(theirs) and not any(
@@ -282,8 +305,12 @@ def _check_replacement(old: Variable, new: Variable) -> None:
         for a, b in zip(mine, theirs, strict=False)
     )
     if not fits:
-        raise ShapeError(
-            f"clone_replace: {new} cannot stand for {old}: the shapes differ"
+        refuse(
+            ShapeError,
+            "clone_replace: the shapes differ",
+            old,
+            new,
+            remedy="give an expression of the same shape",
         )
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import dims
-from .errors import DTypeError, ShapeError, SymgraphError
+from .errors import DTypeError, ShapeError, SymgraphError, refuse
 from .op import Array, Op
 from .types import TensorType, check_dtype, tensor
 
@@ -135,16 +135,22 @@ def plain(value: object, what: str, dtype: str | None = None) -> Array:
     """
     subclass = isinstance(value, np.ndarray) and type(value) is not np.ndarray
     if subclass and np.ma.is_masked(value):
-        raise DTypeError(
-            f"{what} is a masked array with masked elements, which are not supported\n"
-            "  help: fill them first: value.filled(...)"
+        refuse(
+            DTypeError,
+            f"{what} is a masked array with masked elements, which are not supported",
+            remedy="fill them first: value.filled(...)",
         )
     try:
         return np.asarray(value, dtype=dtype)
     except ValueError as error:
         if isinstance(error, SymgraphError):
             raise
-        raise ShapeError(f"{what} is no array: {error}") from error
+        reason = str(error).rstrip(".")
+        refuse(
+            ShapeError,
+            f"{what} is no array: {reason}",
+            remedy="rows must have one length: pad them, or keep them apart",
+        )
 
 
 def constant_op(value: object, dtype: str | None = None) -> Constant:

@@ -37,6 +37,7 @@ from typing import (
     ClassVar,
     Literal,
     NamedTuple,
+    NoReturn,
     TypeAlias,
     TypeVar,
     dataclass_transform,
@@ -47,7 +48,12 @@ from numpy.typing import NDArray
 from . import dims
 from .codegen import ir
 from .dims import Size
-from .errors import IndexOutOfBoundsError, ShapeError, SymgraphError
+from .errors import (
+    IndexOutOfBoundsError,
+    ShapeError,
+    SymgraphError,
+    UnsupportedError,
+)
 from .types import TensorType, tensor
 
 if TYPE_CHECKING:
@@ -121,6 +127,21 @@ class Requirement:
     error: type[SymgraphError] = IndexOutOfBoundsError
 
 
+def missing(op: Op, method: str, what: str) -> NoReturn:
+    """Refuse what an op does not say of itself.
+
+    Raises:
+        UnsupportedError: always.
+    """
+    remedy = ""
+    if what == "its lowering":
+        remedy = ", or use mode='interpret', which needs none"
+    raise UnsupportedError(
+        f"{op.name} has no `{method}`, {what}\n"
+        f"  help: define it in the class {type(op).__qualname__}{remedy}"
+    )
+
+
 class Op:
     """Base of all ops; see the module's docstring."""
 
@@ -138,6 +159,8 @@ class Op:
     #: all.  Where it is None, `symgraph.vectorize` derives it for elementwise and
     #: expanded ops and for reductions, and refuses others.
     batch: ClassVar[Callable[..., Variable] | None] = None
+    #: Whether a function of the user's takes part in it, which compiled code calls.
+    foreign: ClassVar[bool] = False
     #: The op over complex operands, in real ones, for native code: called as
     #: ``parts(*xs)`` with a `Pair` for each complex operand; returns a `Pair` (whose
     #: parts may still have to be broadcast), or a variable where the result is real.
@@ -153,11 +176,11 @@ class Op:
 
     def infer(self, *inputs: Node) -> TensorType:
         """The result's type; raises ShapeError or DTypeError where there is none."""
-        raise NotImplementedError
+        missing(self, "infer", "the type of its result")
 
     def ref(self, *arrays: Array) -> Array:
         """The op's meaning, in NumPy."""
-        raise NotImplementedError
+        missing(self, "ref", "the meaning in NumPy")
 
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
         """Pairs of dimensions that must be equal at run time."""
@@ -192,7 +215,7 @@ class Indexed(Op):
 
     def element(self, at: At) -> Element:
         """Yield reads, return the value of the result at ``at.index``."""
-        raise NotImplementedError
+        missing(self, "element", "its lowering")
 
 
 class Elemwise(Indexed):
@@ -219,7 +242,7 @@ class Elemwise(Indexed):
 
     def scalar(self, *values: ir.Value) -> ir.Value:
         """The formula over loop IR values."""
-        raise NotImplementedError
+        missing(self, "scalar", "its lowering")
 
     def element(self, at: At) -> Element:
         values = []
@@ -271,7 +294,7 @@ class Expanded(Op):
 
     def expand(self, *inputs: Variable) -> Variable:
         """The same value in other ops."""
-        raise NotImplementedError
+        missing(self, "expand", "its lowering")
 
 
 class Opaque(Op):
@@ -292,7 +315,7 @@ class Opaque(Op):
 
     def steps(self, node: Node, emit: Emitter) -> None:
         """Append the kernels and library calls that compute `node`."""
-        raise NotImplementedError
+        missing(self, "steps", "its lowering")
 
 
 def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:

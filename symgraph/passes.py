@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
 
 from .config import config
-from .errors import SymgraphError
+from .errors import SymgraphError, refuse
 from .graph import Node
 from .rewrite import PRESERVES, Preserves, RuleSet, Trace, rewrite
 
@@ -148,7 +148,11 @@ class Pipeline:
             return Pipeline((*self.passes, *passes))
         names = [p.name for p in self.passes]
         if before not in names:
-            raise SymgraphError(f"no pass {before!r}; there are: {', '.join(names)}")
+            refuse(
+                SymgraphError,
+                f"the pipeline has no pass {before!r}",
+                remedy=f"there are: {', '.join(names)}",
+            )
         place = names.index(before)
         return Pipeline((*self.passes[:place], *passes, *self.passes[place:]))
 
@@ -161,7 +165,12 @@ class Pipeline:
         kept = tuple(p for p in self.passes if p.name not in names)
         for name in names:
             if not self._has(name):
-                raise SymgraphError(f"the pipeline has no pass or rule {name!r}")
+                refuse(
+                    SymgraphError,
+                    f"the pipeline has no pass or rule {name!r}",
+                    remedy=f"its passes are: {', '.join(p.name for p in self.passes)}; "
+                    "`symgraph passes` lists the rules",
+                )
         return Pipeline(
             tuple(
                 replace(p, without=(*p.without, *names))

@@ -18,7 +18,7 @@ from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
-from .errors import CompileError, SymgraphError
+from .errors import CompileError, SymgraphError, refuse
 from .graph import Node, Site, here, intern, toposort
 from .leaf import Constant, Leaf
 from .op import Elemwise, Op
@@ -228,8 +228,10 @@ class Rule:
         function: Callable[..., Any],
     ) -> None:
         if preserves not in PRESERVES:
-            raise SymgraphError(
-                f"preserves must be one of {PRESERVES}, not {preserves!r}"
+            refuse(
+                SymgraphError,
+                f"the rule {function.__name__} cannot preserve {preserves!r}",
+                remedy=f"it preserves one of {', '.join(map(repr, PRESERVES))}",
             )
         self.name = function.__name__
         self.doc = (function.__doc__ or "").strip()
@@ -369,7 +371,11 @@ class RuleSet:
         known = {r.name for r in self} | set(PRESERVES)
         for name in names:
             if name not in known:
-                raise SymgraphError(f"rule set {self.name} has no rule {name!r}")
+                refuse(
+                    SymgraphError,
+                    f"the rule set {self.name} has no rule {name!r}",
+                    remedy=f"its rules are: {', '.join(sorted(known))}",
+                )
 
     def candidates(self, cls: type[Op]) -> tuple[Rule, ...]:
         """The rules that may match a node whose op is a `cls`, in order."""

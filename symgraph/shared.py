@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import DTypeError, ShapeError, SymgraphError
+from .errors import DTypeError, ShapeError, SymgraphError, refuse
 from .evaluate import as_array
 from .graph import here, intern
 from .leaf import Shared, Storage, owned, plain
@@ -78,9 +78,11 @@ class SharedVariable(Variable):
     def __reduce__(self) -> Any:
         """By value: what is loaded is a new variable with the same value."""
         if self.default_update is not None:
-            raise SymgraphError(
-                "a shared variable with a default_update belongs to a graph\n"
-                "  help: pickle a compiled function, or set default_update to None"
+            refuse(
+                SymgraphError,
+                "a shared variable with a default_update belongs to a graph",
+                self,
+                remedy="pickle a compiled function, or set default_update to None",
             )
         return shared, (self.get_value(), self.name)
 
@@ -118,19 +120,31 @@ def fit(value: object, target: Variable, what: str) -> Variable:
     made = _weak(value, target, what)
     if made.dtype != target.dtype:
         if not np.can_cast(made.dtype, target.dtype, "safe"):
-            raise DTypeError(
-                f"{what}: {target} cannot take {made}\n"
-                f"  help: cast the new value with sg.cast(value, '{target.dtype}')"
+            refuse(
+                DTypeError,
+                f"{what}: {target.dtype} cannot take {made.dtype} without loss",
+                target,
+                made,
+                remedy=f"cast the new value: sg.cast(value, {target.dtype!r})",
             )
         made = made.astype(target.dtype)
     if made.ndim != target.ndim:
-        raise ShapeError(
-            f"{what}: {target} has {target.ndim} dimensions, its new value {made} has "
-            f"{made.ndim}"
+        refuse(
+            ShapeError,
+            f"{what}: what stands for {target.ndim} dimensions has {made.ndim}",
+            target,
+            made,
+            remedy="give a value of as many dimensions: reshape it, or take its sum",
         )
     for old, new in zip(target.type.dims, made.type.dims, strict=True):
         if isinstance(old, int) and isinstance(new, int) and old != new:
-            raise ShapeError(f"{what}: {target} cannot take {made}: the shapes differ")
+            refuse(
+                ShapeError,
+                f"{what}: the shapes differ, {old} is not {new}",
+                target,
+                made,
+                remedy="give a value of the same shape",
+            )
     return made
 
 
@@ -142,4 +156,9 @@ def _weak(value: object, target: Variable, what: str) -> Variable:
     try:
         return as_tensor(value, target.dtype)
     except OverflowError as error:
-        raise DTypeError(f"{what}: {target} cannot take {value}: {error}") from error
+        refuse(
+            DTypeError,
+            f"{what}: {target.dtype} cannot take {value}: {error}",
+            target,
+            remedy=f"give a number that {target.dtype} holds",
+        )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from .errors import SymgraphError
+from .errors import ArgumentError, refuse
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,9 +68,11 @@ def flatten(
             if hasattr(value, "_fields"):
                 kind, made = "named", type(value)
         case _:
-            raise SymgraphError(
-                "outputs are variables, or nested lists, tuples and dicts of them, not "
-                f"{value!r}"
+            refuse(
+                ArgumentError,
+                f"an output cannot be {value!r}",
+                remedy="outputs are variables, or nested lists, tuples and dicts of "
+                "them; None for none",
             )
     parts = [flatten(item, is_leaf) for item in items]
     leaves = [leaf for found, _ in parts for leaf in found]

@@ -11,7 +11,7 @@ from . import dims
 from .codegen import ir
 from .codegen.ir import FLOATS, SIGNED, UNSIGNED
 from .dims import Dim, Size
-from .errors import DTypeError, ShapeError
+from .errors import DTypeError, ShapeError, refuse
 
 INTEGERS = (*SIGNED, *UNSIGNED)
 COMPLEX = ("complex64", "complex128")
@@ -33,9 +33,21 @@ def check_dtype(dtype: object) -> str:
     except TypeError:
         name = str(dtype)
     if name not in DTYPES:
-        known = ", ".join(DTYPES)
-        raise DTypeError(f"dtype {name!r} is not supported; symgraph has: {known}")
+        remedy = _NEAREST.get(name, f"symgraph has: {', '.join(DTYPES)}")
+        refuse(DTypeError, f"dtype {name!r} is not supported", remedy=remedy)
     return str(name)
+
+
+#: What to do about dtypes that people try.
+_NEAREST = {
+    "float16": "compute in float32: x.astype('float32')",
+    "longdouble": "compute in float64: x.astype('float64')",
+    "float128": "compute in float64: x.astype('float64')",
+    "object": "give numbers of one type: np.asarray(value, dtype='float64'); sequences "
+    "of different lengths are no array",
+    "datetime64": "subtract a start and divide by a unit: "
+    "(t - t0) / np.timedelta64(1, 's')",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +99,17 @@ def _dimension(size: int | str | Dim | None) -> int | Dim | None:
     if isinstance(size, str):
         return dims.named(size)
     if isinstance(size, bool) or not isinstance(size, (int, np.integer)):
-        raise ShapeError(f"a dimension is an int, a name or None, not {size!r}")
+        refuse(
+            ShapeError,
+            f"a dimension cannot be {size!r}",
+            remedy="a dimension is an int, a name ('batch'), or None for any size",
+        )
     if size < 0:
-        raise ShapeError(f"a dimension cannot be negative: {size}")
+        refuse(
+            ShapeError,
+            f"a dimension cannot be negative: {size}",
+            remedy="None stands for any size",
+        )
     return int(size)
 
 

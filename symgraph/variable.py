@@ -4,20 +4,27 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
 import numpy as np
 
-from .errors import DTypeError, SymgraphError, message
-from .graph import Node, Site, describe_site, here, intern
-from .leaf import Constant, constant_op
+from .errors import (
+    ArgumentError,
+    DTypeError,
+    SymgraphError,
+    message,
+    refuse,
+)
+from .graph import Node, Site, describe_site, here, intern, rebuild
+from .leaf import Constant, constant_op, plain
 from .op import Op
+from .symbolic import Symbolic
 from .types import COMPLEX, TensorType, result_dtype
 
 
-class Variable:
+class Variable(Symbolic):
     """A symbolic array: an expression, a name for it and the line it was written on.
 
     Operators and methods build new expressions and follow NumPy.  ``==`` is
@@ -26,9 +33,6 @@ class Variable:
     """
 
     __slots__ = ("name", "node", "origin", "site")
-
-    __array_ufunc__ = None  # NumPy arrays on the left leave the operation to us
-    __array_priority__ = 1000
 
     def __init__(self, node: Node, name: str | None = None) -> None:
         self.node = node
@@ -118,8 +122,11 @@ class Variable:
         return self
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            "a variable belongs to a graph: pickle a Graph or a compiled function"
+        refuse(
+            ArgumentError,
+            "a variable is not pickled by itself: it belongs to a graph",
+            self,
+            remedy="pickle a Graph of it (sg.Graph), or a compiled function",
         )
 
     def __array_namespace__(self, api_version: str | None = None) -> ModuleType:
@@ -136,67 +143,6 @@ class Variable:
 
         given = {v.node: value for v, value in (givens or {}).items()}
         return evaluate([self.node], given)[0]
-
-    # -- what it is not ----------------------------------------------------------------
-
-    def _refuse(self, what: str, remedy: str) -> NoReturn:
-        raise SymgraphError(
-            message(
-                f"{what}: this variable is symbolic and has no value yet",
-                operands=(self,),
-                line=describe_site(here()),
-                remedy=remedy,
-            )
-        )
-
-    def __bool__(self) -> bool:
-        self._refuse(
-            "bool() of a variable (`if x > 0`?)", "use sg.where(condition, a, b)"
-        )
-
-    def __float__(self) -> float:
-        self._refuse(
-            "float() of a variable", "compile it with sg.function, or x.eval({...})"
-        )
-
-    def __int__(self) -> int:
-        self._refuse(
-            "int() of a variable", "compile it with sg.function, or x.eval({...})"
-        )
-
-    def __index__(self) -> int:
-        self._refuse(
-            "a variable used where Python needs an int",
-            "give the dimension a static size, or use a symgraph function",
-        )
-
-    def __array__(self, *args: object, **kwargs: object) -> NoReturn:
-        self._refuse(
-            "np.asarray() of a variable", "use symgraph's functions, or x.eval({...})"
-        )
-
-    def __len__(self) -> int:
-        size = self.node.type.dims[0] if self.ndim else None
-        if isinstance(size, int):
-            return size
-        self._refuse("len() of a variable", "x.shape[0] is the symbolic length")
-
-    def __iter__(self) -> Iterator[Variable]:
-        size = self.node.type.dims[0] if self.ndim else None
-        if not isinstance(size, int):
-            self._refuse(
-                "iterating over a variable",
-                "the first dimension must be known to iterate",
-            )
-        return (self[k] for k in range(size))
-
-    def __contains__(self, item: object) -> bool:
-        self._refuse("`in` on a variable", "use sg.any(x == item)")
-
-    def __setitem__(self, key: object, value: object) -> None:
-        self._refuse(
-            "assignment to x[...]", "expressions are immutable: y = x[i].set(v)"
-        )
 
     # -- operators ---------------------------------------------------------------------
 
@@ -491,12 +437,11 @@ def as_tensor(value: object, dtype: str | None = None) -> Variable:
     if isinstance(value, Variable):
         return value
     if isinstance(value, list | tuple) and holds_variable(value):
-        raise DTypeError(
-            message(
-                "a list that holds variables is not an array",
-                line=describe_site(here()),
-                remedy="use sg.stack or sg.concatenate",
-            )
+        refuse(
+            DTypeError,
+            "a list that holds variables is not an array",
+            value,
+            remedy="use sg.stack(list), or sg.concatenate(list)",
         )
     return constant(value, dtype)
 
@@ -523,15 +468,43 @@ def apply(op: Op, *inputs: Variable) -> Variable:
             raise DTypeError("not defined for complex operands", _REAL_ONLY)
         return Variable(intern(op, tuple(v.node for v in inputs), here()))
     except SymgraphError as error:
-        reason, *remedy = error.args
-        raise type(error)(
-            message(
-                f"{op.name}: {reason}",
-                operands=tuple(inputs),
-                line=describe_site(here()),
-                remedy=remedy[0] if remedy else None,
-            )
-        ) from None
+        raise _told(error, op, inputs, here()) from None
+
+
+def substitute(outputs: Sequence[Node], replace: dict[Node, Node]) -> tuple[Node, ...]:
+    """`outputs` with nodes replaced, where what is replaced may not fit.
+
+    Raises:
+        ShapeError, DTypeError: it does not, on the line of the op that refuses it.
+    """
+
+    def made(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if node in replace:
+            return replace[node]
+        if inputs == node.inputs:
+            return node
+        try:
+            return intern(node.op, inputs, node.site)
+        except SymgraphError as error:
+            given = tuple(Variable(i) for i in inputs)
+            raise _told(error, node.op, given, node.site) from None
+
+    return rebuild(outputs, made)
+
+
+def _told(
+    error: SymgraphError, op: Op, inputs: Sequence[Variable], site: Site | None
+) -> SymgraphError:
+    """What type inference says (a reason and a remedy) in the standard layout."""
+    reason, *remedy = error.args
+    return type(error)(
+        message(
+            f"{op.name}: {reason}",
+            operands=tuple(inputs),
+            line=describe_site(site),
+            remedy=remedy[0] if remedy else "give operands that fit",
+        )
+    )
 
 
 def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
@@ -558,7 +531,9 @@ def _promotable(value: object) -> object:
     """What NumPy's result_type takes for an operand: a dtype or a Python scalar."""
     if isinstance(value, str | bool | int | float | complex):
         return value
-    return np.asarray(value).dtype
+    if isinstance(value, list | tuple) and holds_variable(value):
+        as_tensor(value)  # which refuses it
+    return plain(value, "an operand").dtype
 
 
 def _exact(value: object, dtype: str) -> object:

@@ -17,12 +17,19 @@ from typing import Any, TypeAlias
 from . import ops
 from .composite import parameter
 from .dims import Size
-from .errors import DTypeError, ShapeError, SymgraphError, UnsupportedError, message
+from .errors import (
+    ArgumentError,
+    DTypeError,
+    ShapeError,
+    UnsupportedError,
+    message,
+    refuse,
+)
 from .graph import Node, describe_site, intern, rebuild, toposort
 from .leaf import Input
 from .op import Elemwise, Expanded, Reduce
 from .ops.broadcasting import repeated
-from .ops.common import one_axis, refuse
+from .ops.common import one_axis
 from .ops.sizes import common_size
 from .ops.view import move_axes, squeeze
 from .types import TensorType
@@ -326,8 +333,10 @@ def vectorize(
     """
     if in_axes is not None:
         if signature is not None:
-            raise SymgraphError(
-                "vectorize: both a signature and in_axes\n  help: give one of them"
+            refuse(
+                ArgumentError,
+                "vectorize: both a signature and in_axes",
+                remedy="give one of them",
             )
         call: Callable[..., Any] = _Mapped(fn, in_axes, out_axes)
     else:
@@ -350,9 +359,10 @@ _LIST = rf"\s*(?:{_DIMS}(?:\s*,\s*{_DIMS})*)?\s*"
 def _parsed(signature: str) -> Cores:
     """A generalised ufunc's signature as NumPy reads it."""
     if not re.fullmatch(f"{_LIST}->{_LIST}", signature):
-        raise SymgraphError(
-            f"vectorize: {signature!r} is not a signature\n"
-            '  help: write core dimensions as in "(n),(n,m)->(m)"'
+        refuse(
+            ArgumentError,
+            f"vectorize: {signature!r} is not a signature",
+            remedy='write core dimensions as in "(n),(n,m)->(m)"',
         )
     sides = [
         [tuple(re.findall(r"\w+", part)) for part in re.findall(_DIMS, side)]
@@ -476,8 +486,10 @@ class _Mapped:
             inner.append(_core(stack, stack.ndim - 1))
             stacks[inner[-1].node] = stack
         if not stacks:
-            raise SymgraphError(
-                "vectorize: in_axes names no axis\n  help: batch one argument at least"
+            refuse(
+                ArgumentError,
+                "vectorize: in_axes names no axis",
+                remedy="batch one argument at least",
             )
         made, many = _called(self.fn, inner)
         size = next(iter(stacks.values())).shape[0]
@@ -499,9 +511,10 @@ def _each(given: Any, count: int, what: str) -> list[Any]:
     if not isinstance(given, tuple | list):
         return [given] * count
     if len(given) != count:
-        raise SymgraphError(
-            f"vectorize: {len(given)} {what} for {count} values\n"
-            "  help: give one for each, or one for all"
+        refuse(
+            ArgumentError,
+            f"vectorize: {len(given)} {what} for {count} values",
+            remedy="give one for each, or one for all",
         )
     return list(given)
 

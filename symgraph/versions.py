@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .arguments import explain
 from .codegen.errors import LinkError
 from .compiler import Compilation, Compiled, Report, link
-from .errors import CompileError, ShapeError, message
-from .graph import Node, describe_site
+from .errors import CompileError, ShapeError, refuse, run_time_remedy
+from .graph import Node, describe_node
 from .op import Array
 
 if TYPE_CHECKING:
@@ -96,24 +96,40 @@ class Version:
         except GuardError as error:
             self._raise(error.code)
         except OverflowError as error:
-            raise ShapeError(f"{self.name}: {error}") from None
+            refuse(
+                ShapeError,
+                f"{self.name}: {error}",
+                remedy="call with smaller arrays, or smaller sizes",
+            )
 
     def _fail(self, code: int) -> NoReturn:
-        """Raise the error of a run-time check."""
+        """Raise the error of a run-time check, or what a function called raised."""
+        for function in self.native.functions:
+            raised = function.take()
+            if raised is not None:
+                trace = raised.__traceback__  # from the frame that native code entered
+                raise raised.with_traceback(trace and trace.tb_next)
         self._raise(code)
         raise CompileError(f"{self.name}: native code failed with status {code}")
 
     def _raise(self, code: int) -> None:
         failure = self.compilation.lowered.failures.get(code)
         if failure is None:
-            raise ShapeError(f"{self.name}: sizes that must be equal differ")
-        node = failure.node
-        raise failure.error(
-            message(
-                f"{self.name}: {failure.reason}",
-                operands=tuple(i.type for i in node.inputs),
-                line=describe_site(node.site),
+            refuse(
+                ShapeError,
+                f"{self.name}: sizes that must be equal differ",
+                remedy=run_time_remedy(ShapeError),
             )
+        node = failure.node
+        reason = failure.reason
+        if not reason.startswith(node.op.name):
+            reason = f"{node.op.name}: {reason}"
+        refuse(
+            failure.error,
+            f"{self.name}: {reason}",
+            *(describe_node(i) for i in node.inputs),
+            site=node.site,
+            remedy=run_time_remedy(failure.error),
         )
 
 

@@ -26,18 +26,19 @@ CODEGEN = "symgraph.codegen"
 #: room "symgraph" is the package's own ``__init__``, the list of public names.
 MAY_IMPORT = {
     SYMGRAPH: {
-        "dims": "",
         "graph": "",
+        "dims": "",
         "data": "",
         "errors": "graph",
         "config": "codegen errors",
+        "symbolic": "errors",
         "tree": "errors",
         "types": "codegen dims errors",
         "op": "codegen dims errors types",
         "leaf": "dims errors op types",
         "evaluate": "dims errors graph leaf op types",
-        "variable": "errors evaluate graph leaf op types",
-        "arguments": "dims errors graph leaf op variable",
+        "variable": "errors evaluate graph leaf op symbolic types",
+        "arguments": "dims errors evaluate graph leaf op variable",
         "composite": "errors graph leaf op types variable",
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
@@ -50,23 +51,25 @@ MAY_IMPORT = {
         "rules": "composite dims errors graph leaf op ops rewrite types variable",
         "random": "config errors ops shared types variable",
         "check": "dims errors evaluate graph leaf lower op rewrite",
-        "autodiff": "composite dims errors evaluate graph leaf op ops rewrite rules "
-        "types variable vectorize",
+        "autodiff": "composite dims errors evaluate graph leaf op ops rewrite "
+        "rules types variable vectorize",
         "passes": "check config errors graph rewrite rules",
+        "userops": "autodiff codegen composite errors ops shared types variable",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
         "mode": "errors passes",
         "compiler": "codegen composite config graph graphs leaf lower op passes "
         "rewrite variable",
         "inspect": "codegen dims graph graphs leaf lower op variable",
-        "debug": "check codegen compiler config errors evaluate graph leaf lower op "
-        "passes rewrite types variable",
+        "debug": "check codegen compiler config dims errors evaluate graph leaf "
+        "lower op passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
         "function": "arguments codegen compiler debug errors evaluate graph graphs "
         "leaf lower mode op shared tree variable versions",
         "jit": "config declare errors function tree variable",
         "target": "function graph graphs leaf variable",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
-        "linalg op ops passes random rewrite shared special types variable vectorize",
+        "linalg op ops passes random rewrite shared special types userops variable "
+        "vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
     },

@@ -118,7 +118,7 @@ def _layout(program: Program) -> str:
         uses |= USES_THREADS
     words = (
         LAYOUT, len(program.by_role("input")), len(program.by_role("shared")),
-        len(program.by_role("constant")), uses,
+        len(program.by_role("constant")), uses, len(program.functions),
     )  # fmt: skip
     listed = ", ".join(f"i64 {word}" for word in words)
     return f"@layout = constant [{len(words)} x i64] [{listed}]"

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LinkError
+from ..program import HostFunction
 from . import blas, threads
 from .runtime import LAYOUT, USES_BLAS, USES_THREADS, Cell, runtime
 
@@ -62,6 +63,7 @@ class Code:
     inputs: int
     shared: int
     constants: int
+    functions: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +79,7 @@ class NativeFunction:
     cells: _Cells
     shared: tuple[list[Any], ...]
     constants: tuple[np.ndarray[Any, Any], ...]
+    functions: tuple[HostFunction, ...]
     slow: Callable[..., Any]
     fail: Callable[[int], Any]
     name: str
@@ -103,6 +106,7 @@ class NativeFunction:
             self.code,
             shared=self.shared if shared is None else shared,
             constants=self.constants,
+            functions=self.functions,
             slow=slow or self.slow,
             fail=fail or self.fail,
             name=self.name,
@@ -115,6 +119,7 @@ def link(
     *,
     shared: Sequence[list[Any]] = (),
     constants: Sequence[np.ndarray[Any, Any]] = (),
+    functions: Sequence[HostFunction] = (),
     slow: Callable[..., Any],
     fail: Callable[[int], Any],
     name: str,
@@ -123,7 +128,8 @@ def link(
     """Load the object file that `build` made, and bind it.
 
     `shared` holds a one-item list for each shared array of the Program, and `constants`
-    an array for each constant, both in its order.  ``slow(*args, **kwargs)`` gets the
+    an array for each constant, both in its order; `functions` are those that it calls.
+    ``slow(*args, **kwargs)`` gets the
     calls that the entry declines, and must convert the arguments before it calls the
     entry again.  ``fail(code)`` raises the error for a failed check.
 
@@ -133,6 +139,7 @@ def link(
         load(obj),
         shared=shared,
         constants=constants,
+        functions=functions,
         slow=slow,
         fail=fail,
         name=name,
@@ -179,8 +186,8 @@ def _open(engine: Any) -> Code:
     layout = engine.get_global_value_address("layout")
     if not (entry and trim and arena_bytes and layout):
         raise LinkError("compiled code lacks its entry: it comes from another program")
-    words = (ctypes.c_int64 * 5).from_address(layout)
-    version, inputs, shared, constants, uses = words
+    words = (ctypes.c_int64 * 6).from_address(layout)
+    version, inputs, shared, constants, uses, functions = words
     if version != LAYOUT:
         raise LinkError(f"compiled code has layout {version}, this version {LAYOUT}")
     if uses & USES_BLAS:
@@ -196,6 +203,7 @@ def _open(engine: Any) -> Code:
         inputs,
         shared,
         constants,
+        functions,
     )
 
 
@@ -204,6 +212,7 @@ def bind(
     *,
     shared: Sequence[list[Any]],
     constants: Sequence[np.ndarray[Any, Any]],
+    functions: Sequence[HostFunction],
     slow: Callable[..., Any],
     fail: Callable[[int], Any],
     name: str,
@@ -211,17 +220,22 @@ def bind(
 ) -> NativeFunction:
     """A function over loaded code; the arguments are those of `link`."""
     _check_objects(code, shared, constants)
+    if len(functions) != code.functions:
+        raise LinkError(
+            f"compiled code calls {code.functions} functions, {len(functions)} given"
+        )
     table = runtime()
-    words = np.zeros(Cell.OBJECTS + len(shared) + len(constants), np.uint64)
+    held = [*map(id, (*shared, *constants)), *(f.address for f in functions)]
+    words = np.zeros(Cell.OBJECTS + len(held), np.uint64)
     words[Cell.TABLE] = table.address
     words[Cell.SLOW] = id(slow)
     words[Cell.FAIL] = id(fail)
-    words[Cell.OBJECTS :] = [id(held) for held in (*shared, *constants)]
+    words[Cell.OBJECTS :] = held
     cells = words.view(_Cells)
     method = _MethodDef(
         name.encode(), code.entry, _FASTCALL_WITH_KEYWORDS, doc.encode() or None
     )
-    cells.keep = (code, table, slow, fail, *shared, *constants, method)
+    cells.keep = (code, table, slow, fail, *shared, *constants, *functions, method)
     # The cells are gone when this runs, their memory is not.
     finalizer = weakref.finalize(cells, _free, code, words)
     finalizer.atexit = False
@@ -230,7 +244,16 @@ def bind(
     new.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p]
     entry = new(ctypes.addressof(method), cells, None)
     return NativeFunction(
-        entry, code, cells, tuple(shared), tuple(constants), slow, fail, name, doc
+        entry,
+        code,
+        cells,
+        tuple(shared),
+        tuple(constants),
+        tuple(functions),
+        slow,
+        fail,
+        name,
+        doc,
     )
 
 

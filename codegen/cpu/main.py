@@ -15,9 +15,9 @@ import numpy as np
 
 from ..errors import CompileError
 from ..ir import Extent, Kernel, Let
-from ..program import Array, Gemm, Launch, Program
+from ..program import Array, Call, Gemm, Launch, Program
 from . import product
-from .runtime import Slot
+from .runtime import Cell, Slot
 from .straight import Writer, c_string, emit_let, size
 from .support import ALIGNMENT, FRAME_WORDS
 from .team import TEAM
@@ -157,6 +157,10 @@ def _frame_memory(d: _Driver) -> None:
     kernels = [p.kernel for p in d.prepared.values()]
     buffers = max([4, *(len(k.buffers) + len(k.scratch) for k in kernels)])
     numbers = max([product.SIZES, *(len(k.sizes) for k in kernels)])
+    for step in d.program.steps:
+        if isinstance(step, Call):
+            buffers = max(buffers, len(step.reads) + len(step.writes))
+            numbers = max(numbers, len(step.sizes))
     out.do(f"%bufs = alloca [{buffers} x ptr]")
     out.do(f"%numbers = alloca [{numbers} x i64]")
     out.do(f"%frame = alloca [{FRAME_WORDS} x i64]")
@@ -347,6 +351,9 @@ def _steps(d: _Driver, plans: dict[int, _Plan], scratch: dict[int, list[str]]) -
                 plan = _fill_launch(d, i, step, plans[i], scratch.get(i, []))
             case Gemm():
                 plan = _fill_gemm(d, step)
+            case Call():
+                _call(d, step)
+                continue
         if i == last:  # nothing is left to be stopped
             out.do(
                 f"call void @launch(ptr %table, ptr %frame, i64 {plan.chunks}, "
@@ -360,6 +367,25 @@ def _steps(d: _Driver, plans: dict[int, _Plan], scratch: dict[int, list[str]]) -
             out.require(out.let(f"icmp eq i32 {stop}, 0"), "done")
     out.do("br label %done")
     _finish(d, arena=bool(scratch) or bool(d.program.by_role("temp")))
+
+
+def _call(d: _Driver, call: Call) -> None:
+    """Call a function from outside, whose address is in the cells."""
+    out, program = d.out, d.program
+    for name in call.writes:
+        _check_writable(d, call.function, program.array(name))
+    for position, name in enumerate((*call.reads, *call.writes)):
+        out.store("ptr", _pointer(d, name), "%bufs", 8 * position)
+    for position, extent in enumerate(call.sizes):
+        out.store("i64", size(extent, d.sizes), "%numbers", 8 * position)
+    objects = len(program.by_role("shared", "constant"))
+    place = Cell.OBJECTS + objects + program.functions.index(call.function)
+    function = out.load("ptr", "%cells", 8 * place)
+    returned = out.let(f"call i32 {function}(ptr %bufs, ptr %numbers)")
+    done = out.let(f"icmp eq i32 {returned}, 1")
+    status = out.let(f"select i1 {done}, i32 0, i32 {call.code}")
+    out.do(f"store i32 {status}, ptr %status")
+    out.require(done, "done")
 
 
 def _finish(d: _Driver, arena: bool) -> None:

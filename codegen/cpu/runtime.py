@@ -27,7 +27,7 @@ from ..ir import DTYPES
 
 #: The version of what `link` and compiled code agree on: the table, the cells, and the
 #: exported names ``entry``, ``trim``, ``arena_bytes`` and ``layout``.
-LAYOUT = 3
+LAYOUT = 4
 #: The dtypes of arrays that a call takes and returns.
 OUTER_DTYPES = (*DTYPES, "complex64", "complex128")
 #: Bits of the last word of ``layout``.
@@ -81,7 +81,9 @@ class Cell(IntEnum):
     SLOW = 1  #: called with the arguments that the entry does not take
     FAIL = 2  #: called with the error code of a failed check
     ARENA = 3  #: memory for temporaries, or 0 while a call uses it
-    OBJECTS = 4  #: the shared boxes, then the constant arrays
+    #: The shared boxes, then the constant arrays, then the addresses of the functions
+    #: that the program calls.
+    OBJECTS = 4
 
 
 _PYTHON = {

@@ -8,14 +8,14 @@ from typing import Any, Literal, NoReturn
 
 from .. import ops
 from ..errors import (
+    ArgumentError,
     DisconnectedInputError,
     DTypeError,
     NotDifferentiableError,
     ShapeError,
-    SymgraphError,
-    message,
+    refuse,
 )
-from ..graph import Node, describe_site, here
+from ..graph import Node
 from ..types import is_differentiable
 from ..variable import Variable, as_tensor
 
@@ -31,16 +31,17 @@ def targets_in(wrt: Any, what: str) -> list[Variable]:
     targets = listed(wrt)
     for target in targets:
         if not isinstance(target, Variable):
-            raise SymgraphError(
-                f"{what}: cannot differentiate with respect to {target!r}\n"
-                "  help: give a variable, or a list, tuple or dict of variables"
+            refuse(
+                ArgumentError,
+                f"{what}: cannot differentiate with respect to {target!r}",
+                remedy="give a variable, or a list, tuple or dict of variables",
             )
         if not is_differentiable(target.dtype):
             refuse(
                 DTypeError,
                 f"{what}: with respect to {target.dtype}, which takes no small steps",
                 target,
-                "declare the variable with a float dtype",
+                remedy="declare the variable with a float dtype",
             )
     return targets
 
@@ -74,9 +75,11 @@ def paired(like: Any, given: Any, what: str, kind: str) -> list[Variable]:
     variables = [as_tensor(v) for v in listed(like)]
     values = listed(given) if isinstance(like, Mapping | tuple | list) else [given]
     if len(values) != len(variables):
-        raise ShapeError(
-            f"{what}: {len(values)} {kind}s for {len(variables)} variables\n"
-            "  help: give one for each"
+        refuse(
+            ShapeError,
+            f"{what}: {len(values)} {kind}s for {len(variables)} variables",
+            *variables,
+            remedy="give one for each",
         )
     return [
         shaped(variable, value, what, kind)
@@ -95,7 +98,7 @@ def shaped(variable: Variable, value: object, what: str, kind: str) -> Variable:
             ShapeError,
             f"{what}: a {kind} of shape {made.type}",
             variable,
-            f"a {kind} has the shape of its variable",
+            remedy=f"a {kind} has the shape of its variable",
         )
     return made
 
@@ -115,37 +118,29 @@ def connected(
     if found is not None:
         return found
     if disconnected not in ("raise", "warn", "ignore"):
-        raise SymgraphError(
-            f'grad: {option}={disconnected!r}\n  help: "raise", "warn" or "ignore"'
+        refuse(
+            ArgumentError,
+            f"grad: {option} cannot be {disconnected!r}",
+            remedy="it is 'raise', 'warn' or 'ignore'",
         )
     if disconnected == "raise":
         refuse(
             DisconnectedInputError,
             what,
             variable,
-            f'leave it out, or {option}="ignore" for zeros',
+            remedy=f'leave it out, or {option}="ignore" for zeros',
         )
     if disconnected == "warn":
         warnings.warn(f"{what}: {as_tensor(variable)!r}", stacklevel=3)
     return ops.zeros_like(variable)
 
 
-def refuse(
-    error: type[SymgraphError], what: str, variable: Variable, remedy: str
-) -> NoReturn:
-    """Raise `error` in the standard layout, with the user's line."""
-    raise error(
-        message(what, operands=(variable,), line=describe_site(here()), remedy=remedy)
-    )
-
-
 def refuse_op(node: Node, what: str) -> NoReturn:
     """Say that the op of `node` lacks a derivative."""
-    raise NotDifferentiableError(
-        message(
-            what,
-            operands=tuple(Variable(i) for i in node.inputs),
-            line=describe_site(node.site),
-            remedy="put sg.stop_gradient around its operands, or rewrite it",
-        )
+    refuse(
+        NotDifferentiableError,
+        what,
+        *(Variable(i) for i in node.inputs),
+        site=node.site,
+        remedy="put sg.stop_gradient around its operands, or rewrite it",
     )

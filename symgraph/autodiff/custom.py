@@ -9,8 +9,8 @@ from typing import Any
 
 from .. import ops
 from ..composite import Body, Composite, capture, parameter, trace
-from ..errors import NotDifferentiableError, ShapeError, SymgraphError, message
-from ..graph import Node, describe_site, here, intern, rebuild, toposort
+from ..errors import ArgumentError, NotDifferentiableError, ShapeError, refuse
+from ..graph import Node, intern, rebuild, toposort
 from ..leaf import Input, Shared
 from ..op import op
 from ..ops.broadcasting import repeated
@@ -173,14 +173,11 @@ def _sent(given: Any, xs: Sequence[Variable], name: str) -> list[Variable | None
     several = isinstance(given, tuple | list)
     sent = list(given) if several else [given]
     if len(sent) != len(xs):
-        raise ShapeError(
-            message(
-                f"custom_vjp: {len(sent)} cotangents for the {len(xs)} arguments of "
-                f"{name}",
-                operands=tuple(xs),
-                line=describe_site(here()),
-                remedy="return one for each, None where no gradient passes",
-            )
+        refuse(
+            ShapeError,
+            f"custom_vjp: {len(sent)} cotangents for the {len(xs)} arguments of {name}",
+            *xs,
+            remedy="return one for each, None where no gradient passes",
         )
     return [
         None
@@ -196,13 +193,11 @@ def _check_captured(captured: Sequence[Variable], name: str) -> None:
         leaves = (n for n in toposort([variable.node]) if not n.inputs)
         varies = any(isinstance(leaf.op, Input | Shared) for leaf in leaves)
         if varies and is_differentiable(variable.dtype):
-            raise NotDifferentiableError(
-                message(
-                    f"custom_vjp: {name} uses a variable that is not its argument",
-                    operands=(variable,),
-                    line=describe_site(here()),
-                    remedy="pass it as an argument; bwd may return None for it",
-                )
+            refuse(
+                NotDifferentiableError,
+                f"custom_vjp: {name} uses a variable that is not its argument",
+                variable,
+                remedy="pass it as an argument; bwd may return None for it",
             )
 
 
@@ -267,9 +262,10 @@ def checkpoint(fn: Any, wrt: Any = None) -> Any:
 
         return call
     if wrt is None:
-        raise SymgraphError(
-            "checkpoint: an expression without variables to compute it from\n"
-            "  help: checkpoint(expression, wrt), or checkpoint(function)"
+        refuse(
+            ArgumentError,
+            "checkpoint: an expression without variables to compute it from",
+            remedy="checkpoint(expression, wrt), or checkpoint(function)",
         )
     outputs = list(fn) if isinstance(fn, tuple | list) else [fn]
     xs = list(wrt) if isinstance(wrt, tuple | list) else [wrt]

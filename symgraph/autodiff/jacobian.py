@@ -12,16 +12,15 @@ from typing import Any, Literal
 
 from .. import dims, ops
 from ..composite import parameter
-from ..errors import DTypeError, SymgraphError
+from ..errors import ArgumentError, DTypeError, refuse
 from ..ops.view import move_axes
-from ..types import is_differentiable
+from ..types import is_differentiable, is_float
 from ..variable import Variable, as_tensor
 from ..vectorize import batch
 from .common import (
     Disconnected,
     connected,
     paired,
-    refuse,
     structured,
     targets_in,
 )
@@ -52,6 +51,9 @@ def jacobian(
         consider_constant: variables through which no gradient passes.
         disconnected_inputs: as for :func:`~symgraph.grad`.
 
+    With respect to complex variables the expression is either real, and the result
+    ``df/dx - i df/dy`` (reverse mode), or it must be holomorphic, which is not checked.
+
     Returns:
         In the structure of `wrt`, arrays of the shape of `expression` followed by that
         of the variable, in the expression's dtype in forward mode and in the
@@ -66,13 +68,23 @@ def jacobian(
     targets = targets_in(wrt, "jacobian")
     y = as_tensor(expression)
     if not is_differentiable(y.dtype):
-        refuse(DTypeError, "jacobian: not of a float type", y, "cast it")
+        refuse(DTypeError, "jacobian: not of a float type", y, remedy="cast it")
     if mode not in (None, "forward", "reverse"):
-        raise SymgraphError(
-            f'jacobian: mode={mode!r}\n  help: "forward", "reverse" or None'
+        refuse(
+            ArgumentError,
+            f"jacobian: mode cannot be {mode!r}",
+            remedy="it is 'forward', 'reverse' or None",
         )
     constants = [v.node for v in consider_constant or ()]
     chosen = [mode or _cheaper(y, x) for x in targets]
+    for x, how in zip(targets, chosen, strict=True):
+        if how == "forward" and not is_float(x.dtype) and is_float(y.dtype):
+            refuse(
+                DTypeError,
+                "jacobian: of a real expression in a complex variable, forward",
+                x,
+                remedy='use mode="reverse"',
+            )
     back = [x for x, how in zip(targets, chosen, strict=True) if how == "reverse"]
     rows = iter(_by_rows(y, back, constants))
     found = [
@@ -91,7 +103,8 @@ def jacobian(
 def _cheaper(y: Variable, x: Variable) -> Mode:
     """Forward where `x` is known to have fewer elements than `y`."""
     count, more = dims.product(x.type.dims), dims.product(y.type.dims)
-    if isinstance(count, int) and isinstance(more, int) and count < more:
+    known = isinstance(count, int) and isinstance(more, int)
+    if is_float(x.dtype) and known and count < more:  # type: ignore[operator]
         return "forward"
     return "reverse"
 
@@ -158,6 +171,9 @@ def hessian(
         Of several variables these are the blocks on the diagonal; for another block
         take ``jacobian(grad(cost, x), y)``.
 
+    Raises:
+        DTypeError: a variable is complex: its gradient is not holomorphic.
+
     >>> import symgraph as sg
     >>> x = sg.dvector("x")
     >>> hessian(sg.prod(x), x).eval({x: [2.0, 3.0]})
@@ -166,6 +182,14 @@ def hessian(
     """
     constants = list(consider_constant or ())
     targets = targets_in(wrt, "hessian")
+    for x in targets:
+        if not is_float(x.dtype):
+            refuse(
+                DTypeError,
+                "hessian: with respect to a complex variable",
+                x,
+                remedy="make it of two real ones, or use hessian_vector_product",
+            )
     slopes = grad(cost, targets, None, constants, disconnected_inputs)
     return structured(
         wrt,

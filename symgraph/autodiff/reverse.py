@@ -18,7 +18,7 @@ from typing import Any
 
 from .. import ops
 from ..composite import parameter
-from ..errors import DTypeError, ShapeError, SymgraphError
+from ..errors import ArgumentError, DTypeError, ShapeError, refuse
 from ..graph import Node, rebuild, toposort
 from ..op import Elemwise, Expanded
 from ..types import is_differentiable, is_float
@@ -28,7 +28,6 @@ from .common import (
     connected,
     listed,
     paired,
-    refuse,
     refuse_op,
     shaped,
     structured,
@@ -116,7 +115,10 @@ def vjp(
     for output in given:
         if not is_differentiable(output.dtype):
             refuse(
-                DTypeError, "vjp: an output is not of a float type", output, "cast it"
+                DTypeError,
+                "vjp: an output is not of a float type",
+                output,
+                remedy="cast it",
             )
     gs = paired(outputs, cotangents, "vjp", "cotangent")
     nodes = [v.node for v in targets]
@@ -180,19 +182,21 @@ def _seeds(
                 ShapeError,
                 "grad: the cost is not a scalar",
                 cost,
-                "take its sum or mean",
+                remedy="take its sum or mean",
             )
         if not is_float(cost.dtype):
             refuse(
                 DTypeError,
                 "grad: the cost is not of a float type",
                 cost,
-                "cast it; of a complex number take sg.real(x) or sg.abs(x)",
+                remedy="cast it; of a complex number take sg.real(x) or sg.abs(x)",
             )
         seeds[cost.node] = constant(1.0, cost.dtype)
     elif not known_grads:
-        raise SymgraphError(
-            "grad: neither a cost nor known gradients\n  help: give one of them"
+        refuse(
+            ArgumentError,
+            "grad: neither a cost nor known gradients",
+            remedy="give one of them",
         )
     for variable, known in known_grads.items():
         if not is_differentiable(variable.dtype):
@@ -200,7 +204,7 @@ def _seeds(
                 DTypeError,
                 "grad: a known gradient of a variable that is not of a float type",
                 variable,
-                "leave it out: no gradient passes there",
+                remedy="leave it out: no gradient passes there",
             )
         seeds[variable.node] = shaped(variable, known, "grad", "gradient")
     return seeds

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import GradientError, SymgraphError
+from ..errors import ArgumentError, GradientError, refuse
 from ..evaluate import evaluate
 from ..graph import intern
 from ..leaf import Input, plain
 from ..op import Array
-from ..types import TensorType, is_differentiable
+from ..types import TensorType, is_float
 from ..variable import Variable, as_tensor, constant
 from .forward import jvp
 from .reverse import grad
@@ -60,11 +60,13 @@ def verify_grad(
         Variable(intern(Input(TensorType(a.dtype.name, a.shape)), ())) for a in arrays
     ]
     output = as_tensor(fn(*inputs))
-    places = [k for k, v in enumerate(inputs) if is_differentiable(v.dtype)]
-    if not places or not is_differentiable(output.dtype):
-        raise SymgraphError(
-            "verify_grad: no float argument, or a result that is not of a float type\n"
-            "  help: give float arrays"
+    places = [k for k, v in enumerate(inputs) if is_float(v.dtype)]
+    if not places or not is_float(output.dtype):
+        refuse(
+            ArgumentError,
+            "verify_grad: no float argument, or a result that is not of a float type",
+            *inputs,
+            remedy="give float arrays",
         )
     draw = np.random.default_rng(rng)
     given = _Values(inputs, arrays)
@@ -124,11 +126,12 @@ def _agree(
     if not wrong.any():
         return
     place = tuple(int(k[0]) for k in np.nonzero(wrong)) if found.ndim else ()
-    raise GradientError(
+    refuse(
+        GradientError,
         f"verify_grad: {what}: {found[place]:.8g} at {list(place)}, where differences "
         f"give {wanted[place]:.8g} ({int(wrong.sum())} of {wrong.size} elements differ "
-        f"by more than {allowed:.2g})\n"
-        "  help: correct the op's vjp or jvp, or give points away from kinks"
+        f"by more than {allowed:.2g})",
+        remedy="correct the op's vjp or jvp, or give points away from kinks",
     )
 
 

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ..codegen.interpret import GuardError, check_guards, run_program, walk_program
-from ..codegen.program import Gemm, Launch, Program, Step
+from ..codegen.interpret import (
+    GuardError,
+    check_guards,
+    outer,
+    run_program,
+    walk_program,
+)
+from ..codegen.program import Call, Gemm, Launch, Program, Step
 from ..errors import DebugError, SymgraphError, message
 from ..graph import Node, describe_site, intern, toposort
 from ..leaf import Constant, Input
 from ..lower import Lowered, Request, lower
+from ..lower.memory import arrays_of
 from ..op import Array, Opaque
 from ..types import TensorType
 from ..variable import Variable, constant
@@ -23,15 +30,31 @@ MOST_ELEMENTS = 20_000
 
 def writes(step: Step) -> tuple[str, ...]:
     """The arrays that a step writes."""
+    if isinstance(step, Call):
+        return step.writes
     if isinstance(step, Gemm):
         return (step.out,)
     pairs = zip(step.arrays, step.kernel.buffers, strict=True)
     return tuple(name for name, buffer in pairs if buffer.mode != "in")
 
 
+def called(lowered: Lowered) -> dict[str, Callable[..., bool]]:
+    """The functions that the program calls, for the interpreter."""
+    from ..codegen.cpu.callback import over_arrays
+
+    pairs = zip(lowered.program.functions, lowered.functions, strict=True)
+    return {name: over_arrays(function) for name, function in pairs}
+
+
 def step_name(step: Step) -> str:
     """The kernel of a step, or what is called."""
-    return step.kernel.name if isinstance(step, Launch) else f"the product {step.out}"
+    match step:
+        case Launch(kernel=kernel):
+            return kernel.name
+        case Call(function=function):
+            return f"the call of {function}"
+        case Gemm(out=out):
+            return f"the product {out}"
 
 
 def last_writes(program: Program) -> Iterator[tuple[int, Step, str]]:
@@ -113,13 +136,13 @@ def blame_lowering(
     reached = 0
     try:
         for number, (step, memory, status) in enumerate(
-            walk_program(lowered.program, arguments(lowered, given))
+            walk_program(lowered.program, arguments(lowered, given), called(lowered))
         ):
             reached = number + 1
             if status:
                 return _failed(lowered, status, step)
             for name in made.get(number, ()):
-                old, new = expected.get(name), memory[name]
+                old, new = expected.get(name), outer(lowered.program, memory, name)
                 right = not differ(old, new, "rounding", floor)
                 if right or wanted not in (None, number):
                     continue
@@ -176,7 +199,7 @@ def _blame(
 
 def _members(lowered: Lowered, step: Step, name: str) -> Sequence[Node]:
     """The nodes computed in a step on the way to array `name`, operands first."""
-    used = (step.out, step.lhs, step.rhs) if isinstance(step, Gemm) else step.arrays
+    used = arrays_of(step)
     written = writes(step)
     held = {lowered.nodes[n] for n in used if n not in written}
     root = lowered.nodes[name]
@@ -227,7 +250,9 @@ def _lowered_alone(
     except SymgraphError:
         return None
     try:
-        result = run_program(lowered.program, arguments(lowered, given))
+        result = run_program(
+            lowered.program, arguments(lowered, given), called(lowered)
+        )
     except GuardError:
         return None
     except (ArithmeticError, LookupError, TypeError, ValueError) as error:

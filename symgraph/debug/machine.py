@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..codegen.program import Program
+from ..codegen.program import HostFunction, Program
 from ..compiler import Compiled, host, link
 from ..op import Array
 
@@ -27,14 +27,20 @@ class Failed(Exception):
 class Native:
     """A program as machine code, over storage of its own for shared variables."""
 
-    def __init__(self, program: Program, constants: Sequence[Array]) -> None:
+    def __init__(
+        self,
+        program: Program,
+        constants: Sequence[Array],
+        functions: Sequence[HostFunction] = (),
+    ) -> None:
         from ..codegen.cpu.build import build
 
         self.program = program
         self._boxes: list[list[Any]] = [[None] for _ in program.by_role("shared")]
         # Never from the cache on disk: what is looked for may be in the compiler.
         code = build(program, host())
-        compiled = Compiled(code, tuple(constants), None, False)  # type: ignore[arg-type]
+        held = tuple(constants), tuple(functions)
+        compiled = Compiled(code, held[0], None, False, held[1])  # type: ignore[arg-type]
         self._entry = link(compiled, self._boxes, _decline, _fail, program.name).entry
 
     def __call__(self, named: dict[str, Array]) -> dict[str, Array]:

@@ -42,7 +42,8 @@ def blame_native(
     """
     constants = [c.data for c in lowered.constants]
     expected = array_values(lowered, given)
-    made = Native(exposed(lowered.program), constants)(arguments(lowered, given))
+    native = Native(exposed(lowered.program), constants, lowered.functions)
+    made = native(arguments(lowered, given))
     for number, step, name in last_writes(lowered.program):
         if name not in made or not differ(
             expected.get(name), made[name], "rounding", floor
@@ -94,8 +95,8 @@ def _blame_memory(lowered: Lowered, given: Given) -> DebugError | None:
     program = lowered.program
     constants = [c.data for c in lowered.constants]
     named = arguments(lowered, given)
-    right = Native(exposed(program), constants)(named)
-    planned = Native(program, constants)(named)
+    right = Native(exposed(program), constants, lowered.functions)(named)
+    planned = Native(program, constants, lowered.functions)(named)
     wrong = [n for n, a in planned.items() if not _same(a, right[n])]
     if not wrong:
         return None

@@ -28,7 +28,7 @@ from .machine import Declined, Failed, Native
 from .native import blame_native
 from .nonfinite import Watch, report
 from .rewriting import blame_rewriting, stages_of
-from .values import Given, differ, floor_of, unstable, worst
+from .values import Given, Sizes, differ, floor_of, makes_sense, unstable, worst
 
 
 class Version:
@@ -51,7 +51,7 @@ class Version:
     def native(self) -> Native:
         """The machine code, made when it is first needed."""
         constants = [c.data for c in self.lowered.constants]
-        return Native(self.lowered.program, constants)
+        return Native(self.lowered.program, constants, self.lowered.functions)
 
     def results(self, given: Given) -> list[Array]:
         """The outputs and the new values of shared variables."""
@@ -99,10 +99,8 @@ class Debugger:
 
     def _try_loops(self, given: Given) -> None:
         """The loop interpreter against `ref`, where `given` makes sense."""
-        try:
-            evaluate(self.request.roots, given)
-        except (ArithmeticError, IndexError, ValueError):
-            return  # an index outside, sizes that differ
+        if not makes_sense(self.request.roots, given):
+            return
         lowered = self._chosen(given).lowered
         if small_enough(lowered, given):
             error = blame_preparing(lowered, self._after, given)
@@ -122,8 +120,15 @@ class Debugger:
         request = self.request
         leaves = (*request.inputs, *request.shared)
         given: dict[Node, Array] = dict(zip(leaves, (*arrays, *shared), strict=True))
-        watch = Watch()
-        expected = evaluate(request.roots, given, watch)
+        watch, sizes = Watch(), Sizes()
+
+        def see(node: Node, value: Array) -> None:
+            watch(node, value)
+            sizes(node, value)
+
+        expected = evaluate(request.roots, given, see)
+        if sizes.wrong is not None:
+            raise _mistyped(sizes.wrong, sizes.shape)
         with self._lock:
             version = self._chosen(given)
             got = self._computed(version, given)
@@ -202,3 +207,17 @@ class Debugger:
         """What machine code keeps, and what all rules together do."""
         kept = {s.preserves for s in self._stages}
         return "special_values" if "special_values" in kept else "rounding"
+
+
+def _mistyped(node: Node, shape: tuple[int, ...]) -> DebugError:
+    return DebugError(
+        message(
+            f"mode='debug': the type of {node.op.name} is wrong: {node.type}, where "
+            f"its value has the shape {list(shape)}",
+            operands=tuple(i.type for i in node.inputs),
+            line=describe_site(node.site),
+            remedy="`infer` and `ref` of the op differ: report it, or correct your op",
+        ),
+        part="type",
+        node=node,
+    )

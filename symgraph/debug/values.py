@@ -8,10 +8,12 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from ..check import agree
+from ..dims import Size
 from ..errors import SymgraphError
 from ..evaluate import evaluate
 from ..graph import Node, toposort
 from ..leaf import Constant
+from ..lower.halves import Halves
 from ..op import Array
 from ..rewrite import Preserves
 
@@ -25,6 +27,7 @@ GROWTH = 100.0
 def values_of(nodes: Iterable[Node], given: Given) -> dict[Node, Array]:
     """The values of `nodes` by `ref`; those that have none are left out."""
     wanted = list(dict.fromkeys(nodes))
+    given = {**given, **_halves(wanted, given)}
     try:
         return dict(zip(wanted, map(np.asarray, evaluate(wanted, given)), strict=True))
     except (SymgraphError, ArithmeticError):
@@ -35,6 +38,53 @@ def values_of(nodes: Iterable[Node], given: Given) -> dict[Node, Array]:
             found[node] = np.asarray(evaluate([node], given)[0])
         except (SymgraphError, ArithmeticError):
             continue
+    return found
+
+
+class Sizes:
+    """Watches an evaluation: is every value of the shape that its type says?
+
+    `wrong` is the first node whose value is not.  One dimension is one number in a
+    call, wherever it occurs.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[Size, int] = {}
+        self.wrong: Node | None = None
+        self.shape: tuple[int, ...] = ()
+
+    def __call__(self, node: Node, value: Array) -> None:
+        for size, extent in zip(node.type.dims, value.shape, strict=True):
+            known = size if isinstance(size, int) else None
+            if known is None:
+                known = self._known.setdefault(size, extent)
+            if known != extent and self.wrong is None:
+                self.wrong, self.shape = node, value.shape
+
+
+def makes_sense(roots: Sequence[Node], given: Given) -> bool:
+    """Whether `ref` computes `roots`, of the shapes that their types say.
+
+    It does not where an index lies outside, sizes differ, or an op that is only made by
+    others meets what they never give it.
+    """
+    sizes = Sizes()
+    try:
+        evaluate(roots, given, sizes)
+    except (SymgraphError, ArithmeticError, IndexError, ValueError):
+        return False
+    return sizes.wrong is None
+
+
+def _halves(nodes: Sequence[Node], given: Given) -> dict[Node, Array]:
+    """The memory of complex leaves, which lowered graphs read."""
+    found: dict[Node, Array] = {}
+    for node in toposort(nodes):
+        if isinstance(node.op, Halves):
+            leaf = node.op.of
+            data = leaf.op.data if isinstance(leaf.op, Constant) else given.get(leaf)
+            if data is not None:
+                found[node] = np.stack([np.real(data), np.imag(data)], axis=-1)
     return found
 
 

@@ -14,7 +14,8 @@ The schema, version 1::
       "inputs": [{"id": 1, "name": "x"}], "outputs": [{"id": 0, "name": null}]
     }
 
-Floats that JSON lacks are the strings "nan", "inf" and "-inf".
+Floats that JSON lacks are the strings "nan", "inf" and "-inf"; a complex number is a
+list of its real and its imaginary part.
 """
 
 from __future__ import annotations
@@ -68,7 +69,9 @@ def _node(node: Node, names: dict[Node, int]) -> dict[str, Any]:
     return data
 
 
-def _scalar(value: bool | int | float) -> bool | int | float | str:
+def _scalar(value: bool | int | float | complex) -> Any:
+    if isinstance(value, complex):
+        return [_scalar(value.real), _scalar(value.imag)]
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     return value

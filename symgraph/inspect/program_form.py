@@ -6,7 +6,8 @@ the arguments bind; ``print_program`` is the text form::
     {
       "schema": "symgraph.program", "version": 1, "name": "train",
       "arrays": [{"name": "t5", "dtype": "float32", "shape": ["n0", 10],
-                  "role": "temp", "slot": 0, "target": null}],
+                  "role": "temp", "slot": 0, "target": null,
+                  "paired": false}],       # complex for the caller: see `Array`
       "host": ["n3 = add(n0, n1): int64"], "guards": ["guard n0 eq n1 else 1"],
       "steps": [
         {"kind": "launch", "kernel": "k0_exp", "arrays": ["x0", "t5"], "sizes": ["n0"],
@@ -30,7 +31,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..codegen.program import Array, Launch, Program, Step
+from ..codegen.program import Array, Call, Launch, Program, Step
 from ..codegen.text import print_item, print_kernel
 from ..lower.memory import Lifetime, arrays_of, lifetimes, size_key
 from .dot import quoted
@@ -65,7 +66,8 @@ def program_json(program: Program) -> dict[str, Any]:
 
 def _step_json(step: Step) -> dict[str, Any]:
     if not isinstance(step, Launch):
-        return {"kind": "gemm", **asdict(step)}
+        kind = "call" if isinstance(step, Call) else "gemm"
+        return {"kind": kind, **asdict(step)}
     return {
         "kind": "launch",
         "kernel": step.kernel.name,
@@ -221,6 +223,8 @@ def program_dot(program: Program) -> str:
 
 def written_by(step: Step) -> frozenset[str]:
     """The arrays that a step writes."""
+    if isinstance(step, Call):
+        return frozenset(step.writes)
     if not isinstance(step, Launch):
         return frozenset({step.out})
     buffers = zip(step.arrays, step.kernel.buffers, strict=True)
@@ -241,4 +245,6 @@ def _array_dot(array: Array) -> str:
 def _step_label(step: Step) -> str:
     if isinstance(step, Launch):
         return f"{step.kernel.name}\nover {', '.join(map(str, step.sizes))}"
+    if isinstance(step, Call):
+        return f"call {step.function}"
     return f"gemm\n{step.m} x {step.n} x {step.k}"

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..codegen import ir
-from ..codegen.program import Array, Gemm, Launch, Program, Step
+from ..codegen.program import Array, Call, Gemm, Launch, Program, Step
 
 #: The size of an array in a form that compares: bytes times the product of the names.
 SizeKey = tuple[int, tuple[str, ...]]
@@ -36,6 +36,8 @@ def arrays_of(step: Step) -> tuple[str, ...]:
             return arrays
         case Gemm(out=out, lhs=lhs, rhs=rhs):
             return (out, lhs, rhs)
+        case Call(reads=reads, writes=writes):
+            return (*reads, *writes)
 
 
 def owners(program: Program) -> dict[str, str]:

@@ -9,16 +9,25 @@ from typing import Any
 
 from .. import dims
 from ..codegen import ir
-from ..codegen.program import Array, Gemm, Program, Relation, Role, Step
+from ..codegen.program import (
+    Array,
+    Call,
+    Gemm,
+    HostFunction,
+    Program,
+    Relation,
+    Role,
+    Step,
+)
 from ..dims import Dim, Size
 from ..errors import (
     IndexOutOfBoundsError,
     ShapeError,
     SymgraphError,
     UnsupportedError,
-    message,
+    refuse,
 )
-from ..graph import Node, Site, describe_site, intern, rebuild, toposort
+from ..graph import Node, Site, describe_node, intern, rebuild, toposort
 from ..leaf import Constant, Leaf
 from ..op import Expanded, Index, Indexed, Opaque, Reduce
 from ..ops.complex import FromParts
@@ -62,6 +71,7 @@ class Lowered:
     failures: dict[int, Failure]
     classes: Classes
     nodes: dict[str, Node]
+    functions: tuple[HostFunction, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +210,7 @@ class Emitter:
     constants: list[Constant] = field(default_factory=list)
     failures: dict[int, Failure] = field(default_factory=dict)
     nodes: dict[str, Node] = field(default_factory=dict)
+    functions: list[HostFunction] = field(default_factory=list)
     _array_of: dict[Node, str] = field(default_factory=dict)
     _codes: dict[tuple[str, Node], int] = field(default_factory=dict)
     _roles: dict[Node, tuple[Role, str | None]] = field(default_factory=dict)
@@ -231,6 +242,7 @@ class Emitter:
             self.failures,
             self.classes,
             self.nodes,
+            tuple(self.functions),
         )
 
     # -- arrays ------------------------------------------------------------------------
@@ -283,7 +295,13 @@ class Emitter:
                 array = Array(name, node.type.dtype, shape, "constant", paired=paired)
                 self._declare(node, array)
             elif isinstance(node.op, Leaf):
-                raise UnsupportedError(f"{node} is not among the function's inputs")
+                refuse(
+                    UnsupportedError,
+                    "a size needs an input that is not among the function's inputs",
+                    describe_node(node),
+                    site=node.site,
+                    remedy="add it to the inputs, with on_unused_input='ignore'",
+                )
             else:
                 self._new(node, f"t{len(self.arrays)}")
         return self._array_of[node]
@@ -366,13 +384,12 @@ class Emitter:
             if isinstance(member.op, Expanded) or not isinstance(
                 member.op, Indexed | Reduce
             ):
-                raise UnsupportedError(
-                    message(
-                        f"{member.op.name}: no lowering to native code",
-                        operands=member.inputs,
-                        line=describe_site(member.site),
-                        remedy="use mode='interpret'",
-                    )
+                refuse(
+                    UnsupportedError,
+                    f"{member.op.name}: no lowering to native code",
+                    *(describe_node(i) for i in member.inputs),
+                    site=member.site,
+                    remedy="use mode='interpret'",
                 )
         for output in group.outputs:
             self.array(output)
@@ -382,6 +399,19 @@ class Emitter:
     def gemm(self, step: Gemm) -> None:
         """Append a matrix product."""
         self.steps.append(step)
+
+    def call(self, node: Node, function: HostFunction, *inputs: Node) -> None:
+        """Append a call that computes `node` from whole arrays.
+
+        `function` is given all sizes of the inputs, then those of the result.
+        """
+        name = f"f{len(self.functions)}"
+        self.functions.append(function)
+        reads = tuple(self.array(i) for i in inputs)
+        sizes = tuple(e for n in (*inputs, node) for e in self.extents(n))
+        reason = f"{node.op.name}: the function failed"
+        code = self.failure(reason, node, SymgraphError)
+        self.steps.append(Call(name, reads, (self.array(node),), sizes, code))
 
     def loop(
         self,

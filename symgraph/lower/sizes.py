@@ -16,8 +16,8 @@ from .. import dims
 from ..codegen import ir
 from ..codegen.program import Guard, ReadScalar, Relation
 from ..dims import Dim, Size
-from ..errors import ShapeError, UnsupportedError, message
-from ..graph import Node, describe_site, toposort
+from ..errors import ShapeError, UnsupportedError, message, refuse
+from ..graph import Node, describe_node, describe_site, toposort
 from ..op import meeting
 
 #: The order in which a class of equal dimensions chooses its representative.
@@ -255,9 +255,11 @@ class SizeTable:
                 a, b = self._parts(dim)
                 once = self._let("eq", a, ir.Const(1, "int64"), dtype="bool")
                 return self._let("select", once, b, a)
-        raise UnsupportedError(
+        refuse(
+            UnsupportedError,
             f"the size {dims.text(dim)} depends on an input that is not among the "
-            "function's inputs"
+            "function's inputs",
+            remedy="add that input, with on_unused_input='ignore'",
         )
 
     def _parts(self, dim: Dim) -> tuple[ir.Atom, ...]:
@@ -281,15 +283,13 @@ class SizeTable:
             name = self._fresh("s")
             self.host.append(ReadScalar(name, self.array_of[node]))
             return name
-        raise UnsupportedError(
-            message(
-                "a size that depends on computed data cannot be compiled: it must "
-                "follow from the inputs' shapes, from integer scalar inputs and from "
-                "constants",
-                operands=(node,),
-                line=describe_site(node.site),
-                remedy="pass the size as an integer input, or use mode='interpret'",
-            )
+        refuse(
+            UnsupportedError,
+            "a size that depends on computed data cannot be compiled: it must follow "
+            "from the inputs' shapes, from integer scalar inputs and from constants",
+            describe_node(node),
+            site=node.site,
+            remedy="pass the size as an integer input, or use mode='interpret'",
         )
 
     def require(self, left: Size, relation: Relation, right: Size, code: int) -> None:

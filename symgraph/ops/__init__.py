@@ -14,6 +14,7 @@ Bottom up: `cast`; `elementwise` (what is common to its families), `comparison`,
 `statistics`; `products`, `einsum`, `norms`; `softmax`; `gradient`; `random` (draws).
 """
 
+from .angle import *
 from .arithmetic import *
 from .arrange import *
 from .broadcasting import *
@@ -30,6 +31,7 @@ from .elementwise import *
 from .entropy import *
 from .error_function import *
 from .floating import *
+from .foreign import *
 from .gamma_function import *
 from .gather import *
 from .gradient import *

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -24,8 +25,8 @@ from ..types import (
 from ..variable import Variable, apply, promote
 from .choice import where
 from .common import Grads, by_formula, refuse
-from .comparison import equal, less
-from .complex import conj, from_parts
+from .comparison import equal, isinf, less
+from .complex import conj, from_parts, real
 from .elementwise import Binary, not_bool, numbers
 from .rounding import trunc
 
@@ -117,6 +118,8 @@ def subtract(a: object, b: object) -> Variable:
 class Multiply(Binary):
     """a * b (logical and on bool)."""
 
+    parts = by_formula("product")
+
     commutative: ClassVar[bool] = True
 
     def ref(self, a: Array, b: Array) -> Array:
@@ -127,10 +130,6 @@ class Multiply(Binary):
 
     def dim(self, a: Size, b: Size) -> Size:
         return dims.mul(a, b)
-
-    def parts(self, a: Pair, b: Pair) -> Pair:
-        """As written, in NumPy too; C99's Annex G repairs infinite products."""
-        return Pair(a.re * b.re - a.im * b.im, a.re * b.im + a.im * b.re)
 
     def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
         return a & b if a.dtype == "bool" else a * b
@@ -309,6 +308,16 @@ class Abs(Elemwise):
             return (where(equal(y, 0), 0, g / y) * conj(x),)
         return (where(less(x, 0), -g, where(equal(x, 0), 0, g)),)
 
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable | None:
+        """Of complex numbers the part of the tangent along x, which is real."""
+        (x,), (t,) = xs, ts
+        if t is None or not is_differentiable(y.dtype):
+            return None
+        (slope,) = self.vjp(t, y, x)
+        return None if slope is None else real(slope)
+
     def scalar(self, x: ir.Value) -> ir.Value:
         return x if x.dtype == "bool" else ir.apply("abs", x)
 
@@ -339,14 +348,22 @@ class Sign(Elemwise):
 def sign(x: object) -> Variable:
     """Elementwise sign: -1, 0 or 1; its gradient is 0, at 0 too.
 
-    Of a complex number: the number of magnitude 1 in its direction, or 0.
+    Of a complex number: the number of magnitude 1 in its direction, or 0; NaN where
+    both parts are infinite.
     """
     (value,) = not_bool("sign", x)
     if not is_complex(value.dtype):
         return apply(Sign(), value)
     size = abs(value)
-    unit = from_parts(value.real / size, value.imag / size)
-    return where(equal(value, 0), 0, unit)
+    endless, none = isinf(size), equal(size, 0)
+
+    def direction(part: Variable) -> Variable:
+        far = where(isinf(part), apply(Sign(), part), 0)
+        return where(none, 0, where(endless, far, part / size))
+
+    both = isinf(value.real) & isinf(value.imag)
+    unit = from_parts(direction(value.real), direction(value.imag))
+    return where(both, complex(np.nan, np.nan), unit)
 
 
 def positive(x: object) -> Variable:

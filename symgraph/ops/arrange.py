@@ -14,7 +14,16 @@ from ..op import Array, Element, Indexed, Read, op
 from ..types import INTEGERS, TensorType
 from ..variable import Variable, apply, as_tensor
 from .broadcasting import broadcast_to, repeated
-from .common import Axis, Flags, Grads, linear_in_first, many_axes, one_axis, refuse
+from .common import (
+    Axis,
+    Flags,
+    Grads,
+    each_part,
+    linear_in_first,
+    many_axes,
+    one_axis,
+    refuse,
+)
 from .create import arange
 from .gather import Gather
 from .index import take
@@ -54,6 +63,8 @@ class Roll(Indexed):
 
     Inputs are x and the int64 shift, of at least 0 and below the size of the axis.
     """
+
+    parts = each_part
 
     axis: int
 

@@ -6,6 +6,8 @@ that a holomorphic step is multiplied by its derivative and never by a conjugate
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from ..codegen import ir
@@ -38,6 +40,11 @@ class Part(Elemwise):
     def infer(self, *inputs: Node) -> TensorType:
         (x,) = inputs
         return tensor(real_dtype(x.type.dtype), x.type.dims)
+
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable | None:
+        return None if ts[0] is None else apply(self, ts[0])
 
 
 @op
@@ -87,6 +94,13 @@ class FromParts(Elemwise):
 
     def vjp(self, g: Variable, y: Variable, re: Variable, im: Variable) -> Grads:
         return real(g), -imag(g)
+
+    def jvp(
+        self, y: Variable, xs: Sequence[Variable], ts: Sequence[Variable | None]
+    ) -> Variable | None:
+        if ts[0] is None and ts[1] is None:
+            return None
+        return from_parts(*(zeros_like(y.real) if t is None else t for t in ts))
 
     def parts(self, re: Variable, im: Variable) -> Pair:
         return Pair(re, im)

@@ -99,7 +99,8 @@ class Contract(Opaque):
         for label, extent in zip(self.right, y.shape, strict=True):
             if size.setdefault(label, extent) != extent:
                 raise ShapeError(
-                    f"axes that are multiplied have sizes {size[label]} and {extent}"
+                    f"axes that are multiplied have sizes {size[label]} and {extent}",
+                    "sizes must be equal: transpose or reshape an operand",
                 )
         batch, rows = self.stack, self.rows
         inner, columns = self.contracted, self.columns

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
@@ -12,14 +13,14 @@ from ..codegen import ir
 from ..dims import Size
 from ..errors import ShapeError
 from ..graph import Node
-from ..op import Array, Index, Opaque, op
+from ..op import Array, Index, Opaque, Pair, op
 from ..types import TensorType, is_float, tensor
 from ..variable import Variable, apply, as_tensor
 from .arrange import flip, ravel
 from .broadcasting import stacked, widened
 from .cast import cast
 from .choice import where
-from .common import Flags, Grads, one_axis, refuse
+from .common import Flags, Grads, each_part, one_axis, refuse
 from .comparison import equal, greater, less, not_equal
 from .create import arange, full, ones_like, zeros_like
 from .join import concatenate
@@ -59,6 +60,11 @@ class Cumulative(Opaque):
     @property
     def name(self) -> str:
         return f"cumulative_{self.combine}"
+
+    @property
+    def parts(self) -> Callable[..., Pair] | None:
+        """Sums are linear; other combinations of complex numbers are refused."""
+        return partial(each_part, self) if self.combine == "sum" else None
 
     def infer(self, *inputs: Node) -> TensorType:
         return inputs[0].type

@@ -108,6 +108,8 @@ class Barrier(Opaque):
     from x, and cannot be moved up: a checkpoint is computed again behind one.
     """
 
+    parts = each_part
+
     aliases: ClassVar[bool] = True
 
     def infer(self, *inputs: Node) -> TensorType:

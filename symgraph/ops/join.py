@@ -127,7 +127,24 @@ def stack(arrays: Sequence[Any], axis: int = 0) -> Variable:
         ShapeError: sizes are known to differ, or there is nothing to join.
     """
     values = _operands(arrays, "stack")
+    for v in values[1:]:
+        if v.ndim != values[0].ndim or _surely_differ(v.type.dims, values[0].type.dims):
+            refuse(
+                ShapeError,
+                "stack: the shapes differ",
+                *values,
+                remedy="arrays that are stacked have one shape; to join along an axis, "
+                "use sg.concatenate",
+            )
     return concatenate([expand_dims(v, axis) for v in values], axis)
+
+
+def _surely_differ(left: Sequence[Size], right: Sequence[Size]) -> bool:
+    """Whether two sizes are known to differ."""
+    return any(
+        isinstance(a, int) and isinstance(b, int) and a != b
+        for a, b in zip(left, right, strict=True)
+    )
 
 
 def _operands(arrays: Sequence[Any], what: str) -> tuple[Variable, ...]:

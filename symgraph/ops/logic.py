@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -145,20 +146,25 @@ class BitwiseCount(Flat):
         return bits.cast("uint8")
 
 
-def _whole(made: Elemwise, *values: Variable) -> Variable:
-    """`made` on operands of one dtype, which must be bool or an integer type."""
+def _whole(
+    made: Elemwise, *values: Variable, written: Sequence[object] = ()
+) -> Variable:
+    """`made` on operands of one dtype, which must be bool or an integer type.
+
+    `written` are the operands as they were given, for messages.
+    """
     if values[0].dtype != "bool" and values[0].dtype not in INTEGERS:
         refuse(
             DTypeError,
             f"{made.name}: defined for bool and integers only, as in NumPy",
-            *values,
+            *(written or values),
             remedy="compare first (x > 0), or cast to an integer type",
         )
     return apply(made, *values)
 
 
 def _bitwise(made: Elemwise, *operands: object) -> Variable:
-    return _whole(made, *promote(*operands))
+    return _whole(made, *promote(*operands), written=operands)
 
 
 def invert(x: object) -> Variable:

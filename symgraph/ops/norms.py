@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..errors import ShapeError, UnsupportedError
-from ..types import is_float
+from ..types import is_differentiable, real_dtype
 from ..variable import Variable, as_tensor
 from .arithmetic import abs
 from .broadcasting import sum
@@ -16,6 +16,7 @@ from .common import Axis, many_axes, refuse
 from .comparison import equal, not_equal
 from .powers import power
 from .reduce import max, min
+from .statistics import squared
 from .transcendental import sqrt
 from .view import expand_dims, move_axes, squeeze
 
@@ -46,18 +47,18 @@ def vector_norm(
         return min(abs(value), axes, keepdims=keepdims)
     if ord == 0:
         count = sum(not_equal(value, 0), axes, keepdims=keepdims)
-        return cast(count, value.dtype)
+        return cast(count, real_dtype(value.dtype))
     if ord == 1:
         return sum(abs(value), axes, keepdims=keepdims)
     if ord == 2:
-        return _root(sum(value * value, axes, keepdims=keepdims))
+        return _root(sum(squared(value), axes, keepdims=keepdims))
     total = sum(power(abs(value), ord), axes, keepdims=keepdims)
     return power(total, 1.0 / ord)
 
 
 def _as_float(x: object) -> Variable:
     value = as_tensor(x)
-    return value if is_float(value.dtype) else cast(value, "float64")
+    return value if is_differentiable(value.dtype) else cast(value, "float64")
 
 
 def _root(squares: Variable) -> Variable:

@@ -8,6 +8,7 @@ from .arithmetic import multiply
 from .arrange import ravel, roll
 from .broadcasting import Sum
 from .common import one_axis, refuse
+from .complex import conj
 from .contract import dot, tensordot
 from .reduce import Any
 from .view import expand_dims, move_axes, reshape
@@ -31,7 +32,7 @@ def add_up(x: Variable, axes: tuple[int, ...]) -> Variable:
 def vecdot(a: object, b: object, *, axis: int = -1) -> Variable:
     """The sums of products of two stacks of vectors, which lie along `axis`.
 
-    The other axes are broadcast.
+    The other axes are broadcast.  Of complex operands the first is conjugated.
 
     Raises:
         ShapeError: an operand is a scalar, or the lengths are known to differ.
@@ -45,7 +46,7 @@ def vecdot(a: object, b: object, *, axis: int = -1) -> Variable:
         move_axes(v, (one_axis(axis, v.ndim, "vecdot"),), (v.ndim - 1,)) for v in (x, y)
     )
     _same_length(x, y, "vecdot")
-    terms = multiply(x, y)
+    terms = multiply(conj(x), y)
     return add_up(terms, (terms.ndim - 1,))
 
 
@@ -75,8 +76,8 @@ def inner(a: object, b: object) -> Variable:
 
 
 def vdot(a: object, b: object) -> Variable:
-    """The sum of products of two arrays of as many elements, in C order."""
-    return dot(ravel(a), ravel(b))
+    """The sum of products of two arrays of as many elements, the first conjugated."""
+    return dot(conj(ravel(a)), ravel(b))
 
 
 def kron(a: object, b: object) -> Variable:

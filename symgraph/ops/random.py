@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, ClassVar
 import numpy as np
 
 from ..codegen import ir
-from ..codegen.arrays import evaluate
-from ..codegen.arrays import fma as exact_fma
 from ..dims import Size
 from ..errors import DTypeError
 from ..graph import Node
@@ -126,12 +124,12 @@ class Threefry(Elemwise):
         for group in range(5):
             for turn in ROTATIONS[group % 2]:
                 x0 = x0 + x1
-                x1 = ((x1 << turn) ^ (x1 >> (32 - turn))) ^ x0
+                x1 = ((x1 << turn) | (x1 >> (32 - turn))) ^ x0
             x0 = x0 + keys[(group + 1) % 3]
             x1 = x1 + (keys[(group + 2) % 3] + (group + 1))
         if self.width == 32:
             return x0 ^ x1
-        return (x0.cast("uint64") << 32) ^ x1.cast("uint64")
+        return (x0.cast("uint64") << 32) | x1.cast("uint64")
 
 
 def multiply_high(a: ir.Value, b: ir.Value) -> ir.Value:
@@ -175,6 +173,8 @@ class MultiplyAdd(Elemwise):
     """a * b + c rounded once, in every mode."""
 
     def ref(self, a: Array, b: Array, c: Array) -> Array:
+        from ..codegen.arrays import fma as exact_fma  # and the interpreter with it
+
         return exact_fma(a, b, c)
 
     def vjp(
@@ -201,6 +201,8 @@ class Draw(Elemwise):
         return tensor(FLOAT_OF[bits.type.dtype], bits.type.dims)
 
     def ref(self, bits: Array) -> Array:
+        from ..codegen.arrays import evaluate
+
         return evaluate(formula(self, str(bits.dtype)), {"bits": bits})
 
     def vjp(self, g: Variable, y: Variable, bits: Variable) -> Grads:

@@ -135,7 +135,10 @@ class LogSumExp(Expanded):
         from scipy.special import logsumexp
 
         if any(x.shape[axis] == 0 for axis in self.axes):
-            raise ShapeError("an axis is empty: nothing has no extreme")
+            raise ShapeError(
+                "an axis is empty: nothing has no extreme",
+                "reduce an axis that has elements",
+            )
         if x.size == 0:  # which SciPy refuses for several axes
             return np.asarray(np.sum(x, axis=self.axes, keepdims=self.keepdims))
         return np.asarray(logsumexp(x, axis=self.axes, keepdims=self.keepdims))

@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from ..errors import ShapeError
-from ..types import is_float, result_dtype
+from ..types import is_complex, is_differentiable, is_float, result_dtype
 from ..variable import Variable, as_tensor, constant
 from .arithmetic import divide
 from .broadcasting import broadcast_to, sum
@@ -14,6 +14,7 @@ from .cast import cast
 from .choice import maximum, where
 from .common import Axis, many_axes, one_axis, refuse
 from .comparison import not_equal
+from .complex import imag, real
 from .join import concatenate
 from .reduce import all, max, mean, min
 from .sizes import total
@@ -53,17 +54,25 @@ def var(
     0 where that is negative.  bool and integers are taken as float64.
     """
     value = as_tensor(x)
-    if not is_float(value.dtype):
+    if not is_differentiable(value.dtype):
         value = cast(value, "float64")
     axes = many_axes(axis, value.ndim, "var")
     distance = value - mean(value, axes, keepdims=True)
-    squares = sum(distance * distance, axes, keepdims=keepdims)
+    squares = sum(squared(distance), axes, keepdims=keepdims)
     less = ddof if correction is None else correction
     count = total(value.shape[a] for a in axes)
     if isinstance(count, Variable):
-        return squares / maximum(cast(count, value.dtype) - less, 0)
+        return squares / maximum(cast(count, squares.dtype) - less, 0)
     left = count - less
-    return divide(squares, constant(left if left > 0 else 0, value.dtype))
+    return divide(squares, constant(left if left > 0 else 0, squares.dtype))
+
+
+def squared(x: Variable) -> Variable:
+    """``abs(x)**2``, which is real."""
+    if not is_complex(x.dtype):
+        return x * x
+    re, im = real(x), imag(x)
+    return re * re + im * im
 
 
 def std(
@@ -121,7 +130,7 @@ def average(
         return (result, broadcast_to(scale, result.shape)) if returned else result
     given = as_tensor(weights)
     dtype = result_dtype(value.dtype, given.dtype)
-    if not is_float(dtype) or not is_float(value.dtype):
+    if not is_differentiable(dtype) or not is_differentiable(value.dtype):
         dtype = result_dtype(dtype, "float64")
     if given.ndim != value.ndim:
         given = _spread(given, value, None if axis is None else axes)
@@ -154,7 +163,7 @@ def nansum(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
 def nanmean(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
     """The mean of the elements that are not NaN; NaN where there is none."""
     value = as_tensor(x)
-    if not is_float(value.dtype):
+    if not is_differentiable(value.dtype):
         return mean(value, axis, keepdims=keepdims)
     count = sum(value == value, axis, keepdims=keepdims)
     return nansum(value, axis, keepdims=keepdims) / cast(count, value.dtype)
@@ -175,7 +184,7 @@ def nanmin(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
 
 
 def _without_nan(x: Variable, instead: float) -> Variable:
-    return where(not_equal(x, x), instead, x) if is_float(x.dtype) else x
+    return where(not_equal(x, x), instead, x) if is_differentiable(x.dtype) else x
 
 
 def _nan_of_nothing(x: Variable, found: Variable, axis: Axis, keep: bool) -> Variable:

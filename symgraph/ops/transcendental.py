@@ -164,6 +164,8 @@ def sqrt(x: object) -> Variable:
 class Exp2(FloatUnary):
     """2 ** x."""
 
+    parts = by_formula("exponential_2")
+
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
             return np.exp2(x)
@@ -183,6 +185,8 @@ def exp2(x: object) -> Variable:
 @op
 class Log2(FloatUnary):
     """The logarithm to base 2."""
+
+    parts = by_formula("logarithm_2")
 
     weight: ClassVar[int] = 60
 
@@ -205,6 +209,8 @@ def log2(x: object) -> Variable:
 @op
 class Log10(FloatUnary):
     """The logarithm to base 10."""
+
+    parts = by_formula("logarithm_10")
 
     weight: ClassVar[int] = 60
 

@@ -18,7 +18,15 @@ from ..variable import Variable, apply, as_tensor
 from .broadcasting import broadcast_to, sum
 from .cast import cast
 from .choice import where
-from .common import Flags, Grads, linear_in_first, many_axes, refuse, refuse_sizes
+from .common import (
+    Flags,
+    Grads,
+    each_part,
+    linear_in_first,
+    many_axes,
+    refuse,
+    refuse_sizes,
+)
 from .comparison import greater_equal
 from .create import arange, zeros
 from .sizes import shape_from, shape_of, size_variable
@@ -81,6 +89,8 @@ class Diagonal(View):
 @op
 class DiagonalEmbed(Indexed):
     """Zeros with g on a diagonal of the last two axes: inputs g and their sizes."""
+
+    parts = each_part
 
     offset: int
 

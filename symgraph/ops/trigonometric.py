@@ -11,7 +11,7 @@ from ..codegen import ir
 from ..op import Array, op
 from ..variable import Variable, apply, promote
 from .choice import where
-from .common import Grads
+from .common import Grads, by_formula
 from .comparison import equal, less
 from .elementwise import Binary
 from .stable import hypot
@@ -56,6 +56,8 @@ __all__ = [
 @op
 class Tan(FloatUnary):
     """The tangent of an angle in radians."""
+
+    parts = by_formula("tangent")
 
     weight: ClassVar[int] = 60
 
@@ -168,6 +170,8 @@ def atan2(y: object, x: object) -> Variable:
 class Sinh(FloatUnary):
     """The hyperbolic sine."""
 
+    parts = by_formula("hyperbolic_sine")
+
     weight: ClassVar[int] = 60
 
     def ref(self, x: Array) -> Array:
@@ -189,6 +193,8 @@ def sinh(x: object) -> Variable:
 @op
 class Cosh(FloatUnary):
     """The hyperbolic cosine."""
+
+    parts = by_formula("hyperbolic_cosine")
 
     weight: ClassVar[int] = 45
 

@@ -16,7 +16,14 @@ published test vectors.
 """
 
 from .discrete import bernoulli, categorical, choice, integers, permutation
-from .distributions import exponential, gumbel, laplace, normal, uniform
+from .distributions import (
+    exponential,
+    gumbel,
+    laplace,
+    normal,
+    truncated_normal,
+    uniform,
+)
 from .keys import bits, fold_in, key, split
 from .stream import Stream
 
@@ -35,5 +42,6 @@ __all__ = [
     "normal",
     "permutation",
     "split",
+    "truncated_normal",
     "uniform",
 ]

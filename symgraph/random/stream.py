@@ -76,6 +76,10 @@ class Stream:
         """See :func:`symgraph.random.normal`."""
         return distributions.normal(self.key(), *args, **kwargs)
 
+    def truncated_normal(self, *args: Any, **kwargs: Any) -> Variable:
+        """See :func:`symgraph.random.truncated_normal`."""
+        return distributions.truncated_normal(self.key(), *args, **kwargs)
+
     def exponential(self, *args: Any, **kwargs: Any) -> Variable:
         """See :func:`symgraph.random.exponential`."""
         return distributions.exponential(self.key(), *args, **kwargs)

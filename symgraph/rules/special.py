@@ -51,6 +51,6 @@ def scaled_erfc(x: Variable) -> Variable:
 
 
 @special_rules.rule(lambda x: log(x / (1 - x)), preserves="rounding")
-def log_of_odds(x: Variable) -> Variable:
+def log_of_probability_odds(x: Variable) -> Variable:
     """log(x / (1 - x)) -> logit(x), which is 2 atanh(2 x - 1) near 1/2"""
     return logit(x)

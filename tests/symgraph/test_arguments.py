@@ -71,10 +71,10 @@ def test_no_default_may_be_spelled_none():
 def test_calls_with_the_wrong_arguments_are_refused(mode):
     f = sg.function([x, y], x + y, name="plus", mode=mode)
     for args, names, text in (
-        ((), {}, r"plus: argument 0 \(x\) of type float64\[x.0\] is missing"),
+        ((), {}, r"plus: argument 0 \(x\) is missing\n  operands: <x: float64\[x.0\]>"),
         ((A,), {}, r"argument 1 \(y\)"),
         ((A, A, A), {}, "plus takes 2 arguments, given 3"),
-        ((A,), {"z": A}, "no argument 'z'; it has: x, y"),
+        ((A,), {"z": A}, "no argument 'z'"),
         ((A, A), {"y": A}, "'y' is given twice"),
     ):
         with pytest.raises(errors.MissingInputError, match=text):
@@ -267,7 +267,7 @@ def test_what_is_no_array_or_of_another_rank_is_refused(mode):
     with pytest.raises(errors.ShapeError, match=r"argument 0 \(x\) is no array"):
         f([[1.0], [2.0, 3.0]])
     for given in (1.0, [[1.0]], np.ones((3, 1)), np.zeros((0, 0))):
-        with pytest.raises(errors.ShapeError, match=r"its type float64\[x.0\] has 1"):
+        with pytest.raises(errors.ShapeError, match=r"its type has 1"):
             f(given)
     with pytest.raises(errors.SymgraphError, match="symbolic"):
         f([s, s])

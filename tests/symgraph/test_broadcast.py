@@ -237,7 +237,29 @@ def build(family: Family, mode: str) -> Function:
     return sg.function(inputs, outputs, mode=mode, name=family.name)
 
 
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda f: f.name)
+#: One of each kind; the others are slow in all.
+BRIEF = {
+    "vector_onto_matrix",
+    "three",
+    "number",
+    "sums_meet",
+    "sliced",
+    "row_chain",
+    "matmul_stack",
+    "gather",
+    "rows",
+    "set_and_inc",
+    "reshaped",
+}
+
+
+@pytest.mark.parametrize(
+    "family",
+    [
+        pytest.param(f, id=f.name, marks=() if f.name in BRIEF else pytest.mark.slow)
+        for f in FAMILIES
+    ],
+)
 def test_every_pattern_of_sizes(family: Family):
     fast, interpreted = build(family, "fast"), build(family, "interpret")
     met = 0

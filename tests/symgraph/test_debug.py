@@ -426,6 +426,18 @@ def test_a_pass_without_rules_is_named() -> None:
     assert caught.value.pass_name == "negate" and caught.value.rule is None
 
 
+def test_a_wrong_type_is_named(monkeypatch: Patch) -> None:
+    kind = type(sg.concatenate([sg.dvector(), sg.dvector()]).op)
+    monkeypatch.setattr(kind, "infer", lambda self, *inputs: inputs[0].type)
+    x, y = sg.dvectors("x y")
+    f = sg.function(
+        [x, y], sg.concatenate([x, y]), mode=sg.Mode(sg.passes.Pipeline(()), "debug")
+    )
+    with pytest.raises(DebugError, match="the type of concatenate is wrong") as caught:
+        f(VECTOR, VECTOR[:2])
+    assert caught.value.part == "type"
+
+
 # -- NaN and infinity ------------------------------------------------------------------
 
 

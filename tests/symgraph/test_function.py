@@ -262,9 +262,9 @@ def test_updates_of_another_type_are_refused(value, new, error, text):
 def test_malformed_updates_and_givens_are_refused():
     w = sg.shared(A)
     for bad in ([w], ["ab"], {"w": x}, [(w, w, w)], [3]):
-        with pytest.raises(errors.SymgraphError, match="updates: expected"):
+        with pytest.raises(errors.SymgraphError, match="is not a variable and its"):
             sg.function([x], x, updates=bad)
-        with pytest.raises(errors.SymgraphError, match="givens: expected"):
+        with pytest.raises(errors.SymgraphError, match="is not a variable and its"):
             sg.function([x], x, givens=bad)
     with pytest.raises(errors.SymgraphError, match="two new values"):
         sg.function([], updates=[(w, w), (w, w + 1)])
@@ -354,7 +354,7 @@ def test_unused_inputs_may_be_allowed():
     np.testing.assert_array_equal(f(A, [1.0]), A)
     g = sg.function([y, x], x, on_unused_input="ignore")
     np.testing.assert_array_equal(g([1.0], A), A)
-    with pytest.raises(errors.SymgraphError, match="'ignore', not 'other'"):
+    with pytest.raises(errors.SymgraphError, match="on_unused_input cannot be 'other'"):
         sg.function([x], x, on_unused_input="other")
 
 
@@ -435,7 +435,7 @@ def test_shape_errors_name_the_op_the_sizes_and_the_line():
         f(np.ones(2), np.ones(5))
     text = str(caught.value)
     for part in (
-        *("step: add: sizes 2 and 5", "float64[2], float64[5]"),
+        *("step: add: sizes 2 and 5", "<exp: float64[2]>, <log: float64[5]>"),
         *("test_function.py", "the line that the message shows", "help:"),
     ):
         assert part in text

@@ -115,9 +115,12 @@ def test_all_float_ops_are_differentiable() -> None:
         "IsFinite",
         *("IsInf", "IsNan", "LeftShift", "Less", "LessEqual", "NotEqual", "OnesLike"),
         *("RightShift", "Rint", "Sign", "SignBit", "StopGradient", "Trunc"),
-        *("MultiplyHigh", "Positions", "Shuffle", "StandardExponential"),
-        *("StandardGumbel", "StandardLaplace", "StandardNormal", "StandardUniform"),
-        *("Threefry", "CommonSize"),
+        *("MultiplyHigh", "NumbaFunction", "NumpyFunction", "Positions", "Shuffle"),
+        *("StandardExponential", "StandardGumbel", "StandardLaplace", "Threefry"),
+        *("StandardNormal", "StandardUniform"),
+        "CommonSize",
+        # Complex numbers have tests of their own, in test_complex.
+        *("Conj", "FromParts", "Imag", "Real"),
     }
 
 

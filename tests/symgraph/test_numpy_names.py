@@ -330,3 +330,24 @@ def test_errors(words: str, wrong: Callable[[Any, Any], object]) -> None:
     x, v = sg.tensor("x", "float64", (2, 3)), sg.dvector("v")
     with pytest.raises(sg.errors.SymgraphError, match=rf"{words}[\s\S]*"):
         wrong(x, v)
+
+
+def test_complex_operands() -> None:
+    x = sg.tensor("x", "complex128", (None, None))
+    rng = np.random.default_rng(0)
+    value = rng.normal(size=(3, 3)) + 1j * rng.normal(size=(3, 3))
+    table: list[Row] = [
+        lambda m, x: m.cumsum(x, 1),
+        lambda m, x: m.var(x, axis=0),
+        lambda m, x: m.roll(x, 1, 0) + m.diag(x[0]) + m.tril(x),
+        lambda m, x: m.trace(x),
+        lambda m, x: m.vdot(x, x * 1j),
+        lambda m, x: m.vecdot(x, x * 1j),
+        lambda m, x: m.linalg.norm(x),
+        lambda m, x: m.einsum("ij,jk,kl->il", x, x, x),
+        lambda m, x: m.cross(x, x * x),
+        lambda m, x: m.pad(x, 1, mode="wrap"),
+        lambda m, x: m.average(x, axis=0, weights=m.abs(x)),
+    ]
+    for mode in MODES:
+        check(table, Computer([x], outputs_of(table, x), mode), value)

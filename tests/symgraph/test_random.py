@@ -195,6 +195,23 @@ def test_distributions(name: str) -> None:
             assert abs(np.corrcoef(ranks[:-lag], ranks[lag:])[0, 1]) < 4 / COUNT**0.5
 
 
+def test_truncated_normal() -> None:
+    """In the middle, in each tail, and where a bound is infinite; both precisions."""
+    bounds = [(-1.0, 0.5), (2.0, np.inf), (-np.inf, -3.0), (8.0, 9.0), (-9.0, -8.5)]
+    for dtype in ("float32", "float64"):
+        made = [rnd.truncated_normal(KEY, a, b, COUNT, dtype) for a, b in bounds]
+        both = [*made, rnd.truncated_normal(KEY, np.float32(40), np.float32(41), 3)]
+        for (a, b), x in zip(bounds, compute(both, [], [], "fast"), strict=False):
+            assert x.dtype == dtype and x.min() >= a and x.max() <= b
+            law = scipy.stats.truncnorm(a, b)
+            assert scipy.stats.kstest(x.astype("float64"), law.cdf).pvalue > 1e-3
+    low = sg.dscalar("low")
+    draw = rnd.truncated_normal(KEY, low, low + 1, 3)
+    got, slope = compute([draw, sg.grad(draw.sum(), low)], [low], [2.0], "fast")
+    (moved,) = compute([draw], [low], [2.0 + 1e-6], "fast")
+    np.testing.assert_allclose(slope, (moved - got).sum() / 1e-6, rtol=1e-4)
+
+
 def test_keys_are_uncorrelated() -> None:
     """Neighbouring seeds, keys that are split, and keys folded in."""
     family = [rnd.key(s) for s in range(3)]
@@ -412,6 +429,7 @@ def test_streams_have_every_draw() -> None:
     stream = rnd.Stream(8, name="noise")
     made = [
         *(stream.bits(2), stream.uniform(2), stream.normal(2), stream.exponential(2)),
+        stream.truncated_normal(-1.0, 1.0, 2),
         *(stream.gumbel(2), stream.laplace(2), stream.bernoulli(0.5, 2)),
         *(stream.integers(0, 9, 2), stream.categorical(np.zeros(3), shape=2)),
         *(stream.permutation(2), stream.choice(np.arange(5.0), 2)),

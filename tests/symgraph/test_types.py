@@ -51,9 +51,7 @@ def test_unknown_dtypes_are_refused() -> None:
         "nonsense",
         "<U3",
     ):
-        with pytest.raises(
-            DTypeError, match="is not supported; symgraph has: bool, int8"
-        ):
+        with pytest.raises(DTypeError, match=r"is not supported\n.*\n  help: "):
             check_dtype(dtype)
     assert check_dtype(np.dtype(">f8")) == "float64"
     assert check_dtype(float) == "float64"

@@ -12,6 +12,7 @@ from ..cases import Case
 from . import (
     arrays,
     elementwise,
+    foreign,
     functions,
     indexing,
     products,
@@ -35,6 +36,7 @@ FAMILIES = (
     softmax,
     structure,
     random,
+    foreign,
     stable,
     special,
     random,

@@ -13,6 +13,7 @@ from symgraph.op import Array, Op
 from symgraph.types import FLOATS
 
 from ..cases import ANY, FLOATED, POSITIVE, Case, Operand
+from .elementwise import complex_
 
 INSIDE = Operand(-0.8, 0.8)
 ABOVE_ONE = Operand(1.2, 3.0)
@@ -53,17 +54,17 @@ def scipy(
 
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
-    ops.Exp2: numpy(ops.exp2, np.exp2, dtypes=FLOATED),
-    ops.Log2: numpy(ops.log2, np.log2, POSITIVE),
-    ops.Log10: numpy(ops.log10, np.log10, POSITIVE),
+    ops.Exp2: numpy(ops.exp2, np.exp2, dtypes=FLOATED) + complex_(ops.exp2, np.exp2),
+    ops.Log2: numpy(ops.log2, np.log2, POSITIVE) + complex_(ops.log2, np.log2),
+    ops.Log10: numpy(ops.log10, np.log10, POSITIVE) + complex_(ops.log10, np.log10),
     ops.Cbrt: numpy(ops.cbrt, np.cbrt, POSITIVE),
-    ops.Tan: numpy(ops.tan, np.tan, INSIDE),
+    ops.Tan: numpy(ops.tan, np.tan, INSIDE) + complex_(ops.tan, np.tan),
     ops.Asin: numpy(ops.asin, np.arcsin, INSIDE),
     ops.Acos: numpy(ops.acos, np.arccos, INSIDE),
     ops.Atan: numpy(ops.atan, np.arctan),
     ops.Atan2: numpy(ops.atan2, np.arctan2, POSITIVE, POSITIVE),
-    ops.Sinh: numpy(ops.sinh, np.sinh),
-    ops.Cosh: numpy(ops.cosh, np.cosh),
+    ops.Sinh: numpy(ops.sinh, np.sinh) + complex_(ops.sinh, np.sinh),
+    ops.Cosh: numpy(ops.cosh, np.cosh) + complex_(ops.cosh, np.cosh),
     ops.Asinh: numpy(ops.asinh, np.arcsinh),
     ops.Acosh: numpy(ops.acosh, np.arccosh, ABOVE_ONE),
     ops.Atanh: numpy(ops.atanh, np.arctanh, INSIDE),

@@ -17,5 +17,7 @@ EXAMPLES: dict[str, Example] = {
     "scaled_erfc": Example(
         lambda: ops.exp(x * x) * ops.erfc(x), lambda: ops.exp(x * x) * ops.erfc(y)
     ),
-    "log_of_odds": Example(lambda: ops.log(x / (1 - x)), lambda: ops.log(x / (1 - y))),
+    "log_of_probability_odds": Example(
+        lambda: ops.log(x / (1 - x)), lambda: ops.log(x / (1 - y))
+    ),
 }
