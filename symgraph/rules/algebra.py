@@ -61,7 +61,11 @@ def _terms(node: Node) -> tuple[bool, Node, Any] | None:
 
 
 def _collected_sum(node: Node) -> Variable | None:
-    """c - (d - x), (x + c) + d, ... with one constant."""
+    """c - (d - x), (x + c) + d, ... with one constant.
+
+    On floats only where the constants add up: (x + c) - c rounds x to multiples of c's
+    last place, and people write it for that.
+    """
     outer = _terms(node)
     inner = None if outer is None else _terms(outer[1])
     if outer is None or inner is None or node.type.dtype == "bool":
@@ -69,7 +73,9 @@ def _collected_sum(node: Node) -> Variable | None:
     negative, _, second = outer
     with np.errstate(all="ignore"):
         total = second - inner[2] if negative else second + inner[2]
-    if is_float(node.type.dtype) and not np.isfinite(total):
+    if is_float(node.type.dtype) and not (
+        max(abs(second), abs(inner[2])) <= abs(total) < math.inf
+    ):
         return None
     made = constant(total, node.type.dtype)
     x = Variable(inner[1])
@@ -146,8 +152,11 @@ def difference_of_same(x: Variable, node: Node) -> Variable | None:
 
 @algebra.rule(lambda x: like(Divide, x, x), preserves="special_values")
 def ratio_of_same(x: Variable, node: Node) -> Variable | None:
-    """x / x -> 1, where x may be 0, infinite or NaN"""
-    return _filled(node, 1)
+    """p / p -> 1, for p = exp(x), sigmoid(x), softmax(x), which may vanish or overflow
+
+    Not for any x: 0 / 0 is NaN, and says so.
+    """
+    return _filled(node, 1) if isinstance(x.op, Exp | Sigmoid | Softmax) else None
 
 
 @algebra.rule(lambda x, y: (x + y) - y, preserves="special_values")
