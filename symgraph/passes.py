@@ -96,9 +96,9 @@ class Simplify(RulePass):
     def all_rules(self) -> RuleSet:
         from .rules.canonical import canonical
         from .rules.fold import fold
-        from .rules.structure import structure
+        from .rules.simplify import simplify
 
-        return fold + structure + canonical
+        return fold + simplify + canonical
 
 
 class Expand(RulePass):
@@ -110,9 +110,9 @@ class Expand(RulePass):
         from .rules.canonical import canonical
         from .rules.expand import expand
         from .rules.fold import fold
-        from .rules.structure import structure
+        from .rules.simplify import simplify
 
-        return expand + fold + structure + canonical
+        return expand + fold + simplify + canonical
 
 
 @dataclass(frozen=True)

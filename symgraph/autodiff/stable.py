@@ -13,6 +13,7 @@ from .. import ops
 from ..graph import Node, toposort
 from ..leaf import Leaf
 from ..rewrite import RuleSet, rewrite
+from ..types import is_complex
 from ..variable import Variable
 
 
@@ -22,9 +23,13 @@ def stable_forms(
     """`outputs` in their stable forms; None where they must be taken as they stand.
 
     That is where they are differentiated with respect to an expression, or around one
-    (`named`), which must be found in them.
+    (`named`), which must be found in them, and where numbers are complex: the rules are
+    about real ones.
     """
-    inner = {i for n in toposort(outputs) for i in n.inputs}
+    order = toposort(outputs)
+    if any(is_complex(n.type.dtype) for n in order):
+        return None
+    inner = {i for n in order for i in n.inputs}
     if not all(isinstance(n.op, Leaf) for n in named) or not inner.isdisjoint(outputs):
         return None
     return rewrite(list(outputs), _rules())

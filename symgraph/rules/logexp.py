@@ -50,13 +50,13 @@ def log_of_one_minus(x: Variable) -> Variable:
 
 
 @logexp.rule(lambda x: log((1 + x) / (1 - x)), preserves="rounding")
-def log_of_odds(x: Variable) -> Variable:
+def log_of_one_plus_ratio(x: Variable) -> Variable:
     """log((1 + x) / (1 - x)) -> log1p(x) - log1p(-x), whose parts never cancel"""
     return log1p(x) - log1p(-x)
 
 
 @logexp.rule(lambda x: log((1 - x) / (1 + x)), preserves="rounding")
-def log_of_inverse_odds(x: Variable) -> Variable:
+def log_of_one_minus_ratio(x: Variable) -> Variable:
     """log((1 - x) / (1 + x)) -> log1p(-x) - log1p(x)"""
     return log1p(-x) - log1p(x)
 

@@ -14,10 +14,10 @@ EXAMPLES: dict[str, Example] = {
     "log_of_one_minus": Example(
         lambda: ops.log(1 - -abs(x)), lambda: ops.log(abs(x) - -1.0)
     ),
-    "log_of_odds": Example(
+    "log_of_one_plus_ratio": Example(
         lambda: ops.log((1 + x) / (1 - x)), lambda: ops.log((1 + x) / (1 - y))
     ),
-    "log_of_inverse_odds": Example(
+    "log_of_one_minus_ratio": Example(
         lambda: ops.log((1 - x) / (1 + x)), lambda: ops.log((1 - x) / (1 + y))
     ),
     "exp_minus_one": Example(lambda: E - 1, lambda: E - 2),
