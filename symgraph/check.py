@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .dims import Size
-from .errors import CompileError
+from .errors import CompileError, SymgraphError
 from .evaluate import evaluate
 from .graph import Node, leaves, toposort
 from .leaf import Input, Shared
@@ -79,7 +79,7 @@ def _check_values(
         try:
             expected = evaluate(before, given)
         except (ArithmeticError, IndexError, SymgraphError, ValueError):
-            continue  # such inputs are not valid: an index outside, sizes that differ, ...
+            continue  # such inputs are not valid: indices outside, sizes that differ
         got = evaluate(after, given)
         for number, (old, new) in enumerate(zip(expected, got, strict=True)):
             if not agree(np.asarray(old), np.asarray(new), preserves):
