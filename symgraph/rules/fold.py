@@ -12,6 +12,8 @@ scalar.
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..dims import product
 from ..graph import Node
 from ..leaf import Constant, Leaf
@@ -33,7 +35,8 @@ def known_value(node: Node) -> Variable | None:
             return None
         arrays.append(source.op.data)
     try:
-        value = node.op.ref(*arrays)
+        with np.errstate(all="ignore"):  # it may overflow, as it would when it runs
+            value = node.op.ref(*arrays)
     except (ArithmeticError, IndexError, ValueError):
         return None  # it fails when it runs, with the user's line
     return constant(value, node.type.dtype)
