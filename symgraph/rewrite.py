@@ -520,11 +520,17 @@ class _Engine:
             return (node, rebuilt), (rebuilt, None)
         for candidate in self._candidates(node):
             after = candidate.apply(node, self._seen, self.uses.__getitem__)
-            if after is not None:
+            if after is not None and not self._adds_complex(after):
                 return self._replace(candidate, node, after)
         self.table[node.op, node.inputs] = node
         self._settle(node, node)
         return ()
+
+    def _adds_complex(self, after: Node) -> bool:
+        """Whether `after` has new complex parts, as a slice put below `real` has."""
+        new = toposort([after], lambda n: () if n in self.final else n.inputs)
+        made = (n for n in new if n.inputs and n not in self.final)
+        return any(is_complex(n.type.dtype) for n in made)
 
     def _candidates(self, node: Node) -> Sequence[Rule]:
         """The rules for `node`: none where it is about complex numbers.
