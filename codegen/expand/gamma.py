@@ -59,7 +59,8 @@ STIRLING = {
     ),
 }  # fmt: skip
 STIRLING_START = 7.5
-STIRLING_OFFSET = float.fromhex("0x1.d67f1c864beb4p-1")  # log(2 pi) / 2
+STIRLING_OFFSET = float.fromhex("0x1.d67f1c864beb5p-1")  # log(2 pi) / 2
+STIRLING_OFFSET_LO = float.fromhex("-0x1.65b5a1b7ff5dfp-55")
 
 #: (sin(pi r) / (pi r) - 1) / z in z = r**2 for |r| <= 1/2.
 SINE = {
@@ -210,8 +211,10 @@ def lgamma_positive(x: Value, x_low: Value, dtype: str) -> Pair:
     product = x * less
     product_low = fma(x, less_low, fma(x, less, -product))
     large, large_low = two_sum(product, log_v * -0.5)
-    rest = fma(w, horner(w * w, STIRLING[dtype]), STIRLING_OFFSET)
-    rest = fma(x_low, log_v, fma(log_low, -0.5, product_low + rest))
+    large, offset_low = two_sum(large, const(STIRLING_OFFSET, "float64"))
+    large_low = large_low + (offset_low + STIRLING_OFFSET_LO)
+    rest = fma(w, horner(w * w, STIRLING[dtype]), product_low)
+    rest = fma(x_low, log_v, fma(log_low, -0.5, rest))
     large, large_low = fast_two_sum(large, large_low + rest)
     large = select(product < INF, large, INF)
     return select(is_middle, total, large), select(is_middle, error, large_low)
