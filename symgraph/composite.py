@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .errors import ArgumentError, refuse
-from .graph import Node, here, intern, toposort
+from .graph import Node, here, intern, rebuild, toposort
 from .leaf import Constant, Input
 from .op import Array, Expanded, Op, by_expansion, op
 from .types import TensorType
@@ -210,6 +210,20 @@ class Composite(Expanded):
         return self.body(*inputs[: self.body.count])[self.index]
 
 
+def written_out(roots: Sequence[Node]) -> tuple[Node, ...]:
+    """`roots` with what composites are made of in their place, all the way down."""
+
+    def expand(node: Node, inputs: tuple[Node, ...]) -> Node:
+        if isinstance(node.op, Composite):
+            return node.op.expand(*(Variable(i) for i in inputs)).node
+        return intern(node.op, inputs, node.site)
+
+    found = tuple(roots)
+    while any(isinstance(node.op, Composite) for node in toposort(found)):
+        found = rebuild(found, expand)
+    return found
+
+
 __all__ = [
     "Body",
     "Composite",
@@ -217,4 +231,5 @@ __all__ = [
     "capture",
     "parameter",
     "trace",
+    "written_out",
 ]

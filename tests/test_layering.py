@@ -45,7 +45,7 @@ MAY_IMPORT = {
         "rewrite": "errors graph leaf op types variable",
         "shared": "errors evaluate graph leaf op types variable",
         "linalg": "ops variable",
-        "lower": "codegen dims errors graph leaf op ops types variable",
+        "lower": "codegen composite dims errors graph leaf op ops types variable",
         "special": "ops",
         "vectorize": "composite dims errors graph leaf op ops types variable",
         "rules": "composite dims errors graph leaf op ops rewrite types variable",

@@ -19,6 +19,7 @@ from ..codegen.program import (
     Role,
     Step,
 )
+from ..composite import written_out
 from ..dims import Dim, Size
 from ..errors import (
     IndexOutOfBoundsError,
@@ -109,13 +110,14 @@ def lower(
         UnsupportedError: an op has no lowering, or a size depends on computed data.
     """
     classes = Classes(generic=generic)
-    classes.unify(toposort(written.roots))
+    asked = written_out(written.roots)
+    classes.unify(toposort(asked))
     if classes.clashes:
-        check_sizes(written.roots)
+        check_sizes(asked)
     classes.unify(toposort(rewritten.roots))
     roots = _distinct(_prepared(in_halves(rewritten.roots), classes))
     emitter = Emitter(rewritten.with_roots(roots), classes, name)
-    return emitter.run((*toposort(written.roots), *toposort(rewritten.roots)))
+    return emitter.run((*toposort(asked), *toposort(rewritten.roots)))
 
 
 def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:

@@ -9,7 +9,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.composite import Body, Composite, trace
-from symgraph.errors import SymgraphError
+from symgraph.errors import ShapeError, SymgraphError
 from symgraph.graph import toposort
 from symgraph.graphs import Graph, structure_key
 from symgraph.op import Array, Elemwise, op
@@ -123,3 +123,20 @@ def test_chains_are_linear() -> None:
 def test_no_outputs() -> None:
     with pytest.raises(SymgraphError, match="no outputs"):
         trace(lambda: [], [])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_sizes_inside_are_checked_though_rewriting_drops_the_result(mode: str) -> None:
+    x, y = sg.vectors("x y")
+    w = sg.tensor("w", shape=(3,))
+
+    def inner(a: Variable, b: Variable) -> Variable:
+        return composed(lambda v: v + np.ones(3), a) * b
+
+    dropped = sg.where(True, w, composed(inner, x, y))
+    f = sg.function([x, y, w], dropped, mode=mode)
+    for right in ((3, 3), (1, 1), (1, 3)):
+        np.testing.assert_array_equal(f(*map(np.ones, right), np.ones(3)), np.ones(3))
+    for wrong in ((2, 3), (3, 2), (2, 2)):
+        with pytest.raises(ShapeError):
+            f(*map(np.ones, wrong), np.ones(3))
