@@ -400,18 +400,7 @@ def function(
     >>> f([1.0, 2.0, 3.0])
     np.float64(14.0)
     """
-    if device not in (None, "cpu"):
-        refuse(
-            UnsupportedError,
-            f"device {device!r} is not supported",
-            remedy="there is 'cpu'",
-        )
-    if isinstance(inputs, Variable | In | None):
-        refuse(
-            ArgumentError,
-            f"inputs are a list of variables, not {inputs!r}",
-            remedy="put it in a list: sg.function([x], ...)",
-        )
+    _check_request(inputs, device)
     label = str(name or "function")
     parameters = tuple(
         _parameter(given, number, allow_input_downcast, label)
@@ -426,6 +415,21 @@ def function(
     shared = _check_leaves(parameters, results, changed, on_unused_input)
     spec = Spec(parameters, shared, results, changed, structure, label, as_mode(mode))
     return Function(spec)
+
+
+def _check_request(inputs: object, device: str | None) -> None:
+    if device not in (None, "cpu"):
+        refuse(
+            UnsupportedError,
+            f"device {device!r} is not supported",
+            remedy="there is 'cpu'",
+        )
+    if isinstance(inputs, Variable | In | None):
+        refuse(
+            ArgumentError,
+            f"inputs are a list of variables, not {inputs!r}",
+            remedy="put it in a list: sg.function([x], ...)",
+        )
 
 
 def _parameter(

@@ -15,7 +15,7 @@ import numpy as np
 
 from .config import config
 from .declare import tensor
-from .errors import SymgraphError
+from .errors import ArgumentError, SymgraphError, refuse
 from .function import Function, Mode, function
 from .tree import Structure, flatten
 from .variable import Variable
@@ -77,9 +77,10 @@ class Jit:
         self._static = frozenset(static)
         unknown = self._static.difference(self._signature.parameters)
         if unknown:
-            raise SymgraphError(
-                f"jit: {self._name} has no parameter {sorted(unknown)[0]!r}\n"
-                f"  help: its parameters are {', '.join(self._signature.parameters)}"
+            refuse(
+                ArgumentError,
+                f"jit: {self._name} has no parameter {sorted(unknown)[0]!r}",
+                remedy=f"its parameters are {', '.join(self._signature.parameters)}",
             )
         kinds = [p.kind for p in self._signature.parameters.values()]
         fixed = all(kind <= inspect.Parameter.POSITIONAL_OR_KEYWORD for kind in kinds)
@@ -130,9 +131,10 @@ class Jit:
     ) -> Function:
         call = self._sorted(owner, args, kwargs)
         if call is None:
-            raise SymgraphError(
-                f"jit: {self._name} is given symbolic variables\n"
-                "  help: give arrays; only their types count"
+            refuse(
+                ArgumentError,
+                f"jit: {self._name} is given symbolic variables",
+                remedy="give arrays; only their types count",
             )
         return self._find(owner, call)
 
@@ -223,20 +225,23 @@ class Jit:
         try:
             return flatten(value, _is_array)
         except SymgraphError:
-            raise SymgraphError(
+            refuse(
+                ArgumentError,
                 f"{self._name}: argument {name!r} is neither an array nor a number, "
-                f"nor a list, tuple or dict of them: {value!r}\n"
-                f"  help: jit(..., static_argnames={name!r}) compiles once per value"
-            ) from None
+                f"nor a list, tuple or dict of them: {value!r}",
+                remedy=f"jit(..., static_argnames={name!r}) compiles once per value",
+            )
 
     def _hashable(self, name: str, value: Any) -> Any:
         try:
             hash(value)
         except TypeError:
-            raise SymgraphError(
+            refuse(
+                ArgumentError,
                 f"{self._name}: the static argument {name!r} is not hashable: "
-                f"{value!r}\n  help: give a tuple in place of a list"
-            ) from None
+                f"{value!r}",
+                remedy="give a tuple in place of a list",
+            )
         return value
 
     # -- the cache ---------------------------------------------------------------------
@@ -309,12 +314,13 @@ def _check_outputs(made: Any, name: str) -> None:
     try:
         flatten(made, _is_array)
     except SymgraphError:
-        raise SymgraphError(
+        refuse(
+            ArgumentError,
             f"jit: {name} returned something that is no array, nor a list, tuple or "
-            f"dict of arrays: {made!r}\n"
-            "  help: return variables; what is not computed from the arguments can be "
-            "kept outside"
-        ) from None
+            f"dict of arrays: {made!r}",
+            remedy="return variables; what is not computed from the arguments can be "
+            "kept outside",
+        )
 
 
 def jit(
@@ -360,9 +366,10 @@ def jit(
     if python_function is None:
         return lambda fn: Jit(fn, static, name, mode)
     if not callable(python_function):
-        raise SymgraphError(
-            f"jit: {python_function!r} is not a function\n"
-            "  help: options are given by name: jit(static_argnames='n')"
+        refuse(
+            ArgumentError,
+            f"jit: {python_function!r} is not a function",
+            remedy="options are given by name: jit(static_argnames='n')",
         )
     return Jit(python_function, static, name, mode)
 

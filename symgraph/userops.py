@@ -12,7 +12,7 @@ from typing import Any
 
 from .autodiff import custom_vjp
 from .composite import Composite, capture
-from .errors import ShapeError, SymgraphError
+from .errors import ArgumentError, ShapeError, SymgraphError
 from .ops import broadcast_to, equal
 from .ops.common import refuse
 from .ops.foreign import NumbaFunction, NumpyFunction
@@ -156,7 +156,7 @@ def op_from_graph(
         A function of variables and arrays, which gives one variable, or a tuple.
 
     Raises:
-        SymgraphError: an input is no variable, or is given twice.
+        ArgumentError: an input is no variable, or is given twice.
         ShapeError, DTypeError (when called): operands do not fit.
 
     >>> import symgraph as sg
@@ -171,29 +171,38 @@ def op_from_graph(
     results = [outputs] if isinstance(outputs, Variable) else list(outputs)
     label = name or "graph"
     if len({getattr(p, "node", None) for p in parameters} - {None}) < len(parameters):
-        raise SymgraphError(
-            f"op_from_graph: the inputs of {label} are distinct variables, not "
-            f"{parameters}"
+        refuse(
+            ArgumentError,
+            f"op_from_graph: the inputs of {label} are not distinct variables",
+            *parameters,
+            remedy="declare each input once, and list it once",
         )
     body, outside = capture([as_tensor(r) for r in results], parameters)
 
     def build(*operands: Any) -> Any:
-        if len(operands) != len(parameters):
-            refuse(
-                ShapeError,
-                f"{label}: {len(operands)} operands given, it takes {len(parameters)}",
-                remedy="give one for each input",
-            )
-        xs = [
-            fit(v, p, f"{label}: operand {k}")
-            for k, (v, p) in enumerate(zip(operands, parameters, strict=True))
-        ]
+        xs = _fitted(operands, parameters, label)
         made = [
             apply(Composite(body, k, label), *xs, *outside) for k in range(len(results))
         ]
         return made[0] if single else tuple(made)
 
     return build if vjp is None else custom_vjp(build, vjp, label)
+
+
+def _fitted(
+    operands: Sequence[Any], parameters: Sequence[Variable], label: str
+) -> list[Variable]:
+    """Operands in the types of `parameters`."""
+    if len(operands) != len(parameters):
+        refuse(
+            ShapeError,
+            f"{label}: {len(operands)} operands given, it takes {len(parameters)}",
+            remedy="give one for each input",
+        )
+    return [
+        fit(v, p, f"{label}: operand {k}")
+        for k, (v, p) in enumerate(zip(operands, parameters, strict=True))
+    ]
 
 
 def _operands(given: Sequence[Any], label: str) -> list[Variable]:

@@ -69,22 +69,8 @@ def jacobian(
     y = as_tensor(expression)
     if not is_differentiable(y.dtype):
         refuse(DTypeError, "jacobian: not of a float type", y, remedy="cast it")
-    if mode not in (None, "forward", "reverse"):
-        refuse(
-            ArgumentError,
-            f"jacobian: mode cannot be {mode!r}",
-            remedy="it is 'forward', 'reverse' or None",
-        )
     constants = [v.node for v in consider_constant or ()]
-    chosen = [mode or _cheaper(y, x) for x in targets]
-    for x, how in zip(targets, chosen, strict=True):
-        if how == "forward" and not is_float(x.dtype) and is_float(y.dtype):
-            refuse(
-                DTypeError,
-                "jacobian: of a real expression in a complex variable, forward",
-                x,
-                remedy='use mode="reverse"',
-            )
+    chosen = [_mode(mode, y, x) for x in targets]
     back = [x for x, how in zip(targets, chosen, strict=True) if how == "reverse"]
     rows = iter(_by_rows(y, back, constants))
     found = [
@@ -98,6 +84,25 @@ def jacobian(
             for x, made in zip(targets, found, strict=True)
         ],
     )
+
+
+def _mode(asked: Mode | None, y: Variable, x: Variable) -> Mode:
+    """The mode asked for, where it exists, or the cheaper one."""
+    if asked not in (None, "forward", "reverse"):
+        refuse(
+            ArgumentError,
+            f"jacobian: mode cannot be {asked!r}",
+            remedy="it is 'forward', 'reverse' or None",
+        )
+    mode = asked or _cheaper(y, x)
+    if mode == "forward" and not is_float(x.dtype) and is_float(y.dtype):
+        refuse(
+            DTypeError,
+            "jacobian: of a real expression in a complex variable, forward",
+            x,
+            remedy='use mode="reverse"',
+        )
+    return mode
 
 
 def _cheaper(y: Variable, x: Variable) -> Mode:

@@ -74,22 +74,35 @@ def verify_grad(
     coarse = "float32" in (output.dtype, *(inputs[k].dtype for k in places))
     rough = "float32" if coarse else "float64"
     step = _STEPS[rough] if eps is None else eps
-    absolute, relative = (
+    tolerances = tuple(
         _TOLERANCES[rough] if t is None else t for t in (abs_tol, rel_tol)
     )
     for _ in range(n_tests):
         weights = draw.uniform(0.5, 1.5, shape).astype(output.dtype)
         cost = ops.sum(output * constant(weights))
-        wrt = [inputs[k] for k in places]
-        slopes = given(grad(cost, wrt, disconnected_inputs="ignore"))
-        directions = [draw.uniform(-1, 1, np.shape(s)).astype(s.dtype) for s in slopes]
-        (tangent,) = given([jvp(cost, wrt, directions, disconnected_outputs="ignore")])
-        for place, slope in zip(places, slopes, strict=True):
-            expected = given.differences(cost, place, step)
-            _agree(f"argument {place}", slope, expected, absolute, relative)
-        pairs = zip(slopes, directions, strict=True)
-        product = sum(float(np.sum(s * d, dtype="float64")) for s, d in pairs)
-        _agree("the tangent", tangent, product, absolute, relative)
+        _verify(cost, given, places, draw, step, *tolerances)
+
+
+def _verify(
+    cost: Variable,
+    given: _Values,
+    places: Sequence[int],
+    draw: np.random.Generator,
+    step: float,
+    absolute: float,
+    relative: float,
+) -> None:
+    """Compare the gradient of `cost`, and its tangent in a random direction."""
+    wrt = [given.inputs[k] for k in places]
+    slopes = given(grad(cost, wrt, disconnected_inputs="ignore"))
+    directions = [draw.uniform(-1, 1, np.shape(s)).astype(s.dtype) for s in slopes]
+    (tangent,) = given([jvp(cost, wrt, directions, disconnected_outputs="ignore")])
+    for place, slope in zip(places, slopes, strict=True):
+        expected = given.differences(cost, place, step)
+        _agree(f"argument {place}", slope, expected, absolute, relative)
+    pairs = zip(slopes, directions, strict=True)
+    product = sum(float(np.sum(s * d, dtype="float64")) for s, d in pairs)
+    _agree("the tangent", tangent, product, absolute, relative)
 
 
 class _Values:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ..errors import UnsupportedError
+from ..errors import UnsupportedError, refuse
 from ..graph import Node, intern, rebuild, toposort
 from ..leaf import Leaf
 from ..ops import Imag, Real, Shape
@@ -58,8 +58,11 @@ def in_halves(roots: Sequence[Node]) -> tuple[Node, ...]:
             continue  # sizes are seen in types
         result = isinstance(node.op, FromParts) and node in results
         if any(is_complex(n.type.dtype) for n in (node, *node.inputs)) and not result:
-            raise UnsupportedError(
-                f"{node} has no native form\n  help: the pipeline needs the pass "
-                "'split complex', in front of others"
+            refuse(
+                UnsupportedError,
+                f"{node} has no native form",
+                *(Variable(i) for i in node.inputs),
+                remedy="the pass 'split complex' must stand in front of others",
+                site=node.site,
             )
     return made

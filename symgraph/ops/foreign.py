@@ -9,7 +9,7 @@ import numpy as np
 
 from ..codegen.errors import CodegenError
 from ..dims import Size
-from ..errors import DTypeError, ShapeError, SymgraphError
+from ..errors import DTypeError, ShapeError, SymgraphError, refuse
 from ..graph import Node
 from ..op import Array, Opaque, op
 from ..types import TensorType, tensor
@@ -65,14 +65,18 @@ class NumpyFunction(Opaque):
         """
         result = np.asarray(made)
         if result.dtype != np.dtype(self.to):
-            raise DTypeError(
+            refuse(
+                DTypeError,
                 f"{self.label}: the function returned dtype {result.dtype}, declared "
-                f"{self.to}\n  help: convert the result, or declare its dtype"
+                f"{self.to}",
+                remedy="convert the result, or declare its dtype",
             )
         if result.shape != shape:
-            raise ShapeError(
+            refuse(
+                ShapeError,
                 f"{self.label}: the function returned shape {result.shape}, declared "
-                f"{shape}\n  help: declare the shape that it returns"
+                f"{shape}",
+                remedy="declare the shape that it returns",
             )
         return result
 

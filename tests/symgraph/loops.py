@@ -161,7 +161,8 @@ def assert_stored_once(program: Program) -> None:
         for access, axes in _accesses(kernel):
             if isinstance(access, ir.Store) and access.buffer in arrays:
                 named = {name for a in access.index for name, _ in a.terms}
-                scattered = access.accumulate or not named.issubset(axes)
+                # Where a value of the loop says which element, the kernel scatters.
+                scattered = access.accumulate or named - {*axes, *kernel.sizes}
                 assert scattered or named.issuperset(axes), access
 
 
