@@ -15,7 +15,8 @@ help:
 	@echo "make test     run the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff put the code in order"
-	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads)"
+	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads;"
+	@echo "              ONLY=softmax: the workloads with this in their name)"
 	@echo "make clean    remove the environments and whatever was built"
 
 demo: $(VENV)/installed
@@ -34,9 +35,9 @@ format: $(VENV)/installed-dev
 	@$(BIN)/ruff format
 
 bench: $(VENV)/installed $(PEERS)/installed
-	@$(BIN)/python bench/import_time.py --peers $(PEERS)/bin/python
-	@$(BIN)/python bench/compile_time.py --peers $(PEERS)/bin/python
-	@$(BIN)/python bench/run_time.py --peers $(PEERS)/bin/python
+	@$(PEERS)/bin/python bench/compare.py --python $(BIN)/python --only '$(ONLY)'
+	@test -n '$(ONLY)' || \
+	    $(PEERS)/bin/python bench/import_time.py --python $(BIN)/python
 
 clean:
 	@rm -rf $(VENV) $(PEERS) build dist *.egg-info symgraph-demo

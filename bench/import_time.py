@@ -5,16 +5,8 @@ from __future__ import annotations
 import subprocess
 from functools import partial
 
-from runner import (
-    Figures,
-    Options,
-    describe,
-    in_turn,
-    parse,
-    rows_of,
-    show,
-    write_section,
-)
+import results
+from runner import Figures, Options, describe, in_turn, parse
 
 PROGRAM = """
 import time
@@ -33,10 +25,16 @@ def import_time(options: Options, name: str) -> Figures:
 
 def main() -> None:
     options = parse(__doc__, ("numpy", "symgraph", "jax", "torch", "pytensor"))
-    times = in_turn(options, options.present(), partial(import_time, options))
-    rows = rows_of(options.libraries, times, "import")
-    lines = show("import", rows, to="numpy")
-    write_section("Import time", [*describe(options), *lines])
+    run = partial(import_time, options)
+    times = in_turn(options.rounds, options.present(), run)
+    sheet = results.Sheet("Import time", "import", "median", "ratio to numpy")
+    for name, figures in times.items():
+        taken = figures["import"][0]
+        ratio = f"{taken / times['numpy']['import'][0]:.2f}"
+        sheet.add(name, results.seconds(taken), ratio)
+    sheet.show()
+    lines = [describe(options), "", *sheet.markdown()]
+    results.keep("others", sheet.title, lines)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Fresh processes in turn, medians and spread, and the page they are written to."""
+"""Libraries in fresh processes, by turns, and the medians of what they report."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
 
-from rich.console import Console
-from rich.table import Table
+import machine
 
 HERE = Path(__file__).resolve().parent
-RESULTS = HERE / "RESULTS.md"
 ROUNDS = 5
 
 #: What every library's threads are counted by, where it has such a variable.
@@ -44,7 +42,16 @@ class Library:
     name: str
     imports: tuple[str, ...]
     warm_imports: tuple[str, ...] = ()
-    cache: Callable[[str], dict[str, str]] = lambda folder: {}
+    cache: Callable[[str], dict[str, str]] | None = None
+
+    @property
+    def caches(self) -> bool:
+        """Whether what it compiles outlives a process."""
+        return self.cache is not None
+
+    def environment(self, folder: str) -> dict[str, str]:
+        """What moves its cache to `folder`."""
+        return self.cache(folder) if self.cache is not None else {}
 
     @property
     def distribution(self) -> str:
@@ -97,6 +104,7 @@ class Options:
     rounds: int
     threads: int
     libraries: tuple[str, ...]
+    only: str = ""
 
     def interpreter(self, library: str) -> str:
         """The Python in which `library` runs."""
@@ -124,50 +132,53 @@ class Options:
 def parse(description: str | None, libraries: Sequence[str]) -> Options:
     """Read the command line of a script that compares `libraries`.
 
-    From here on this process and what it starts have as many cores as threads.
+    From here on this process and what it starts have as many cores as threads.  Ends
+    the program where the machine is busy.
     """
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--python", default=sys.executable, help="runs symgraph, NumPy")
     parser.add_argument("--peers", default=sys.executable, help="runs the others")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--only", help="libraries, with commas", default="")
+    parser.add_argument("--libraries", help="some of them, with commas", default="")
+    parser.add_argument("--only", help="what has this in its name", default="")
+    parser.add_argument("--busy", action="store_true", help="measure all the same")
     given = parser.parse_args()
+    if not given.busy:
+        machine.refuse_if_busy()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
-    chosen = tuple(given.only.split(",")) if given.only else tuple(libraries)
-    return Options(given.python, given.peers, given.rounds, given.threads, chosen)
+    chosen = given.libraries.split(",") if given.libraries else libraries
+    return Options(
+        given.python,
+        given.peers,
+        given.rounds,
+        given.threads,
+        tuple(chosen),
+        given.only,
+    )
 
 
-@dataclass(frozen=True)
-class Times:
-    """Some measurements of one thing, in seconds."""
-
-    seconds: tuple[float, ...]
-
-    @property
-    def median(self) -> float:
-        """The middle one."""
-        return median(self.seconds)
-
-    def __str__(self) -> str:
-        unit, scale = ("s", 1.0) if self.median >= 1.0 else ("ms", 1e3)
-        low, high = min(self.seconds) * scale, max(self.seconds) * scale
-        return f"{self.median * scale:.3g} {unit} ({low:.3g} to {high:.3g})"
-
-
-#: What a process reports: seconds by what they were spent on.
+#: What a process reports: seconds (or bytes) by what they are.
 Figures = dict[str, float]
-Row = tuple[str, Times | None]
+#: The middle one, the least and the greatest of some figures.
+Spread = tuple[float, float, float]
+
+
+def spread(values: Sequence[float]) -> Spread:
+    return median(values), min(values), max(values)
 
 
 def measure(
     options: Options, what: str, workload: str, library: str, warm: str | None = None
 ) -> Figures:
-    """Run one worker; its compile cache is empty, or the folder `warm`."""
+    """Run one worker; its compile cache is empty, or the folder `warm`.
+
+    Ends the program where the worker fails.
+    """
     held = LIBRARIES[library]
     imports = held.imports if warm is None else held.warm_imports or held.imports
     with tempfile.TemporaryDirectory() as empty:
-        environment = options.environment() | held.cache(warm or empty)
+        environment = options.environment() | held.environment(warm or empty)
         command = [options.interpreter(library), str(HERE / "worker.py"), what]
         command += [workload, library, repr(time.monotonic()), *imports]
         done = subprocess.run(
@@ -180,40 +191,27 @@ def measure(
 
 
 def in_turn(
-    options: Options, names: Iterable[str], run: Callable[[str], Figures]
-) -> dict[str, dict[str, Times]]:
+    rounds: int, names: Iterable[str], run: Callable[[str], Figures]
+) -> dict[str, dict[str, Spread]]:
     """`run` each of `names` once a round, so that a drift of the machine meets all.
 
-    Returns the times by name and figure.  A first round does not count: it writes
+    Returns the figures' spreads by name.  A first round does not count: it writes
     bytecode, reads files from the disk, and fills the caches that outlive a run.
     """
     reports: dict[str, list[Figures]] = {name: [] for name in names}
-    for number in range(options.rounds + 1):
+    for number in range(rounds + 1):
         for name, held in reports.items():
             figures = run(name)
             if number:
                 held.append(figures)
     return {
-        name: {key: Times(tuple(r[key] for r in held)) for key in held[0]}
+        name: {key: spread([r[key] for r in held]) for key in held[0]}
         for name, held in reports.items()
     }
 
 
-def rows_of(
-    names: Iterable[str], times: dict[str, dict[str, Times]], figure: str
-) -> list[Row]:
-    """One row a name; those that were not measured have no times."""
-    return [(name, times[name][figure] if name in times else None) for name in names]
-
-
-def describe(options: Options) -> list[str]:
-    """The machine and the versions, as lines of Markdown."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        named = [line.split(":")[1].strip() for line in lines if "model name" in line]
-        model = named[0] if named else model
+def describe(options: Options) -> str:
+    """The machine and the versions, as a sentence or two."""
     names = dict.fromkeys(LIBRARIES[n].distribution for n in options.libraries)
     finder = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
     found = [f"Python {platform.python_version()}"]
@@ -223,37 +221,5 @@ def describe(options: Options) -> list[str]:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             found.append(f"{name} {done.stdout.strip()}")
-    return [
-        f"{model}, {options.threads} threads for each; {platform.system()}.",
-        f"{', '.join(found)}.",
-    ]
-
-
-def show(title: str, rows: Sequence[Row], to: str) -> list[str]:
-    """Print `rows` as a table, with ratios to the row `to`; the same as Markdown."""
-    base = dict(rows).get(to)
-    table = Table(
-        "", "median (spread)", f"ratio to {to}", title=title, title_justify="left"
-    )
-    lines = ["", f"**{title}**", "", f"| | median (spread) | ratio to {to} |"]
-    lines.append("|---|---|---|")
-    for name, times in rows:
-        cells = [name, "absent", ""]
-        if times is not None:
-            ratio = f"{times.median / base.median:.2f}" if base else ""
-            cells = [name, str(times), ratio]
-        table.add_row(*cells)
-        lines.append(f"| {' | '.join(cells)} |")
-    Console().print(table)
-    return lines
-
-
-def write_section(heading: str, lines: Sequence[str]) -> None:
-    """Replace the section `heading` of RESULTS.md, or append it."""
-    text = RESULTS.read_text(encoding="utf-8") if RESULTS.exists() else "# Results\n"
-    first, *sections = text.split("\n## ")
-    kept = [s for s in sections if s.splitlines()[0] != heading]
-    kept.append("\n".join([heading, "", *lines]))
-    parts = [first.strip(), *(f"## {section.strip()}" for section in sorted(kept))]
-    RESULTS.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
-    print(f"written to {RESULTS.relative_to(HERE.parent)}")
+    where = f"{machine.model()}, {options.threads} threads for each"
+    return f"{where}; {platform.system()}. {', '.join(found)}."

@@ -6,6 +6,9 @@ STARTED is the runner's monotonic clock when it started this process.  Each IMPO
 module, or ``module:function`` to call.  They come before the clock of a compilation, so
 that "imports excluded" means the same for all: what a library would import while it
 compiles is imported, and a backend that must be started is started.
+
+Seconds, but ``peak``, which is in bytes: how much memory was taken at the most, from
+after the imports and the inputs to the end of the first step.
 """
 
 from __future__ import annotations
@@ -20,9 +23,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workloads import Job
 
-#: A steady time is the median over as many steps as fit in this many seconds.
-BUDGET = 1.0
-MIN_STEPS = 10
+#: A steady time is the median over as many samples as fit in this many seconds.
+BUDGET = 0.6
+MIN_SAMPLES = 10
+#: A sample takes this long: as many steps as fit, and at least one.
+SAMPLE = 1e-4
 WARMUP_STEPS = 3
 
 
@@ -44,19 +49,26 @@ def check(workload: ModuleType, job: Job) -> None:
         )
 
 
-def steady(job: Job) -> dict[str, float]:
+def sample(job: Job, steps: int) -> float:
+    """The mean time of some steps."""
+    step = job.step
+    begin = time.perf_counter()
+    for _ in range(steps):
+        step()
+    return (time.perf_counter() - begin) / steps
+
+
+def steady(job: Job) -> float:
     """The median time of a step once everything is compiled and in cache."""
     from statistics import median
 
-    for _ in range(WARMUP_STEPS):
-        job.step()
+    once = min(sample(job, 1) for _ in range(WARMUP_STEPS))
+    steps = max(1, int(SAMPLE / once))
     times: list[float] = []
     until = time.perf_counter() + BUDGET
-    while len(times) < MIN_STEPS or time.perf_counter() < until:
-        begin = time.perf_counter()
-        job.step()
-        times.append(time.perf_counter() - begin)
-    return {"step": median(times)}
+    while len(times) < MIN_SAMPLES or time.perf_counter() < until:
+        times.append(sample(job, steps))
+    return median(times)
 
 
 def main(
@@ -66,20 +78,25 @@ def main(
     for each in imports:
         preload(each)
     imported = time.monotonic()
+    from machine import Memory
+
     workload = importlib.import_module(f"workloads.{name}")
     workload.inputs()
+    memory = Memory()
     ready = time.monotonic()
     job = workload.BUILDERS[library]()
     job.step()
     done = time.monotonic()
+    peak = memory.peak()
     check(workload, job)
-    measured = {
+    measured: dict[str, float] = {
         "imports": imported - begin,
         "first": done - ready,
         "process": done - started,
+        "peak": peak,
     }
     if what == "steady":
-        measured |= steady(job)
+        measured["step"] = steady(job)
     print(json.dumps(measured))
 
 

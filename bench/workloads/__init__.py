@@ -1,14 +1,20 @@
 """The workloads, one file each.
 
-A workload module has a ``TITLE``; ``inputs()``, made once; ``reference()``, the results
-of the first step by NumPy in float64; ``RTOL`` and ``ATOL``, how near a library must
-come to them; and ``BUILDERS``: for each library a function that builds the job.
+A workload module has a ``TITLE``; ``GOAL``, the ratio of symgraph's time to the best
+peer's that is aimed at; ``inputs()``, made once; ``reference()``, the results of the
+first step by NumPy in float64; ``RTOL`` and ``ATOL``, how near a library must come to
+them; and ``BUILDERS``: for each library a function that builds the job.
+
+Most are one formula, written once for all libraries over their common names: see
+`formula_builders`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -31,10 +37,120 @@ class Job:
 
 
 def stateless(function: Callable[[], Any]) -> Job:
-    """A job whose every step computes one array anew."""
-    held: list[Any] = []
+    """A job whose every step computes one array, or several, anew."""
 
-    def step() -> None:
-        held[:] = [function()]
+    def results() -> Arrays:
+        value = function()
+        several = isinstance(value, tuple | list)
+        return [np.asarray(v) for v in (value if several else [value])]
 
-    return Job(step, lambda: [np.asarray(value) for value in held])
+    return Job(function, results)
+
+
+#: ``formula(lib, *arrays)``: `lib` has the library's array functions by NumPy's names,
+#: and `erf`, `softmax` and the like by SciPy's.
+Formula = Callable[..., Any]
+Inputs = Callable[[], Sequence[Any]]
+Shapes = Sequence[tuple[int | None, ...]]
+
+
+def formula_builders(
+    formula: Formula, inputs: Inputs, shapes: Shapes, **own: Formula
+) -> dict[str, Callable[[], Job]]:
+    """`BUILDERS` for one formula of some arrays, whose static `shapes` are given.
+
+    `own` holds, by library, a formula that its users would write instead.
+    """
+
+    def theirs(library: str) -> Formula:
+        return own.get(library, formula)
+
+    return {
+        "symgraph": partial(_symgraph, theirs("symgraph"), inputs, shapes),
+        "numpy": partial(_numpy, theirs("numpy"), inputs),
+        "jax": partial(_jax, theirs("jax"), inputs),
+        "torch": partial(_torch, theirs("torch"), inputs, False),
+        "torch.compile": partial(_torch, theirs("torch"), inputs, True),
+        "pytensor": partial(_pytensor, theirs("pytensor"), inputs, shapes),
+    }
+
+
+def numpy_names() -> SimpleNamespace:
+    """NumPy with SciPy's special functions, as `Formula` wants them."""
+    import scipy.special
+
+    return SimpleNamespace(**(vars(np) | _picked(scipy.special)))
+
+
+def _picked(module: Any) -> dict[str, Any]:
+    return {
+        name: getattr(module, name)
+        for name in ("erf", "expit", "softmax", "log_softmax")
+    }
+
+
+def _symgraph(formula: Formula, inputs: Inputs, shapes: Shapes) -> Job:
+    import symgraph as sg
+
+    lib = SimpleNamespace(**(vars(sg) | _picked(sg.special)))
+    values = inputs()
+    symbols = [
+        sg.tensor(f"x{k}", np.asarray(v).dtype.name, shape)
+        for k, (v, shape) in enumerate(zip(values, shapes, strict=True))
+    ]
+    compiled = sg.function(symbols, formula(lib, *symbols))
+    return stateless(partial(compiled, *values))
+
+
+def _numpy(formula: Formula, inputs: Inputs) -> Job:
+    return stateless(partial(formula, numpy_names(), *inputs()))
+
+
+def _jax(formula: Formula, inputs: Inputs) -> Job:
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)
+    special = {
+        "erf": jax.scipy.special.erf,
+        "expit": jax.nn.sigmoid,
+        "softmax": jax.nn.softmax,
+        "log_softmax": jax.nn.log_softmax,
+    }
+    lib = SimpleNamespace(**(vars(jnp) | special))
+    values = [jnp.asarray(v) for v in inputs()]
+    compiled = jax.jit(partial(formula, lib))
+    return stateless(lambda: jax.block_until_ready(compiled(*values)))
+
+
+def _torch(formula: Formula, inputs: Inputs, compiled: bool) -> Job:
+    import torch
+
+    special = {
+        "erf": torch.erf,
+        "expit": torch.sigmoid,
+        "softmax": lambda x, axis: torch.softmax(x, axis),
+        "log_softmax": lambda x, axis: torch.log_softmax(x, axis),
+    }
+    lib = SimpleNamespace(**(vars(torch) | special))
+    values = [torch.from_numpy(np.asarray(v)) for v in inputs()]
+    function: Any = partial(formula, lib)
+    if compiled:
+        function = torch.compile(lambda *args: formula(lib, *args))
+    return stateless(partial(function, *values))
+
+
+def _pytensor(formula: Formula, inputs: Inputs, shapes: Shapes) -> Job:
+    import pytensor
+    import pytensor.tensor as pt
+
+    special = {"expit": pt.sigmoid, "softmax": pt.special.softmax}
+    special["log_softmax"] = pt.special.log_softmax
+    lib = SimpleNamespace(**(vars(pt) | special))
+    values = inputs()
+    symbols = [
+        pt.tensor(f"x{k}", dtype=np.asarray(v).dtype.name, shape=shape)
+        for k, (v, shape) in enumerate(zip(values, shapes, strict=True))
+    ]
+    compiled = pytensor.function(symbols, formula(lib, *symbols), mode="NUMBA")
+    return stateless(partial(compiled, *values))

@@ -1,0 +1,34 @@
+"""A Gaussian kernel between two clouds of points, summed: no n x m array is needed."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import Arrays, formula_builders, numpy_names
+
+TITLE = "exp(-squared distances) summed, 2000 x 2000 x 3 float64"
+GOAL = 0.4
+RTOL, ATOL = 1e-12, 0.0
+COUNT = 2000
+
+
+@cache
+def inputs() -> list[NDArray[np.float64]]:
+    random = np.random.default_rng(0)
+    return [random.standard_normal((COUNT, 3)) for _ in range(2)]
+
+
+def formula(lib: Any, x: Any, y: Any) -> Any:
+    apart = x[:, None, :] - y[None, :, :]
+    return lib.sum(lib.exp(-lib.sum(apart * apart, axis=2)))
+
+
+def reference() -> Arrays:
+    return [formula(numpy_names(), *inputs())]
+
+
+BUILDERS = formula_builders(formula, inputs, [(None, 3), (None, 3)])
