@@ -18,6 +18,15 @@ class Host:
     features: str
     vector_bytes: int
 
+    @property
+    def masks(self) -> bool:
+        """Whether a masked move costs no more than a whole one, as with AVX-512.
+
+        AVX's masked stores are microcode on some CPUs; SSE and NEON have none, and LLVM
+        writes a branch for each lane.
+        """
+        return self.vector_bytes == 64
+
 
 def detect() -> Host:
     """The machine this process runs on.  Imports llvmlite (about 35 ms, once)."""

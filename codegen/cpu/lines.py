@@ -194,6 +194,27 @@ class Writer:
         scope.lines.append(f"{after}:")
         scope.label = after
 
+    def either(self, condition: str, kind: str, then: str, otherwise: str) -> str:
+        """The value of one of two instructions, of which only that one runs.
+
+        With `kind` "void" they have no value, and neither has this.
+        """
+        self._count += 1
+        scope, level = self.scopes[-1], len(self.scopes) - 1
+        yes, no, after = (f"{k}.{self._count}" for k in ("whole", "part", "both"))
+        scope.lines.append(f"  br i1 {condition}, label %{yes}, label %{no}")
+        names = []
+        for label, text in ((yes, then), (no, otherwise)):
+            scope.lines.append(f"{label}:")
+            names.append("" if kind == "void" else self._name(level))
+            scope.lines.append(f"  {names[-1]} = {text}" if names[-1] else f"  {text}")
+            scope.lines.append(f"  br label %{after}")
+        scope.lines.append(f"{after}:")
+        scope.label = after
+        if kind == "void":
+            return ""
+        return self.read(f"phi {kind} [ {names[0]}, %{yes} ], [ {names[1]}, %{no} ]")
+
     def loop(
         self,
         name: str,

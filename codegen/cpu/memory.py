@@ -1,7 +1,8 @@
 """Loads and stores of whole vectors: dense, reversed, gathered, masked.
 
 An access of a vector loop knows its :class:`Address`; these functions write the
-instructions for one block of lanes.  A `mask` of None means all lanes.
+instructions for one block of lanes.  A `mask` of None means all lanes.  `whole` is the
+condition that a mask has all lanes, where asking that first is cheaper than the mask.
 """
 
 from __future__ import annotations
@@ -71,7 +72,13 @@ def lane_steps(w: Writer, block: int, stride: int | str, width: int) -> str:
 
 
 def load_vector(
-    w: Writer, dtype: str, address: Address, block: int, width: int, mask: str | None
+    w: Writer,
+    dtype: str,
+    address: Address,
+    block: int,
+    width: int,
+    mask: str | None,
+    whole: str | None = None,
 ) -> str:
     """The values in the lanes of `block`; 0 in lanes outside of `mask`."""
     kind, bits = memory_type(dtype, width), llvm_type("bool", width)
@@ -83,13 +90,15 @@ def load_vector(
         return from_memory(w, w.read(call), dtype, width)
     pointer = _lowest(w, dtype, address, block, width)
     back = address.stride == -1
+    all_lanes = f"load {kind}, ptr {pointer}, align {align}"
     if mask is None:
-        text = w.read(f"load {kind}, ptr {pointer}, align {align}")
+        text = w.read(all_lanes)
     else:
         mask = reverse(w, mask, bits, width) if back else mask
         rest = (rest[0], (bits, mask), rest[2])
         where = ("ptr", pointer)
-        text = w.read(w.intrinsic("masked.load", (kind, "ptr"), kind, where, *rest))
+        call = w.intrinsic("masked.load", (kind, "ptr"), kind, where, *rest)
+        text = w.either(whole, kind, all_lanes, call) if whole else w.read(call)
     text = reverse(w, text, kind, width) if back else text
     return from_memory(w, text, dtype, width)
 
@@ -101,6 +110,7 @@ def store_vector(
     block: int,
     width: int,
     mask: str | None,
+    whole: str | None,
     text: str,
 ) -> None:
     """Store `text` from the lanes of `block` that are in `mask`."""
@@ -117,11 +127,16 @@ def store_vector(
     if address.stride == -1:
         text = reverse(w, text, kind, width)
         mask = mask and reverse(w, mask, bits, width)
+    all_lanes = f"store {kind} {text}, ptr {pointer}, align {align}"
     if mask is None:
-        w.effect(f"store {kind} {text}, ptr {pointer}, align {align}")
+        w.effect(all_lanes)
         return
     rest = (("ptr", pointer), ("i32", str(align)), (bits, mask))
-    w.effect(w.intrinsic("masked.store", (kind, "ptr"), "void", (kind, text), *rest))
+    call = w.intrinsic("masked.store", (kind, "ptr"), "void", (kind, text), *rest)
+    if whole:
+        w.either(whole, "void", all_lanes, call)
+    else:
+        w.effect(call)
 
 
 def reverse(w: Writer, text: str, kind: str, width: int) -> str:
