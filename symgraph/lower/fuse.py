@@ -33,6 +33,9 @@ from .trace import data_inputs, reads_through
 #: A group's formulas are this long together at most; longer chains take more kernels.
 MAX_WEIGHT = 400
 
+#: The terms of a reduction are computed in its loop if they are no longer than this.
+MAX_TERM_WEIGHT = 200
+
 #: Scalar formulas up to this long are recomputed by every reader.
 LIGHT_WEIGHT = 12
 
@@ -99,6 +102,8 @@ class Partition:
         self._axes = itertools.count()
         self.required = set(outputs)
         self._light: dict[Node, int] = {}
+        self._terms: dict[Node, Node] = {}
+        self._length: dict[Node, int] = {}
         self._uniform: set[Node] = set()
         self._sources: dict[Node, list[Source]] = {}
         for node in self.order:
@@ -107,6 +112,7 @@ class Partition:
                 self.required.update(
                     i for i in inputs_of(node) if not (free and _is_free(i))
                 )
+        self._find_terms()
         for node in self.order:
             self._weigh(node, inputs_of(node))
             self._place(node)
@@ -118,7 +124,37 @@ class Partition:
 
     def inlined(self, node: Node) -> bool:
         """Whether readers recompute `node` instead of loading it."""
-        return node in self._light and node not in self.required
+        if node in self.required:
+            return False
+        return node in self._light or node in self._terms
+
+    def _find_terms(self) -> None:
+        """Note which formulas only one reduction needs, at its own indices.
+
+        They are computed in its loop, whatever else their operands' kernels hold: the
+        terms of ``x.T @ y`` are never an array because `y` was computed in rows of `x`.
+        """
+        for node in reversed(self.order):
+            readers = set(self.users[node])
+            if not isinstance(node.op, Elemwise) or len(readers) != 1:
+                continue
+            (reader,) = readers
+            root = reader if isinstance(reader.op, Reduce) else self._term_of(reader)
+            if root is None or not self._same_shape(node, root.inputs[0]):
+                continue
+            length = self._length.get(root, 1) + node.op.weight
+            if length <= MAX_TERM_WEIGHT:
+                self._length[root] = length
+                self._terms[node] = root
+
+    def _term_of(self, node: Node) -> Node | None:
+        """The reduction that `node` is computed in, if it is."""
+        return None if node in self.required else self._terms.get(node)
+
+    def _same_shape(self, node: Node, other: Node) -> bool:
+        sizes = zip(node.type.dims, other.type.dims, strict=False)
+        equal = node.type.ndim == other.type.ndim
+        return equal and all(self.same(a, b) for a, b in sizes)
 
     def _weigh(self, node: Node, inputs: tuple[Node, ...]) -> None:
         """Note that `node` may be inlined: free ops, and short formulas of scalars.
@@ -190,6 +226,7 @@ class Partition:
         extents = {a: s for a, s in zip(axes, domain, strict=True) if a is not None}
         frame = [a for a in axes if a is not None]
         weight = node.op.weight if isinstance(node.op, Elemwise) else 1
+        weight = self._length.get(node, weight)
         if not isinstance(node.op, Reduce):
             return Group([node], {node: axes}, {}, frame, [], extents, weight=weight)
         reduced = {axes[k] for k in node.op.axes}

@@ -31,6 +31,8 @@ from .fuse import Axis, Group, Partition
 
 #: Values of formulas at least this long are kept rather than computed in two stages.
 KEEP_WEIGHT = 20
+#: An array of one more axis outweighs fewer arrays than this.
+VOTERS = 64
 
 
 class Environment(Protocol):
@@ -459,20 +461,24 @@ def _usage(
 
 
 def _vector_axis(partition: Partition, group: Group) -> Axis | None:
-    """The axis along which most arrays are contiguous."""
+    """The axis along which most arrays are contiguous, the largest ones first."""
     if not group.frame:
         return None
     votes: Counter[Axis | None] = Counter()
+
+    def vote(places: Sequence[Axis | None]) -> None:
+        """For the last of an array's axes, by how many axes it has."""
+        if places:
+            rank = sum(a is not None for a in places)
+            votes[places[-1]] += VOTERS**rank
+
     for node in group.members:
         places = group.domain.get(node, group.place[node])
         for source in partition.sources(node):
-            if source.node in group.place or not source.alignment:
-                continue
-            last = source.alignment[-1]
-            if last is not None and last != -1:
-                votes[places[last]] += 1
-        if node in group.outputs and group.place[node]:
-            votes[group.place[node][-1]] += 1
+            if source.node not in group.place and -1 not in source.alignment[-1:]:
+                vote([None if d in (None, -1) else places[d] for d in source.alignment])
+        if node in group.outputs:
+            vote(group.place[node])
     del votes[None]  # axes of size 1
     if not votes:
         return group.frame[-1]

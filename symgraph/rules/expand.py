@@ -5,12 +5,37 @@
 
 from __future__ import annotations
 
-from ..graph import Node
-from ..op import Expanded
+from collections.abc import Callable, Iterator
+from functools import reduce
+from itertools import product
+from math import prod
+
+from ..codegen import ir
+from ..graph import Node, intern, toposort
+from ..op import Elemwise, Expanded, Reduce
+from ..ops.arithmetic import add, multiply
+from ..ops.choice import maximum, minimum
+from ..ops.logic import bitwise_and, bitwise_or
+from ..ops.slices import Slice
+from ..ops.view import squeeze
 from ..rewrite import RuleSet
-from ..variable import Variable
+from ..variable import Variable, constant
 
 expand = RuleSet("expand")
+
+#: Reductions of at most so many elements are written out.
+MOST_TERMS = 8
+#: Terms of more weight are not: other readers of a term would compute it again.
+LIGHT_TERM = 12
+
+COMBINED: dict[ir.Combine, Callable[[Variable, Variable], Variable]] = {
+    "sum": add,
+    "prod": multiply,
+    "min": minimum,
+    "max": maximum,
+    "and": bitwise_and,
+    "or": bitwise_or,
+}
 
 
 @expand.rule(Expanded, preserves="special_values")
@@ -19,3 +44,59 @@ def expanded(node: Node) -> Variable:
     op = node.op
     assert isinstance(op, Expanded)
     return op.expand(*(Variable(i) for i in node.inputs))
+
+
+@expand.rule(Reduce, preserves="rounding")
+def small_reduction(node: Node) -> Variable | None:
+    """sum(f(x), axis of few elements) -> f(x[0]) + f(x[1]) + ...
+
+    So it is computed in registers, beside whatever needs it, and in lanes of results.
+    """
+    op, (x,) = node.op, node.inputs
+    assert isinstance(op, Reduce)
+    sizes = [x.type.dims[axis] for axis in op.axes]
+    if not op.axes or not all(isinstance(s, int) and s > 0 for s in sizes):
+        return None
+    if all(size == 1 for size in node.type.dims):
+        return None  # there are no lanes of results
+    count = prod(s for s in sizes if isinstance(s, int))
+    cone = [n for n in toposort([x], _operands) if isinstance(n.op, Elemwise)]
+    weight = sum(n.op.weight for n in cone if isinstance(n.op, Elemwise))
+    if count > MOST_TERMS or weight > LIGHT_TERM:
+        return None
+    ranges = (range(s) for s in sizes if isinstance(s, int))
+    terms = []
+    for places in product(*ranges):
+        term = x
+        for axis, place in zip(op.axes, places, strict=True):
+            term = _at(term, axis, place)
+        terms.append(Variable(term))
+    total = reduce(COMBINED[op.combine_for(x.type.dtype)], terms)
+    return total if op.keepdims else squeeze(total, op.axes)
+
+
+def _operands(node: Node) -> tuple[Node, ...]:
+    return node.inputs if isinstance(node.op, Elemwise) else ()
+
+
+def _at(x: Node, axis: int, place: int) -> Node:
+    """``x[place : place + 1]`` along `axis`, of what an elementwise `x` is made from."""
+    ends = (constant(place).node, constant(place + 1).node)
+    taken: dict[Node, Node] = {}
+    for node in toposort([x], _operands):
+        own = axis - (x.type.ndim - node.type.ndim)  # operands are aligned at the end
+        if own < 0 or node.type.dims[own] == 1:
+            taken[node] = node
+        elif isinstance(node.op, Elemwise) and all(_splits(node, own)):
+            inputs = tuple(taken[i] for i in node.inputs)
+            taken[node] = intern(node.op, inputs, node.site)
+        else:
+            taken[node] = intern(Slice(own, 1, True, True), (node, *ends), node.site)
+    return taken[x]
+
+
+def _splits(node: Node, axis: int) -> Iterator[bool]:
+    """For each operand, whether its size along `axis` is known to fit the result's."""
+    for operand in node.inputs:
+        own = axis - (node.type.ndim - operand.type.ndim)
+        yield own < 0 or operand.type.dims[own] in (1, node.type.dims[axis])

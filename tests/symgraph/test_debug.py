@@ -271,7 +271,7 @@ LOOPS = {
     ),
     "combiner of a reduction": Planted(
         lambda patch: patch.setattr(type(sg.max(sg.dvector()).op), "combine", "min"),
-        matrix(lambda x: sg.exp(sg.max(x, 1))),
+        matrix(lambda x: sg.exp(sg.max(sg.exp(x), 1))),
         {"part": "lowering", "op": "max"},
     ),
     "index not wrapped": Planted(

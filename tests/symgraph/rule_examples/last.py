@@ -5,7 +5,7 @@ from __future__ import annotations
 from symgraph import ops
 from symgraph.variable import constant
 
-from .common import Example, P, c, x
+from .common import Example, P, c, x, y
 
 EXAMPLES: dict[str, Example] = {
     # fold, expand
@@ -13,4 +13,7 @@ EXAMPLES: dict[str, Example] = {
         lambda: x + c(2.0) * 3, lambda: x + ops.sum(constant([1.0, 2.0]))
     ),
     "expanded": Example(lambda: P, lambda: ops.exp(x)),
+    "small_reduction": Example(
+        lambda: ops.sum((x - y) * x, 1), lambda: ops.sum(ops.exp(x), 1)
+    ),
 }
