@@ -141,11 +141,14 @@ def find_race(kernel: Kernel) -> tuple[Access, str] | None:
     What only may race counts, unless run-time sizes decide it.
     """
     private = {buffer.name for buffer in kernel.scratch}
+    split = kernel.split
     for outer in kernel.body:
-        if _runs_at_once(outer, kernel.split):
+        if _runs_at_once(outer, split):
             found = _race_between_iterations(_Region.of(outer), private)
+            if outer.carries:
+                split = None  # what follows runs once
         else:
-            found = _store_in_every_chunk(kernel.split, outer, private)
+            found = _store_in_every_chunk(split, outer, private)
         if found is not None:
             return found
     return None

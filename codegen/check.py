@@ -267,13 +267,12 @@ class _KernelChecker:
         return buffer
 
     def loop(self, loop: Loop) -> None:
-        is_split = not self.loops and loop.axis == self.kernel.split
         if loop.kind not in ("parallel", "serial", "vector"):
             self.fail(f"unknown kind of loop {loop.kind!r}", loop)
         if loop.kind == "parallel" and self.loops:
             self.fail("a parallel loop stands outermost", loop)
-        if loop.carries and (loop.kind == "parallel" or is_split):
-            self.fail("a parallel or split loop cannot carry", loop)
+        if loop.carries and loop.kind == "parallel":
+            self.fail("a parallel loop cannot carry", loop)
         self.extent(loop.extent, "the loop", loop)
         if loop.axis not in self.axes or loop.axis in self.dtypes:
             self.claim(loop.axis, loop)

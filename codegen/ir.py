@@ -193,8 +193,10 @@ class Kernel:
     """One launch: a loop nest with the buffers and sizes that it reads.
 
     `split` names the outermost loop's axis when the range of that loop may be cut into
-    chunks that run in any order or at once (it may be a vector loop).  `scratch`
-    buffers are private to a chunk: a row of a value kept between the loops of one row.
+    chunks that run in any order or at once (it may be a vector loop).  If that loop
+    carries, each chunk does as much of the reduction, and what stands after the loop
+    runs once, when all chunks are done.  `scratch` buffers are private to a chunk: a
+    row of a value kept between the loops of one row.
     """
 
     name: str

@@ -14,7 +14,7 @@ from ..program import Gemm, Launch, Program
 from . import product
 from .canonical import canonical
 from .compile import compile_assembly, compile_module
-from .emit import emit_kernel
+from .emit import Emitted, emit_kernel, partial_bytes
 from .entry import entry
 from .host import Host
 from .link import LLVM_LOCK
@@ -67,7 +67,7 @@ def _kernels(
     """Each launch's kernel by step, the functions' texts, and their declarations."""
     prepared: dict[int, Prepared] = {}
     done: dict[Kernel, Prepared] = {}
-    symbols: dict[Kernel, str] = {}
+    written_out: dict[Kernel, Emitted] = {}
     texts: list[str] = []
     declarations: set[str] = set()
     for position, step in enumerate(program.steps):
@@ -79,19 +79,19 @@ def _kernels(
             continue
         kernel = schedule.prepare(step.kernel)
         key = canonical(kernel)
-        if key not in symbols:
-            unique = replace(kernel, name=f"kernel{len(symbols)}_{kernel.name}")
-            emitted = emit_kernel(unique, host)
-            symbols[key] = emitted.name
+        if key not in written_out:
+            unique = replace(kernel, name=f"kernel{len(written_out)}_{kernel.name}")
+            written_out[key] = emitted = emit_kernel(unique, host)
             texts.append(emitted.text)
             declarations.update(emitted.declarations)
-        prepared[position] = done[written] = _prepared(kernel, symbols[key])
+        prepared[position] = done[written] = _prepared(kernel, written_out[key])
     return prepared, texts, declarations
 
 
-def _prepared(kernel: Kernel, symbol: str) -> Prepared:
+def _prepared(kernel: Kernel, emitted: Emitted) -> Prepared:
     if kernel.split is None:
-        return Prepared(kernel, symbol, split=False)
+        return Prepared(kernel, emitted.name, split=False)
     extent, prologue = schedule.extent(kernel)
     cost, align = schedule.grain(kernel)
-    return Prepared(kernel, symbol, True, extent, prologue, cost, align)
+    made = Prepared(kernel, emitted.name, True, extent, prologue, cost, align)
+    return replace(made, finish=emitted.finish, partial=partial_bytes(kernel))

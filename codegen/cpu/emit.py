@@ -172,7 +172,8 @@ class _Emitter(Statements):
                 self.values[f"{carry.name}.part"] = Value(carry.dtype, (text,))
 
         parts = tuple(replace(c, value=f"{c.name}.part") for c in loop.carries)
-        self._carrying(replace(loop, carries=parts), ("0", "%hi", 1), chunk)
+        whole = replace(loop, carries=parts)
+        self._carrying(whole, ("0", "%hi", 1), chunk, of_sums=True)
         self._statements(body[place + 1 :])
 
     def _partial(self, chunk: str, k: int) -> str:
@@ -214,20 +215,25 @@ class _Emitter(Statements):
             self.values[loop.axis] = Value("int64", (index,))
             self._statements(loop.body)
 
-        self._carrying(loop, (low, high, 1), body)
+        of_sums = any(isinstance(s, Loop) for s in loop.body)
+        self._carrying(loop, (low, high, 1), body, of_sums=of_sums)
 
     def _carrying(
-        self, loop: Loop, bounds: tuple[str, str, int], write: Callable[[str], None]
+        self,
+        loop: Loop,
+        bounds: tuple[str, str, int],
+        write: Callable[[str], None],
+        *,
+        of_sums: bool,
     ) -> None:
         """A loop over scalars, or over lanes inside of a vector loop.
 
-        Sums of sums keep their rounding errors.
+        Sums keep their rounding errors if what they add up is sums itself.
         """
         w, wide = self.w, self.lanes is not None
         lanes, blocks = (self.width, self.blocks()) if wide else (0, 1)
         each = [c for c in loop.carries for _ in range(blocks)]
-        nested = any(isinstance(s, Loop) for s in loop.body)
-        kept = [k for k, c in enumerate(each) if compensated(c) and nested]
+        kept = [k for k, c in enumerate(each) if compensated(c) and of_sums]
         carried = [(llvm_type(c.dtype, lanes), identity(c, lanes)) for c in each]
         carried += [
             (llvm_type(each[k].dtype, lanes), literal(0.0, each[k].dtype, lanes))

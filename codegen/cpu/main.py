@@ -19,7 +19,7 @@ from ..program import Array, Call, Gemm, Launch, Program
 from . import product
 from .runtime import Cell, Slot
 from .straight import Writer, c_string, emit_let, size
-from .support import ALIGNMENT, FRAME_WORDS
+from .support import ALIGNMENT, FRAME_WORDS, MOST_CHUNKS
 from .team import TEAM
 
 #: What `run` returns besides 0 and the positive code of a failed check: an exception is
@@ -39,7 +39,8 @@ class Prepared:
 
     `symbol` is its LLVM function; `extent` the range that may be cut (after `prologue`)
     and `cost` one iteration's, both in the kernel's own names; chunks are multiples of
-    `align` long.  `split` false: the kernel runs once, whole.
+    `align` long.  `split` false: the kernel runs once, whole.  After all chunks the
+    function `finish` must run, on the `partial` bytes that each has left.
     """
 
     kernel: Kernel
@@ -49,6 +50,8 @@ class Prepared:
     prologue: tuple[Let, ...] = ()
     cost: Cost = ()
     align: int = 1
+    finish: str | None = None
+    partial: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,7 @@ def _frame_memory(d: _Driver) -> None:
     """Stack memory that all launches share: they run one after another."""
     out = d.out
     kernels = [p.kernel for p in d.prepared.values()]
-    buffers = max([4, *(len(k.buffers) + len(k.scratch) for k in kernels)])
+    buffers = max([4, *(len(k.buffers) + len(k.scratch) + 1 for k in kernels)])
     numbers = max([product.SIZES, *(len(k.sizes) for k in kernels)])
     for step in d.program.steps:
         if isinstance(step, Call):
@@ -167,6 +170,10 @@ def _frame_memory(d: _Driver) -> None:
     out.do("%status = alloca i32")
     out.do("%state = alloca ptr")
     out.do("%last = alloca i64")
+    partial = max([p.partial for p in d.prepared.values()], default=0)
+    if partial:
+        room = MOST_CHUNKS * partial
+        out.do(f"%partials = alloca [{room} x i8], align {ALIGNMENT}")
     out.do("store i32 0, ptr %status")
 
 
@@ -365,6 +372,11 @@ def _steps(d: _Driver, plans: dict[int, _Plan], scratch: dict[int, list[str]]) -
                 "ptr %team, ptr %state, ptr %last)"
             )
             out.require(out.let(f"icmp eq i32 {stop}, 0"), "done")
+        if isinstance(step, Launch) and (finish := d.prepared[i].finish):
+            out.do(
+                f"call void @{finish}(ptr %bufs, ptr %numbers, ptr %status, i64 0, "
+                f"i64 {plan.chunks}, i64 0)"
+            )
     out.do("br label %done")
     _finish(d, arena=bool(scratch) or bool(d.program.by_role("temp")))
 
@@ -439,6 +451,8 @@ def _fill_launch(
     prepared = d.prepared[step]
     _check_arrays(d, launch)
     pointers = [*(_pointer(d, name) for name in launch.arrays), *scratch]
+    if prepared.partial:
+        pointers.append("%partials")
     for position, pointer in enumerate(pointers):
         d.out.store("ptr", pointer, "%bufs", 8 * position)
     for position, extent in enumerate(launch.sizes):

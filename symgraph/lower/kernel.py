@@ -13,6 +13,7 @@ the inner axes.  Long formulas needed by several stages are kept in a scratch ro
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ from .fuse import Axis, Group, Partition
 
 #: Values of formulas at least this long are kept rather than computed in two stages.
 KEEP_WEIGHT = 20
+#: Reductions of at most this many elements, where that is known, are not shared out.
+SMALL_REDUCTION = 4096
 #: An array of one more axis outweighs fewer arrays than this.
 VOTERS = 64
 
@@ -315,6 +318,8 @@ class KernelBuilder:
             extent = self.extent(self.group.extents[axis])
             statements = (ir.Loop(self.axis_name[axis], extent, kind, statements),)
         split = self.axis_name[rows[0]] if rows and parallel else None
+        if not rows and parallel:
+            split = _shared_reduction(statements)
         nodes = list(self._buffers)
         read = _read(statements)
         kernel = ir.Kernel(
@@ -437,6 +442,18 @@ def _levels(partition: Partition, group: Group) -> dict[Node, int]:
             default=0,
         )
     return levels
+
+
+def _shared_reduction(statements: Sequence[ir.Statement]) -> str | None:
+    """The axis of the reduction that all of a kernel is, unless it is a small one."""
+    loops = [s for s in statements if isinstance(s, ir.Loop)]
+    if len(loops) != 1 or not loops[0].carries:
+        return None
+    inside = [loops[0], *(s for s, _ in ir.walk(loops[0].body))]
+    extents = [s.extent for s in inside if isinstance(s, ir.Loop)]
+    known = math.prod(e for e in extents if isinstance(e, int))
+    small = all(isinstance(e, int) for e in extents) and known <= SMALL_REDUCTION
+    return None if small else loops[0].axis
 
 
 def _usage(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
 
 from .. import dims
 from ..codegen import ir
@@ -41,9 +39,6 @@ from .halves import Halves, halves, in_halves
 from .kernel import KernelBuilder, lower_group
 from .memory import plan
 from .sizes import Classes, SizeTable, check_sizes
-
-#: Reductions of at most this many elements, where that is known, are not shared out.
-SMALL_REDUCTION = 4096
 
 #: The error code of a guard on sizes that must be equal; others are numbered from 2.
 SIZES_DIFFER = 1
@@ -124,8 +119,8 @@ def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
     """`roots` in the form that lowering takes.
 
     What depends on which sizes are equal is settled, and Opaque ops that cannot handle
-    their operands are replaced; then reductions, those just made among them, are
-    brought into the form of :func:`_reduced`.
+    their operands are replaced; then reductions of nothing, such as were just made,
+    become views.
     """
 
     def settled(node: Node, inputs: tuple[Node, ...]) -> Node:
@@ -149,25 +144,10 @@ def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
 
 
 def _reduced(op: Reduce, operand: Node, classes: Classes, site: Site | None) -> Node:
-    """A reduction as a view where every axis has size 1, else in one step or two.
-
-    A reduction of several axes to one element is taken row by row first, so that rows
-    can be shared out among threads; small ones of known size are left alone.
-    """
-    sizes = [classes.resolve(s) for s in operand.type.dims]
-    axes = [axis for axis in op.axes if sizes[axis] != 1]
-    rows = [k for k, s in enumerate(sizes) if s != 1 and k not in op.axes]
-    known = math.prod(s for s in sizes if isinstance(s, int))
-    small = all(isinstance(s, int) for s in sizes) and known <= SMALL_REDUCTION
-    if axes and (rows or small or len(axes) == 1):
+    """A reduction, or a view where every axis has size 1."""
+    if any(classes.resolve(operand.type.dims[axis]) != 1 for axis in op.axes):
         return intern(op, (operand,), site)
-    result = operand
-    if axes:
-        made: Any = op  # a dataclass, as every op with parameters is
-        inner = replace(made, axes=tuple(axes[1:]), keepdims=True)
-        outer = replace(made, axes=(axes[0],), keepdims=True)
-        result = intern(outer, (intern(inner, (operand,), site),), site)
-    kept = Variable(result)
+    kept = Variable(operand)
     return (kept if op.keepdims else squeeze(kept, op.axes)).node
 
 

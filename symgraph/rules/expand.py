@@ -80,7 +80,7 @@ def _operands(node: Node) -> tuple[Node, ...]:
 
 
 def _at(x: Node, axis: int, place: int) -> Node:
-    """``x[place : place + 1]`` along `axis`, of what an elementwise `x` is made from."""
+    """``x[place : place + 1]`` along `axis`, in what an elementwise `x` is made of."""
     ends = (constant(place).node, constant(place + 1).node)
     taken: dict[Node, Node] = {}
     for node in toposort([x], _operands):

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from textwrap import dedent
 
 import numpy as np
 import pytest
 
+from symgraph.codegen.cpu import threads
 from symgraph.codegen.ir import Kernel
 from symgraph.codegen.schedule import prepare
-from symgraph.codegen.text import parse_kernel
+from symgraph.codegen.text import parse_kernel, parse_program
 
 from .jit import Native
+from .native import make
 
 LENGTHS = (0, 1, 7, 100, 4_096, 4_097, 99_999, 3_000_000)
 
@@ -100,3 +103,63 @@ def test_infinities(native: Native, kind: str, dtype: str) -> None:
         values = np.ones(shape, dtype)
         values.ravel()[[9, 30_009]] = special
         np.testing.assert_equal(summed(native, kind, values), expected)
+
+
+#: How NumPy combines, and what an empty array gives.
+REDUCE = {
+    "sum": (np.sum, 0),
+    "prod": (np.prod, 1),
+    "min": (np.min, None),
+    "max": (np.max, None),
+    "and": (np.bitwise_and.reduce, None),
+    "or": (np.bitwise_or.reduce, 0),
+}
+SHARED = [
+    *((c, d) for c in ("sum", "min", "max", "prod") for d in ("float32", "float64")),
+    *((c, d) for c in ("sum", "min", "or", "and") for d in ("int64", "uint8")),
+    *((c, "bool") for c in ("and", "or")),
+]
+
+
+def shared(combine: str, dtype: str) -> str:
+    """A whole reduction, cut into chunks, with an epilogue and a copy of its operand."""
+    return f"""
+        program shared
+          input x: {dtype}[n, m]
+          output total: {dtype}[]
+          output copied: {dtype}[n, m]
+          kernel k(x: in {dtype}[n, m], t: out {dtype}[], c: out {dtype}[n, m]; n, m) split i
+            serial i < n -> s = {combine} r: {dtype}
+              vector j < m -> r = {combine} v: {dtype}
+                v = load x[i, j]: {dtype}
+                store c[i, j] = v
+            store t[] = s
+          launch k(x, total, copied; n, m)
+          return total, copied
+    """  # noqa: E501
+
+
+@pytest.mark.parametrize(("combine", "dtype"), SHARED)
+def test_reductions_in_chunks(combine: str, dtype: str) -> None:
+    """Any number of chunks, none among them; the same bits for one and two threads."""
+    run = make(parse_program(dedent(shared(combine, dtype)).strip()))
+    random = np.random.default_rng(1)
+    reduce, empty = REDUCE[combine]
+    before = threads.get_num_threads()
+    for shape in ((0, 3), (3, 0), (1, 1), (31, 7), (999, 1001)):
+        values = random.random(shape) * 2 if dtype[0] == "f" else random.random(shape)
+        x = values.astype(dtype) if dtype[0] != "u" else (values * 200).astype(dtype)
+        results = []
+        for count in (1, 2):
+            threads.set_num_threads(count)
+            total, copied = run.entry(x)
+            results.append(np.asarray(total).tobytes())
+            np.testing.assert_array_equal(copied, x)
+        threads.set_num_threads(before)
+        assert results[0] == results[1]
+        if x.size:
+            expected = reduce(x.ravel().astype("f8" if dtype[0] == "f" else dtype))
+            rtol = 1e-3 if combine == "prod" else 1e-6
+            np.testing.assert_allclose(total, np.asarray(expected, dtype), rtol=rtol)
+        elif empty is not None:
+            assert total == empty
