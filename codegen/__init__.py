@@ -10,6 +10,7 @@ around it.  In reading order:
 - `interpret`  the slow, obvious oracle for every target
 - `expand`     exp, log, tanh, ... as expansions into primitives
 - `schedule`   hoisting, collapsing of loops, and what a chunk of a loop costs
+- `columns`    reductions down the columns of a matrix, in blocks of rows
 - `cpu`        native code through llvmlite, on numba's thread layer
 - `cache`      compiled code on disk
 

@@ -18,6 +18,7 @@ from .access import Access, find_race, out_of_bounds
 from .cursor import NAME
 from .errors import CompileError
 from .ir import (
+    COMBINERS,
     DTYPES,
     FLOATS,
     SIGNED,
@@ -27,7 +28,6 @@ from .ir import (
     Buffer,
     Carry,
     Check,
-    Combine,
     Const,
     Extent,
     Kernel,
@@ -67,11 +67,6 @@ TYPING: dict[str, tuple[str, tuple[str, ...]]] = {
     for ops, signature, domain in _SIGNATURES
     for op in ops.split()
 }
-
-#: The primitive that each combiner applies.
-COMBINERS: dict[Combine, str] = {
-    "sum": "add", "prod": "mul", "min": "min", "max": "max", "and": "and", "or": "or",
-}  # fmt: skip
 
 
 class CheckError(CompileError):

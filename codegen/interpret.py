@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from . import ir
-from .check import COMBINERS
 from .ir import (
     Affine,
     Atom,
@@ -308,7 +307,7 @@ class _Frame:
             self.values[loop.axis] = np.int64(i)
             self.block(loop.body)
             for carry in loop.carries:
-                combine = SCALARS[COMBINERS[carry.combine]]
+                combine = SCALARS[ir.COMBINERS[carry.combine]]
                 held[carry.name] = combine(held[carry.name], self.atom(carry.value))
         self.values.update(held)
 

@@ -55,6 +55,11 @@ COMPARISONS = frozenset({"eq", "ne", "lt", "le", "gt", "ge"})
 Combine = Literal["sum", "prod", "min", "max", "and", "or"]
 LoopKind = Literal["parallel", "serial", "vector"]
 
+#: The primitive that combines two partial results of a reduction.
+COMBINERS: dict[Combine, str] = {
+    "sum": "add", "prod": "mul", "min": "min", "max": "max", "and": "and", "or": "or",
+}  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class Const:
@@ -166,6 +171,23 @@ class Carry:
     combine: Combine
     value: Atom
     dtype: str
+
+
+def identity(combine: Combine, dtype: str) -> Const:
+    """What an empty reduction gives: 0, 1, or the dtype's extreme (inf for floats)."""
+    if combine in ("sum", "or", "prod"):
+        value: bool | int | float = int(combine == "prod")
+    elif dtype in FLOATS:
+        value = float("inf") if combine == "min" else float("-inf")
+    elif dtype == "bool":
+        value = combine != "max"
+    elif combine == "and" and dtype in SIGNED:
+        value = -1
+    else:
+        limits = np.iinfo(dtype)
+        value = int(limits.min if combine == "max" else limits.max)
+    kind = float if dtype in FLOATS else bool if dtype == "bool" else int
+    return Const(kind(value), dtype)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,13 +61,30 @@ def extent(kernel: Kernel) -> tuple[Extent, tuple[Let, ...]]:
     and those that `grain` names.
     """
     split = _split_loop(kernel)
-    needed = {s.extent for s, _ in walk(kernel.body) if isinstance(s, Loop)}
+    bounds = _bounds(kernel)
+    loops = [s for s, _ in walk(kernel.body) if isinstance(s, Loop)]
+    needed = {bounds.get(s.extent, s.extent) for s in loops}
     lets = []
     for statement in reversed(kernel.body):
         if isinstance(statement, Let) and statement.name in needed:
             needed.update(a for a in statement.args if isinstance(a, str))
             lets.append(statement)
     return (split.extent if split else 1), tuple(reversed(lets))
+
+
+def _bounds(kernel: Kernel) -> dict[Extent, str]:
+    """For each extent that is known in a loop only, what it is at the most.
+
+    That is, for the lesser of two, the one that is known before all loops.
+    """
+    known = set(kernel.sizes)
+    known.update(s.name for s in kernel.body if isinstance(s, Let))
+    bounds: dict[Extent, str] = {}
+    for statement, _ in walk(kernel.body):
+        match statement:
+            case Let(name=name, op="min", args=args) if name not in known:
+                bounds.update((name, a) for a in args if a in known)
+    return bounds
 
 
 def grain(kernel: Kernel) -> tuple[Cost, int]:
@@ -78,6 +95,7 @@ def grain(kernel: Kernel) -> tuple[Cost, int]:
     The length of every chunk but the last must be a multiple of the alignment.
     """
     split = _split_loop(kernel)
+    bounds = _bounds(kernel)
     terms: dict[tuple[Extent, ...], int] = {}
     stack: list[tuple[Statement, tuple[str, ...], int]] = [
         (s, (), 1) for s in (split.body if split else kernel.body)
@@ -85,10 +103,11 @@ def grain(kernel: Kernel) -> tuple[Cost, int]:
     while stack:
         statement, names, times = stack.pop()
         if isinstance(statement, Loop):
-            if isinstance(statement.extent, int):
-                times *= statement.extent
+            size = bounds.get(statement.extent, statement.extent)
+            if isinstance(size, int):
+                times *= size
             else:
-                names = tuple(sorted((*names, statement.extent)))
+                names = tuple(sorted((*names, size)))
             stack.extend((s, names, times) for s in statement.body)
         weight = times * _weight(statement)
         if weight:
@@ -128,7 +147,7 @@ def _indices(statement: Statement) -> tuple[Affine, ...]:
     return statement.index if isinstance(statement, Load | Store) else ()
 
 
-def _reads(statement: Statement) -> Iterator[str]:
+def reads(statement: Statement) -> Iterator[str]:
     """The values that a statement (not a loop) uses other than in an index."""
     match statement:
         case Let(args=args):
@@ -143,7 +162,7 @@ def _reads(statement: Statement) -> Iterator[str]:
 
 def _uses(statement: Statement) -> Iterator[str]:
     """Every value, axis or size that a statement (not a loop) uses."""
-    yield from _reads(statement)
+    yield from reads(statement)
     for index in _indices(statement):
         yield from (name for name, _ in index.terms)
 
@@ -157,7 +176,7 @@ def _defines(statement: Statement) -> Iterator[str]:
             yield from (c.name for c in carries)
 
 
-def _names(kernel: Kernel) -> set[str]:
+def names_of(kernel: Kernel) -> set[str]:
     """All names in the kernel's scope."""
     names = {b.name for b in (*kernel.buffers, *kernel.scratch)} | set(kernel.sizes)
     for statement, _ in walk(kernel.body):
@@ -167,7 +186,7 @@ def _names(kernel: Kernel) -> set[str]:
     return names
 
 
-def _fresh(name: str, taken: set[str]) -> str:
+def fresh(name: str, taken: set[str]) -> str:
     """`name`, or the first of ``name_2``, ``name_3``, ... that is free; now taken."""
     count, found = 1, name
     while found in taken:
@@ -190,7 +209,7 @@ def hoist(kernel: Kernel) -> Kernel:
     """
     written = {s.buffer for s, _ in walk(kernel.body) if isinstance(s, Store)}
     shapes = {b.name: b.shape for b in (*kernel.buffers, *kernel.scratch)}
-    body = _Hoister(shapes, written, _names(kernel)).body(kernel.body)
+    body = _Hoister(shapes, written, names_of(kernel)).body(kernel.body)
     return replace(kernel, body=(*_prologue(body), *_rest(body)))
 
 
@@ -270,13 +289,13 @@ class _Hoister:
         """Whether `loop` runs at all."""
         extent = loop.extent
         size = extent if isinstance(extent, str) else Const(extent, "int64")
-        name = _fresh(f"{loop.axis}_runs", self.taken)
+        name = fresh(f"{loop.axis}_runs", self.taken)
         return Let(name, "gt", (size, Const(0, "int64")), "bool")
 
     def _guarded(self, load: Load, guard: str) -> Iterator[Statement]:
         """`load` under its own guard and another."""
         if load.guard is not None:
-            both = _fresh(f"{load.guard}_and_{guard}", self.taken)
+            both = fresh(f"{load.guard}_and_{guard}", self.taken)
             yield Let(both, "and", (load.guard, guard), "bool")
             guard = both
         yield replace(load, guard=guard)
@@ -338,7 +357,7 @@ def _neighbours(kernel: Kernel, outer: Loop, inner: Loop) -> dict[str, int] | No
     """
     axes = {outer.axis, inner.axis}
     inside = [s for s, _ in walk(inner.body)]
-    if not axes.isdisjoint(n for s in inside for n in _reads(s)):
+    if not axes.isdisjoint(n for s in inside for n in reads(s)):
         return None
     if any(c.value in axes for c in inner.carries):
         return None
@@ -384,8 +403,8 @@ def _only_there(
 
 def _merged(kernel: Kernel, outer: Loop, inner: Loop, dims: dict[str, int]) -> Kernel:
     """`kernel` with `outer` and the `inner` that is its body as one loop."""
-    taken = _names(kernel)
-    name = _fresh(f"{outer.axis}_{inner.axis}", taken)
+    taken = names_of(kernel)
+    name = fresh(f"{outer.axis}_{inner.axis}", taken)
     size, product = _product(kernel, outer.extent, inner.extent, taken)
     loop = replace(
         inner,
@@ -428,7 +447,7 @@ def _product(
         match statement:
             case Let(name=name, op="mul", args=found) if found == args:
                 return name, ()
-    name = _fresh(f"{a}_{b}", taken)
+    name = fresh(f"{a}_{b}", taken)
     return name, (Let(name, "mul", args, "int64"),)
 
 

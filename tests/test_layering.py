@@ -85,8 +85,9 @@ MAY_IMPORT = {
         "text": "cursor ir program",
         "schedule": "expand ir",
         "check": "access cursor errors ir program text",
-        "cpu": "errors ir program schedule",
-        "interpret": "check ir program",
+        "columns": "ir program schedule",
+        "cpu": "columns errors ir program schedule",
+        "interpret": "ir program",
         "arrays": "expand interpret ir",
     },
 }

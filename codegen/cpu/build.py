@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import schedule
+from .. import columns, schedule
 from ..ir import Kernel
 from ..program import Gemm, Launch, Program
 from . import product
@@ -20,7 +20,8 @@ from .host import Host
 from .link import LLVM_LOCK
 from .main import Prepared, driver
 from .straight import INTRINSICS
-from .support import SUPPORT
+from .support import SUPPORT, unoptimized
+from .team import TEAM
 
 
 def build(program: Program, host: Host) -> bytes:
@@ -35,6 +36,7 @@ def build(program: Program, host: Host) -> bytes:
 
 def llvm_text(program: Program, host: Host) -> str:
     """The whole module as LLVM IR, before LLVM's own passes."""
+    program = columns.blocked(program)
     prepared, kernels, declarations = _kernels(program, host)
     products = sorted(
         program.array(step.out).dtype
@@ -47,11 +49,11 @@ def llvm_text(program: Program, host: Host) -> str:
         entry(program),
         driver(program, prepared),
         *kernels,
-        SUPPORT,
+        unoptimized(TEAM + SUPPORT),
     ]
     if products:
-        parts.append(product.PANELS_TEXT)
-    parts += [product.product(dtype) for dtype in dict.fromkeys(products)]
+        parts.append(unoptimized(product.PANELS_TEXT))
+    parts += [unoptimized(product.product(dtype)) for dtype in dict.fromkeys(products)]
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 

@@ -34,6 +34,7 @@ from .runtime import (
     descr_slot,
 )
 from .straight import Writer, c_string, emit_let, size
+from .support import unoptimized
 
 EMPTIED = b"a shared variable's storage was emptied during a call"
 _RELATIONS = {"eq": "eq", "le": "sle", "lt": "slt", "fits": "eq"}
@@ -57,11 +58,6 @@ class _Entry:
     boxes: dict[str, str] = field(default_factory=dict)
 
 
-#: An entry with more arrays than this is compiled without optimisation, which takes
-#: time superlinear in their number and has little to gain beside the work on them.
-MANY_ARRAYS = 64
-
-
 def entry(program: Program) -> str:
     """``ptr @entry(self, args, count, names)``, with what it exports to `link`."""
     _check(program)
@@ -76,12 +72,9 @@ def entry(program: Program) -> str:
     _run(e)
     _return(e)
     _leave(e)
-    head = "ptr @entry(ptr %self, ptr %args, i64 %count, ptr %names)"
-    given = program.by_role("input", "shared", "constant")
-    if len(given) + len(owned) > MANY_ARRAYS:
-        head += " noinline optnone"
-    return "\n".join([_layout(program), c_string("emptied", EMPTIED), RELEASE,
-        e.out.function(head)])  # fmt: skip
+    text = e.out.function("ptr @entry(ptr %self, ptr %args, i64 %count, ptr %names)")
+    functions = unoptimized(RELEASE + "\n" + text)
+    return "\n".join([_layout(program), c_string("emptied", EMPTIED), functions])
 
 
 def _check(program: Program) -> None:

@@ -19,8 +19,7 @@ from ..program import Array, Call, Gemm, Launch, Program
 from . import product
 from .runtime import Cell, Slot
 from .straight import Writer, c_string, emit_let, size
-from .support import ALIGNMENT, FRAME_WORDS, MOST_CHUNKS
-from .team import TEAM
+from .support import ALIGNMENT, FRAME_WORDS, MOST_CHUNKS, unoptimized
 
 #: What `run` returns besides 0 and the positive code of a failed check: an exception is
 #: set already.
@@ -123,16 +122,11 @@ def driver(program: Program, prepared: dict[int, Prepared]) -> str:
     for view in program.by_role("view"):
         d.pointers[view.name] = _pointer(d, _viewed(program, view).name)
     _steps(d, plans, scratch)
-    # Most of its time goes into the calls: optimising it costs more than it can save.
-    head = (
-        "internal i32 @steps(ptr %cells, ptr %table, ptr %sizes, ptr %data, ptr %team) "
-        "noinline optnone"
-    )
+    args = "ptr %cells, ptr %table, ptr %sizes, ptr %data, ptr %team"
     texts = (
         c_string("too_large", TOO_LARGE),
-        d.out.function(head),
+        unoptimized(d.out.function(f"internal i32 @steps({args})")),
         _shared(program, prepared),
-        TEAM,
     )
     return "\n".join(texts)
 
@@ -151,7 +145,7 @@ def _shared(program: Program, prepared: dict[int, Prepared]) -> str:
             least = f"{2.0 * product.PANEL_WORK:e}"
             several.append(out.let(f"fcmp oge double {work}, {least}"))
     out.do(f"ret i1 {out.either(several) if several else 'false'}")
-    return out.function("internal i1 @shared(ptr %sizes) noinline optnone")
+    return unoptimized(out.function("internal i1 @shared(ptr %sizes)"))
 
 
 def _frame_memory(d: _Driver) -> None:

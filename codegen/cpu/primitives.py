@@ -34,28 +34,6 @@ _ARITHMETIC = {
 #: What NumPy refuses for bools, or computes in another dtype.
 _NOT_BOOL = frozenset({"sub", "neg", "floordiv", "rem", "shl", "shr"})
 
-#: The primitive that combines two partial results of a reduction.
-COMBINERS = {
-    "sum": "add", "prod": "mul", "min": "min", "max": "max", "and": "and", "or": "or",
-}  # fmt: skip
-
-
-def identity(combine: str, dtype: str) -> bool | int | float:
-    """What an empty reduction gives: 0, 1, or the dtype's extreme (inf for floats)."""
-    match combine:
-        case "sum" | "or":
-            return 0
-        case "prod":
-            return 1
-        case "and":
-            return -1 if dtype in SIGNED else _largest(dtype)
-        case _ if dtype in FLOATS:
-            return float("inf") if combine == "min" else float("-inf")
-        case "min":
-            return _largest(dtype)
-        case _:
-            return -_largest(dtype) - 1 if dtype in SIGNED else 0
-
 
 def emit(w: Writer, op: str, source: str, result: str, args: Sequence[str]) -> str:
     """Write ``op(args)`` at the writer's level and width; returns the value's name.

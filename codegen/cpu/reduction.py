@@ -7,7 +7,8 @@ error does not grow with the length of the array, at six additions a run.
 
 from __future__ import annotations
 
-from ..ir import FLOATS, Carry
+from .. import ir
+from ..ir import COMBINERS, FLOATS, Carry
 from . import primitives
 from .lines import Writer, literal, llvm_type
 
@@ -26,13 +27,13 @@ def apply(
 
 def identity(carry: Carry, lanes: int) -> str:
     """What an accumulator holds before anything is combined."""
-    value = primitives.identity(carry.combine, carry.dtype)
-    return literal(value, carry.dtype, lanes)
+    start = ir.identity(carry.combine, carry.dtype)
+    return literal(start.value, carry.dtype, lanes)
 
 
 def combine(w: Writer, carry: Carry, a: str, b: str, lanes: int) -> str:
     """Two partial results as one."""
-    op = primitives.COMBINERS[carry.combine]
+    op = COMBINERS[carry.combine]
     return apply(w, op, carry.dtype, carry.dtype, (a, b), lanes)
 
 

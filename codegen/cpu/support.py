@@ -6,6 +6,8 @@ by hand, as one would write C; only the positions in the run-time table are fill
 
 from __future__ import annotations
 
+import re
+
 from .runtime import Cell, Slot
 
 #: The cost of one chunk, in the scalar additions that `schedule.grain` counts: 10 to 50
@@ -21,6 +23,15 @@ ALIGNMENT = 64
 #: Fields of a launch: the function, its buffers, sizes and status, the length of the
 #: range, the length of a chunk.
 FRAME_WORDS = 6
+
+
+def unoptimized(text: str) -> str:
+    """The functions in `text`, marked so that LLVM does not try to make them better.
+
+    Most of their time goes into what they call: to optimise them, which takes longer
+    than a kernel does, would save nothing.
+    """
+    return re.sub(r"\) \{$", ") noinline optnone {", text, flags=re.MULTILINE)
 
 
 def _table(name: str, slot: Slot) -> str:

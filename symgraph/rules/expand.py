@@ -10,7 +10,6 @@ from functools import reduce
 from itertools import product
 from math import prod
 
-from ..codegen import ir
 from ..graph import Node, intern, toposort
 from ..op import Elemwise, Expanded, Reduce
 from ..ops.arithmetic import add, multiply
@@ -28,7 +27,7 @@ MOST_TERMS = 8
 #: Terms of more weight are not: other readers of a term would compute it again.
 LIGHT_TERM = 12
 
-COMBINED: dict[ir.Combine, Callable[[Variable, Variable], Variable]] = {
+COMBINED: dict[str, Callable[[Variable, Variable], Variable]] = {
     "sum": add,
     "prod": multiply,
     "min": minimum,

@@ -10,7 +10,7 @@ import pytest
 import scipy.special
 
 from symgraph.codegen import ir
-from symgraph.codegen.check import COMBINERS, TYPING, check_kernel, check_program
+from symgraph.codegen.check import TYPING, check_kernel, check_program
 from symgraph.codegen.interpret import (
     CONVERSIONS,
     SCALARS,
@@ -19,7 +19,15 @@ from symgraph.codegen.interpret import (
     run_kernel,
     run_program,
 )
-from symgraph.codegen.ir import Affine, Buffer, Kernel, Let, Load, Store
+from symgraph.codegen.ir import (
+    COMBINERS,
+    Affine,
+    Buffer,
+    Kernel,
+    Let,
+    Load,
+    Store,
+)
 from symgraph.codegen.text import parse_kernel, parse_program
 
 SOFTMAX = """

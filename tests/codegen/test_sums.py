@@ -122,7 +122,7 @@ SHARED = [
 
 
 def shared(combine: str, dtype: str) -> str:
-    """A whole reduction, cut into chunks, with an epilogue and a copy of its operand."""
+    """A whole reduction in chunks, which also copy their part of the operand."""
     return f"""
         program shared
           input x: {dtype}[n, m]
