@@ -9,8 +9,10 @@ around it.  In reading order:
 - `check`      scopes and dtypes; with `access`, bounds and races
 - `interpret`  the slow, obvious oracle for every target
 - `expand`     exp, log, tanh, ... as expansions into primitives
-- `schedule`   hoisting, collapsing of loops, and what a chunk of a loop costs
+- `schedule`   what is done to a kernel: `tiles` for transposed access, hoisting,
+               collapsing of loops; and what a chunk of a loop costs
 - `columns`    reductions down the columns of a matrix, in blocks of rows
+- `names`, `ranges`  what both need: who reads what, and parts of loops
 - `cpu`        native code through llvmlite, on numba's thread layer
 - `cache`      compiled code on disk
 

@@ -20,15 +20,13 @@ does what else there was to do.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Literal
 
 from .ir import (
     COMBINERS,
-    Affine,
-    Atom,
     Buffer,
     Carry,
     Const,
@@ -43,8 +41,9 @@ from .ir import (
     identity,
     walk,
 )
+from .names import fresh, names_of
 from .program import Array, Launch, Program, Step
-from .schedule import fresh, names_of, reads
+from .ranges import Range, part_of
 
 #: Rows in a block: enough that the parts are a small share of what is read.
 ROWS = 128
@@ -224,8 +223,10 @@ class _Split:
         names = ("height", "blocks", "strips", "tiles", "tile", "block", "strip")
         height, blocks, strips, tiles, tile, block, strip = map(self._name, names)
         done, width = self._name("done"), Const(COLUMNS, "int64")
-        row, these_rows, most_rows = self._range(block, height, self.rows.extent)
-        column, these, most = self._range(strip, width, self.outer.extent)
+        row, these_rows, most_rows = part_of(
+            block, height, self.rows.extent, self._name
+        )
+        column, these, most = part_of(strip, width, self.outer.extent, self._name)
         parts = self._parts(blocks, "inout")
         body: tuple[Statement, ...] = (
             Let(block, "floordiv", (tile, strips), "int64"),
@@ -241,7 +242,7 @@ class _Split:
         return self._made("parts", whole, parts, tile, sizes)
 
     def _tile(
-        self, row: _Range, column: _Range, block: str, parts: tuple[Buffer, ...]
+        self, row: Range, column: Range, block: str, parts: tuple[Buffer, ...]
     ) -> Loop:
         """The loops over a tile: the parts take in one row after another.
 
@@ -280,24 +281,6 @@ class _Split:
             lets += [more, Let(self._name("again"), "or", both, "bool")]
         return lets, lets[-1].name
 
-    def _range(
-        self, number: str, length: Atom, whole: Extent
-    ) -> tuple[_Range, tuple[Let, ...], Let]:
-        """The part `number` of the range `whole`, and what computes it.
-
-        The last statement comes before all loops: how long a part is at the most.
-        """
-        size = Const(whole, "int64") if isinstance(whole, int) else whole
-        names = ("begin", "left", "some", "most")
-        begin, left, some, limit = map(self._name, names)
-        lets = (
-            Let(begin, "mul", (number, length), "int64"),
-            Let(left, "sub", (size, begin), "int64"),
-            Let(some, "min", (limit, left), "int64"),
-        )
-        most = Let(limit, "min", (size, length), "int64")
-        return _Range(begin, self._name("at"), self._name("place"), some), lets, most
-
     def second(self) -> Kernel:
         """The parts combined, and what the kernel did after that."""
         blocks, block = self._name("blocks"), self._name("block")
@@ -327,55 +310,3 @@ class _Split:
         name = f"{self.kernel.name}_{suffix}"
         sizes = (*self.kernel.sizes, *sizes)
         return Kernel(name, (*buffers, *parts), sizes, body, split)
-
-
-@dataclass(frozen=True, slots=True)
-class _Range:
-    """A loop over the part of a longer one from `begin`; `value` is the old axis."""
-
-    begin: str
-    axis: str
-    value: str
-    extent: str
-
-    def moved(self, body: tuple[Statement, ...], old: str) -> tuple[Statement, ...]:
-        """`body` with the axis `old` taken to be this one's place in the whole."""
-        used = any(old in reads(s) for s, _ in walk(body))
-        moved = self._indexed(body, old)
-        if not used:
-            return moved
-        return (Let(self.value, "add", (self.begin, self.axis), "int64"), *moved)
-
-    def _indexed(self, body: Iterable[Statement], old: str) -> tuple[Statement, ...]:
-        """Recurses into loops, which nest no deeper than arrays have dimensions."""
-        out: list[Statement] = []
-        for statement in body:
-            match statement:
-                case Loop():
-                    inner = self._indexed(statement.body, old)
-                    carries = tuple(
-                        replace(c, value=self._atom(c.value, old))
-                        for c in statement.carries
-                    )
-                    out.append(replace(statement, body=inner, carries=carries))
-                case Load():
-                    index = tuple(self._index(a, old) for a in statement.index)
-                    out.append(replace(statement, index=index))
-                case Store():
-                    index = tuple(self._index(a, old) for a in statement.index)
-                    value = self._atom(statement.value, old)
-                    out.append(replace(statement, index=index, value=value))
-                case Let():
-                    args = tuple(self._atom(a, old) for a in statement.args)
-                    out.append(replace(statement, args=args))
-                case _:
-                    out.append(statement)
-        return tuple(out)
-
-    def _index(self, index: Affine, old: str) -> Affine:
-        factor = index.coefficient(old)
-        rest = index + axis(old) * -factor
-        return rest + (axis(self.begin) + axis(self.axis)) * factor
-
-    def _atom(self, atom: Atom, old: str) -> Atom:
-        return self.value if atom == old else atom

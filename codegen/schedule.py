@@ -1,7 +1,8 @@
 """What is done to a kernel before any target sees it, and what a kernel costs.
 
-:func:`prepare` expands transcendentals, moves what does not change out of loops, and
-turns loops over the neighbouring dimensions of whole arrays into one. :func:`extent`
+:func:`prepare` expands transcendentals, runs over transposed arrays in tiles, moves
+what does not change out of loops, and turns loops over the neighbouring dimensions of
+whole arrays into one. :func:`extent`
 and :func:`grain` say how the range of the split loop may be cut, by shape alone, so
 that results do not depend on how many threads there are.
 """
@@ -27,6 +28,9 @@ from .ir import (
     axis,
     walk,
 )
+from .names import defines, fresh, names_of, reads, uses
+from .ranges import replaced
+from .tiles import tiled
 
 #: Chunks of a split vector loop are multiples of this many iterations: four blocks of
 #: the most lanes that any target has (64, of bytes), so that only the last chunk has a
@@ -51,7 +55,7 @@ def prepare(kernel: Kernel) -> Kernel:
     """
     from .expand import expand_kernel
 
-    return collapse(hoist(expand_kernel(kernel)))
+    return collapse(hoist(tiled(expand_kernel(kernel))))
 
 
 def extent(kernel: Kernel) -> tuple[Extent, tuple[Let, ...]]:
@@ -139,64 +143,6 @@ def _weight(statement: Statement) -> int:
 
 
 # --------------------------------------------------------------------------------------
-# Names
-# --------------------------------------------------------------------------------------
-
-
-def _indices(statement: Statement) -> tuple[Affine, ...]:
-    return statement.index if isinstance(statement, Load | Store) else ()
-
-
-def reads(statement: Statement) -> Iterator[str]:
-    """The values that a statement (not a loop) uses other than in an index."""
-    match statement:
-        case Let(args=args):
-            yield from (a for a in args if isinstance(a, str))
-        case Load(guard=str(guard)):
-            yield guard
-        case Store(value=str(value)):
-            yield value
-        case Check(ok=ok):
-            yield ok
-
-
-def _uses(statement: Statement) -> Iterator[str]:
-    """Every value, axis or size that a statement (not a loop) uses."""
-    yield from reads(statement)
-    for index in _indices(statement):
-        yield from (name for name, _ in index.terms)
-
-
-def _defines(statement: Statement) -> Iterator[str]:
-    """What a statement leaves visible after it."""
-    match statement:
-        case Let(name=name) | Load(name=name):
-            yield name
-        case Loop(carries=carries):
-            yield from (c.name for c in carries)
-
-
-def names_of(kernel: Kernel) -> set[str]:
-    """All names in the kernel's scope."""
-    names = {b.name for b in (*kernel.buffers, *kernel.scratch)} | set(kernel.sizes)
-    for statement, _ in walk(kernel.body):
-        names.update(_defines(statement))
-        if isinstance(statement, Loop):
-            names.add(statement.axis)
-    return names
-
-
-def fresh(name: str, taken: set[str]) -> str:
-    """`name`, or the first of ``name_2``, ``name_3``, ... that is free; now taken."""
-    count, found = 1, name
-    while found in taken:
-        count += 1
-        found = f"{name}_{count}"
-    taken.add(found)
-    return found
-
-
-# --------------------------------------------------------------------------------------
 # Loop-invariant code
 # --------------------------------------------------------------------------------------
 
@@ -216,11 +162,11 @@ def hoist(kernel: Kernel) -> Kernel:
 def _prologue(body: tuple[Statement, ...]) -> tuple[Let, ...]:
     """The top-level `Let`s that depend on sizes and numbers alone."""
     others = (s for s in body if not isinstance(s, Let))
-    known = {name for s in others for name in _defines(s)}
+    known = {name for s in others for name in defines(s)}
     found = []
     for statement in body:
         if isinstance(statement, Let):
-            if known.isdisjoint(_uses(statement)):
+            if known.isdisjoint(uses(statement)):
                 found.append(statement)
             else:
                 known.add(statement.name)
@@ -263,8 +209,8 @@ class _Hoister:
         for statement in self.body(loop.body):
             reads = isinstance(statement, Load) and statement.buffer not in self.written
             still = isinstance(statement, Let) or reads
-            if not still or not local.isdisjoint(_uses(statement)):
-                local.update(_defines(statement))
+            if not still or not local.isdisjoint(uses(statement)):
+                local.update(defines(statement))
                 kept.append(statement)
             elif isinstance(statement, Load) and not self._safe(statement, loop):
                 if runs is None:
@@ -417,7 +363,7 @@ def _merged(kernel: Kernel, outer: Loop, inner: Loop, dims: dict[str, int]) -> K
         ),
     )
 
-    body = _replaced(kernel.body, outer, loop)
+    body = replaced(kernel.body, outer, loop)
 
     def reshaped(buffers: tuple[Buffer, ...]) -> tuple[Buffer, ...]:
         return tuple(
@@ -467,21 +413,6 @@ def _indexed(
             d = dims[statement.buffer]
             whole = (*statement.index[:d], index, *statement.index[d + 2 :])
             out.append(replace(statement, index=whole))
-        else:
-            out.append(statement)
-    return tuple(out)
-
-
-def _replaced(
-    body: tuple[Statement, ...], old: Loop, new: Loop
-) -> tuple[Statement, ...]:
-    """`body` with the loop `old`, wherever it stands, replaced by `new`."""
-    out: list[Statement] = []
-    for statement in body:
-        if statement is old:
-            out.append(new)
-        elif isinstance(statement, Loop):
-            out.append(replace(statement, body=_replaced(statement.body, old, new)))
         else:
             out.append(statement)
     return tuple(out)

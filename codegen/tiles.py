@@ -1,0 +1,207 @@
+"""Transposed access in tiles: what is read across rows is first turned round in cache.
+
+Where the vector loop runs along one dimension of an array and the array is contiguous
+along the next loop out, each load touches as many cache lines as there are lanes, and
+those lines (and pages) are gone before their other elements are needed.  So both loops
+run in tiles, and the part of such an array that a tile needs is read along its rows
+into scratch memory, transposed.
+
+    parallel i < n                      parallel a < tiles down
+      vector j < m                        serial b < tiles across
+        u = load x[j, i]                    serial c < columns of the tile
+        ...                                   vector r < rows of the tile
+                                                v = load x[column + c, row + r]
+                                                store turned[r, c] = v
+                                            serial r < rows of the tile
+                                              vector c < columns of the tile
+                                                u = load turned[r, c]
+                                                ...
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from .ir import (
+    Affine,
+    Buffer,
+    Const,
+    Extent,
+    Kernel,
+    Let,
+    Load,
+    Loop,
+    Statement,
+    Store,
+    axis,
+    walk,
+)
+from .names import defines, fresh, names_of
+from .ranges import Range, part_of, replaced
+
+#: Bytes of a row of a tile: several cache lines, and a square of them fits into L1.
+ROW_BYTES = 256
+#: A tile has no more rows than this.
+MOST_ROWS = 64
+#: Rows of scratch are longer than the tile's by an odd number of cache lines, so that
+#: a column does not fall into a few sets of the cache.
+PADDING_BYTES = 64
+#: Two loops with fewer steps than this, where that is known, are left as they are.
+FEW = 1024
+
+
+def tiled(kernel: Kernel) -> Kernel:
+    """`kernel` with each pair of loops that reads an array across its rows in tiles."""
+    for statement, _ in list(walk(kernel.body)):
+        if isinstance(statement, Loop):
+            turned = _turned(kernel, statement)
+            if turned:
+                kernel = _Tiling(kernel, statement, turned).kernel_in_tiles()
+    return kernel
+
+
+def _turned(kernel: Kernel, outer: Loop) -> list[Load]:
+    """What the vector loop in `outer` loads across rows, if both may run in tiles."""
+    if outer.carries or outer.kind == "vector" or not outer.body:
+        return []
+    *before, inner = outer.body
+    if not isinstance(inner, Loop) or inner.kind != "vector" or inner.carries:
+        return []
+    within = [s for s in (*before, *inner.body) if not isinstance(s, Let)]
+    stores = [s for s in within if isinstance(s, Store)]
+    if not all(isinstance(s, Load) or s in inner.body for s in within):
+        return []
+    if not all(isinstance(s, Load | Store) for s in within) or _few(outer, inner):
+        return []
+    written = {s.buffer for s, _ in walk(kernel.body) if isinstance(s, Store)}
+    read = {s.buffer for s, _ in walk(outer.body) if isinstance(s, Load)}
+    # What reads and writes one array may rely on the order of the steps.
+    if any(s.accumulate or s.buffer in read for s in stores):
+        return []
+    local = {name for s in outer.body for name in defines(s)}
+    local.update(name for s in inner.body for name in defines(s))
+    return [
+        s
+        for s in inner.body
+        if isinstance(s, Load)
+        and s.guard is None
+        and s.buffer not in written
+        and _across(s.index, outer.axis, inner.axis)
+        and local.isdisjoint(name for a in s.index for name, _ in a.terms)
+    ]
+
+
+def _few(outer: Loop, inner: Loop) -> bool:
+    """Whether both loops together are known to be short."""
+    sizes = (outer.extent, inner.extent)
+    a, b = (e if isinstance(e, int) else FEW for e in sizes)
+    return a * b < FEW
+
+
+def _across(index: tuple[Affine, ...], outer: str, inner: str) -> bool:
+    """Whether `index` is contiguous along `outer`, and runs along `inner` before."""
+    if len(index) < 2:
+        return False
+    *first, last = index
+    along = last.coefficient(outer) == 1 and last.coefficient(inner) == 0
+    steps = [a.coefficient(inner) for a in first if a.coefficient(inner)]
+    return along and len(steps) == 1 and not any(a.coefficient(outer) for a in first)
+
+
+@dataclass(slots=True)
+class _Tiling:
+    """One pair of loops being brought into tiles; see the module's docstring."""
+
+    kernel: Kernel
+    outer: Loop
+    turned: list[Load]
+    taken: set[str] = field(init=False)
+    scratch: list[Buffer] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.taken = names_of(self.kernel)
+
+    def _name(self, name: str) -> str:
+        return fresh(name, self.taken)
+
+    def kernel_in_tiles(self) -> Kernel:
+        """The whole kernel, with the tiles' loops in the place of the old ones."""
+        inner = self.outer.body[-1]
+        assert isinstance(inner, Loop)
+        size = max(np.dtype(load.dtype).itemsize for load in self.turned)
+        side = min(MOST_ROWS, ROW_BYTES // size)
+        down, across = self._name("down"), self._name("across")
+        length = Const(side, "int64")
+        row, rows, most_rows = part_of(down, length, self.outer.extent, self._name)
+        column, columns, most = part_of(across, length, inner.extent, self._name)
+        tall, count_down = self._count(self.outer.extent, side)
+        wide, count_across = self._count(inner.extent, side)
+        packs, held = self._packs(row, column, inner.axis, side)
+        main = self._main(row, column, inner, held)
+        tile: tuple[Statement, ...] = (*columns, *packs, main)
+        strip: tuple[Statement, ...] = (*rows, Loop(across, wide, "serial", tile))
+        loop = Loop(down, tall, self.outer.kind, strip)
+        body = replaced(self.kernel.body, self.outer, loop)
+        lets = (most_rows, most, *count_down, *count_across)
+        split = self.kernel.split
+        return replace(
+            self.kernel,
+            body=(*lets, *body),
+            scratch=(*self.kernel.scratch, *self.scratch),
+            split=down if split == self.outer.axis else split,
+        )
+
+    def _count(self, extent: Extent, side: int) -> tuple[Extent, tuple[Let, ...]]:
+        """How many tiles there are along a loop."""
+        if isinstance(extent, int):
+            return -(-extent // side), ()
+        up, count = self._name("up"), self._name("count")
+        lets = (
+            Let(up, "add", (extent, Const(side - 1, "int64")), "int64"),
+            Let(count, "floordiv", (up, Const(side, "int64")), "int64"),
+        )
+        return count, lets
+
+    def _packs(
+        self, row: Range, column: Range, inner: str, side: int
+    ) -> tuple[list[Loop], dict[str, str]]:
+        """Loops that turn what is loaded, and the scratch buffer of each load."""
+        packs, held = [], {}
+        for load in self.turned:
+            padded = side + PADDING_BYTES // np.dtype(load.dtype).itemsize
+            buffer = Buffer(self._name("turned"), load.dtype, (side, padded), "inout")
+            self.scratch.append(buffer)
+            held[load.name] = buffer.name
+            lanes = replace(row, axis=self._name("at"))
+            steps = replace(column, axis=self._name("at"))
+            value = self._name("found")
+            where = (axis(lanes.axis), axis(steps.axis))
+            body = lanes.moved((replace(load, name=value),), self.outer.axis)
+            body = steps.moved(body, inner)
+            along = Loop(
+                lanes.axis,
+                lanes.extent,
+                "vector",
+                (*body, Store(buffer.name, where, value)),
+            )
+            packs.append(Loop(steps.axis, steps.extent, "serial", (along,)))
+        return packs, held
+
+    def _main(
+        self, row: Range, column: Range, inner: Loop, held: dict[str, str]
+    ) -> Loop:
+        """What the loops did, for the elements of a tile."""
+        where = (axis(row.axis), axis(column.axis))
+        body: list[Statement] = []
+        for statement in inner.body:
+            if isinstance(statement, Load) and statement.name in held:
+                turned = held[statement.name]
+                statement = replace(statement, buffer=turned, index=where)
+            body.append(statement)
+        lanes = Loop(
+            column.axis, column.extent, "vector", column.moved(tuple(body), inner.axis)
+        )
+        within = row.moved((*self.outer.body[:-1], lanes), self.outer.axis)
+        return Loop(row.axis, row.extent, "serial", within)

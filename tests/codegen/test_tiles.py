@@ -1,0 +1,138 @@
+"""Transposed access in tiles: the same values, for any shape and number of arrays."""
+
+from __future__ import annotations
+
+from textwrap import dedent
+
+import numpy as np
+import pytest
+
+from symgraph.codegen.interpret import run_kernel
+from symgraph.codegen.ir import Kernel, Loop, walk
+from symgraph.codegen.text import parse_kernel
+from symgraph.codegen.tiles import MOST_ROWS, tiled
+
+from .jit import Native
+
+#: A transposed array, a plain one, a row's and a column's value, and both indices.
+PLANE = """
+    kernel plane(x: in float32[m, n], y: in float32[n, m], z: in float32[n],
+                 w: in float32[m], out: out float32[n, m]; n, m) split i
+      parallel i < n
+        c = load z[i]: float32
+        vector j < m
+          u = load x[j, i]: float32
+          v = load y[i, j]: float32
+          s = load w[j]: float32
+          p = mul(u, c): float32
+          q = mul(v, s): float32
+          r = sub(p, q): float32
+          a = cast(i): float32
+          b = cast(j): float32
+          d = sub(a, b): float32
+          e = mul(r, d): float32
+          store out[i, j] = e
+"""
+
+#: Two transposed arrays of different widths, in planes of a larger array.
+CUBE = """
+    kernel cube(x: in float64[k, m, n], y: in uint8[m, k, n],
+                out: out float64[k, n, m]; k, n, m) split l
+      parallel l < k
+        serial i < n
+          vector j < m
+            u = load x[l, j, i]: float64
+            t = load y[j, l, i]: uint8
+            v = cast(t): float64
+            s = add(u, v): float64
+            store out[l, i, j] = s
+"""
+
+
+def joined(text: str) -> Kernel:
+    """A kernel whose head takes two lines."""
+    head, rest = dedent(text).strip().split(") split", 1)
+    return parse_kernel(" ".join(head.split()) + ") split" + rest)
+
+
+PLANE_KERNEL, CUBE_KERNEL = joined(PLANE), joined(CUBE)
+SIZES = (0, 1, 7, MOST_ROWS, MOST_ROWS + 1, 3 * MOST_ROWS - 5)
+
+
+@pytest.fixture(scope="module")
+def native() -> Native:
+    return Native([tiled(PLANE_KERNEL), tiled(CUBE_KERNEL)])
+
+
+def plane(n: int, m: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    random = np.random.default_rng(n)
+    shapes = {"x": (m, n), "y": (n, m), "z": (n,), "w": (m,)}
+    arrays = {k: random.random(s).astype("f4") for k, s in shapes.items()}
+    difference = np.arange(n)[:, None] - np.arange(m)
+    x, y = arrays["x"].T * arrays["z"][:, None], arrays["y"] * arrays["w"]
+    right = ((x - y) * difference).astype("f4")
+    arrays["out"] = np.full((n, m), np.nan, "f4")
+    return arrays, right
+
+
+def cube(k: int, n: int, m: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    random = np.random.default_rng(n)
+    x, y = random.random((k, m, n)), random.integers(0, 255, (m, k, n), "u1")
+    out = np.full((k, n, m), np.nan)
+    right = x.transpose(0, 2, 1) + y.transpose(1, 2, 0)
+    return {"x": x, "y": y, "out": out}, right
+
+
+def test_what_is_turned() -> None:
+    assert len(tiled(PLANE_KERNEL).scratch) == 1
+    assert len(tiled(CUBE_KERNEL).scratch) == 2
+    loops = [s for s, _ in walk(tiled(PLANE_KERNEL).body) if isinstance(s, Loop)]
+    assert [s.kind for s in loops].count("parallel") == 1
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ("x[j, i]", "y[i, j]"),  # contiguous already
+        ("x[j, i]", "x[j, 0]"),
+        ("x[j, i]", "x[j, 2*i]"),
+        ("store out[i, j] = e", "store out[i, j] += e"),
+        ("load y[i, j]", "load out[i, j]"),
+        ("parallel i < n", "serial i < 7"),
+    ],
+)
+def test_what_is_left_alone(change: tuple[str, str]) -> None:
+    text = PLANE.replace(*change)
+    if "< 7" in text:
+        text = text.replace("vector j < m", "vector j < 8").replace(" split i", "")
+        head, rest = dedent(text).strip().split("; n, m)", 1)
+        given = parse_kernel(" ".join(head.split()) + "; n, m)" + rest)
+    else:
+        given = joined(text)
+    assert tiled(given) is given
+
+
+@pytest.mark.parametrize("n", SIZES)
+@pytest.mark.parametrize("m", SIZES)
+def test_a_plane(native: Native, n: int, m: int) -> None:
+    arrays, right = plane(n, m)
+    made = tiled(PLANE_KERNEL)
+    rows = -(-n // MOST_ROWS)
+    chunks = [(0, rows)] if n < MOST_ROWS else [(k, k + 1) for k in range(rows)]
+    assert native(made, arrays, {"n": n, "m": m}, chunks) == 0
+    np.testing.assert_allclose(arrays["out"], right, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(3, 70, 40), (2, 1, 100), (1, 33, 31), (4, 64, 64)])
+def test_a_cube(native: Native, shape: tuple[int, int, int]) -> None:
+    arrays, right = cube(*shape)
+    sizes = dict(zip("knm", shape, strict=True))
+    chunks = [(k, k + 1) for k in range(shape[0])]
+    assert native(tiled(CUBE_KERNEL), arrays, sizes, chunks) == 0
+    np.testing.assert_allclose(arrays["out"], right, rtol=1e-12)
+
+
+def test_the_interpreter_finds_the_same() -> None:
+    arrays, right = plane(9, 70)
+    assert run_kernel(tiled(PLANE_KERNEL), arrays, {"n": 9, "m": 70}) == 0
+    np.testing.assert_allclose(arrays["out"], right, rtol=1e-4, atol=1e-4)
