@@ -278,7 +278,11 @@ class Function:
         )
 
     def trim(self) -> None:
-        """Give back the memory kept for temporaries between calls."""
+        """Give back the memory kept between calls.
+
+        That is what temporaries lie in, and, for all functions, that of large results
+        which nobody holds any more.
+        """
         if self._spec.mode.target == "cpu":
             self._fast.native.trim()
         if self._generic is not None:

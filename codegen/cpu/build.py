@@ -19,6 +19,7 @@ from .entry import entry
 from .host import Host
 from .link import LLVM_LOCK
 from .main import Prepared, driver
+from .reuse import REUSE
 from .straight import INTRINSICS
 from .support import SUPPORT, unoptimized
 from .team import TEAM
@@ -49,7 +50,7 @@ def llvm_text(program: Program, host: Host) -> str:
         entry(program),
         driver(program, prepared),
         *kernels,
-        unoptimized(TEAM + SUPPORT),
+        unoptimized(TEAM + REUSE + SUPPORT),
     ]
     if products:
         parts.append(unoptimized(product.PANELS_TEXT))

@@ -273,16 +273,15 @@ def _hold_shared(e: _Entry) -> None:
 def _make_arrays(e: _Entry) -> None:
     """Outputs and updates, new and uninitialised."""
     out = e.out
-    exact = out.slot(Slot.NDARRAY)
     for array in e.program.by_role("output", "update"):
-        number = np.dtype(array.outer_dtype).num
+        dtype = np.dtype(array.outer_dtype)
+        descr = out.load("ptr", "%table", 8 * descr_slot(array.outer_dtype))
         for axis, extent in enumerate(array.outer_shape):
             out.store("i64", size(extent, e.sizes), "%shape", 8 * axis)
-        made = out.call(
-            "ptr", Slot.NEW_ARRAY, f"ptr {exact}", f"i32 {len(array.outer_shape)}",
-            "ptr %shape", f"i32 {number}", "ptr null", "ptr null",
-            "i32 0", "i32 0", "ptr null",
-        )  # fmt: skip
+        made = out.let(
+            f"call ptr @new_array(ptr %table, ptr {descr}, i32 {dtype.num}, "
+            f"i64 {dtype.itemsize}, i32 {len(array.outer_shape)}, ptr %shape)"
+        )
         out.require(out.let(f"icmp ne ptr {made}, null"), "error")
         out.store("ptr", made, "%held", 8 * e.held[array.name])
         data = out.load("ptr", made, DATA)
@@ -315,8 +314,18 @@ def _return(e: _Entry) -> None:
         old = out.load("ptr", items)
         out.store("ptr", e.objects[array.name], items)
         out.store("ptr", old, "%held", 8 * e.held[array.name])
+        _keep(e, array, old)
+    for array in e.program.by_role("output"):
+        _keep(e, array, e.objects[array.name])
     _release(e)
     out.do(f"ret ptr {result}")
+
+
+def _keep(e: _Entry, array: Array, value: str) -> None:
+    """Hold on to a large array, whose memory may serve again."""
+    if array.outer_shape:
+        item = np.dtype(array.outer_dtype).itemsize
+        e.out.do(f"call void @keep(ptr %table, ptr {value}, i64 {item})")
 
 
 def _result(e: _Entry, name: str) -> str:

@@ -10,12 +10,14 @@ from __future__ import annotations
 import ctypes
 import functools
 import importlib
+import os
 import struct
 import sys
 import sysconfig
 import threading
 import time
 import warnings
+import weakref
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -27,16 +29,21 @@ from ..ir import DTYPES
 
 #: The version of what `link` and compiled code agree on: the table, the cells, and the
 #: exported names ``entry``, ``trim``, ``arena_bytes`` and ``layout``.
-LAYOUT = 4
+LAYOUT = 5
 #: The dtypes of arrays that a call takes and returns.
 OUTER_DTYPES = (*DTYPES, "complex64", "complex128")
 #: Bits of the last word of ``layout``.
 USES_THREADS, USES_BLAS = 1, 2
 #: Byte offsets inside a PyArrayObject, a PyListObject and a PyObject (64-bit CPython).
-TYPE, DATA, NDIM, DIMENSIONS, DESCR, FLAGS = 8, 16, 24, 32, 56, 64
+TYPE, DATA, NDIM, DIMENSIONS, BASE, DESCR, FLAGS, WEAK = 8, 16, 24, 32, 48, 56, 64, 72
 LIST_SIZE, LIST_ITEMS = 16, 24
 #: C-contiguous and aligned, in NumPy's array flags.
 CONTIGUOUS = 0x0001 | 0x0100
+DATA_IS_OWN, WRITEABLE = 0x0004, 0x0400
+#: How many large results are held for their memory (see `reuse`).
+POOL = 4
+#: Together they hold at most this share of the machine's memory, and this much.
+POOL_SHARE, POOL_BYTES = 1 / 8, 1 << 31
 
 
 class Slot(IntEnum):
@@ -71,7 +78,10 @@ class Slot(IntEnum):
     CLOCK_GETTIME = 39
     YIELD = 40
     SLEEP = 41
-    COUNT = 42
+    POOL = 42  #: the first of `POOL` arrays
+    POOL_NEXT = 46  #: which of them makes room for the next one
+    POOL_LIMIT = 47  #: the bytes of the largest array that is held
+    COUNT = 48
 
 
 class Cell(IntEnum):
@@ -163,10 +173,20 @@ def _build() -> Runtime:
     words[Slot.THREADS] = 1
     words[Slot.WARN_SERIAL] = id(_warn_serial)
     words[Slot.NDARRAY] = id(np.ndarray)
+    words[Slot.POOL_LIMIT] = _pool_limit()
     words[Slot.OVERFLOW_ERROR] = id(OverflowError)
     words[Slot.RUNTIME_ERROR] = id(RuntimeError)
     _check_new_array(words[Slot.NEW_ARRAY])
     return Runtime(words, (libc, descrs, _warn_serial))
+
+
+def _pool_limit() -> int:
+    """The bytes of the largest array that is held for its memory."""
+    try:
+        memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (ValueError, OSError):  # not known here
+        return 0
+    return int(min(memory * POOL_SHARE, POOL_BYTES)) // POOL
 
 
 def function_address(function: Any) -> int:
@@ -214,20 +234,22 @@ def _check_interpreter() -> None:
 
 def _check_array_layout() -> None:
     """Compare one array's fields with what their offsets hold."""
-    array = np.arange(6, dtype=np.int16).reshape(2, 3)
-    box = [array]
+    whole = np.arange(6, dtype=np.int16)
+    array = whole.reshape(2, 3)
+    box, watched = [array], weakref.ref(array)
     at, held = id(array), id(box)
     dimensions = _word(at + DIMENSIONS)
     found = (
         _word(at + TYPE), _word(at + DATA),
         ctypes.c_int32.from_address(at + NDIM).value,
-        _word(dimensions), _word(dimensions + 8), _word(at + DESCR),
+        _word(dimensions), _word(dimensions + 8), _word(at + BASE), _word(at + DESCR),
+        _word(at + WEAK),
         ctypes.c_int32.from_address(at + FLAGS).value & CONTIGUOUS,
         _word(held + LIST_SIZE), _word(_word(held + LIST_ITEMS)),
     )  # fmt: skip
     expected = (
-        id(np.ndarray), array.ctypes.data, 2, 2, 3, id(np.dtype(np.int16)),
-        CONTIGUOUS, 1, at,
+        id(np.ndarray), array.ctypes.data, 2, 2, 3, id(whole), id(np.dtype(np.int16)),
+        id(watched), CONTIGUOUS, 1, at,
     )  # fmt: skip
     if found != expected:
         raise UnsupportedHostError(

@@ -254,6 +254,7 @@ define internal void @put_arena(ptr %table, ptr %cells, ptr %block) {{
 define void @trim(ptr %cells) {{
   %table = load ptr, ptr %cells
   call void @put_arena(ptr %table, ptr %cells, ptr null)
+  call void @forget(ptr %table)
   ret void
 }}
 
