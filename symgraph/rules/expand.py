@@ -11,7 +11,8 @@ from itertools import product
 from math import prod
 
 from ..graph import Node, intern, toposort
-from ..op import Elemwise, Expanded, Reduce
+from ..leaf import Leaf
+from ..op import Elemwise, Expanded, Indexed, Reduce
 from ..ops.arithmetic import add, multiply
 from ..ops.choice import maximum, minimum
 from ..ops.logic import bitwise_and, bitwise_or
@@ -49,7 +50,8 @@ def expanded(node: Node) -> Variable:
 def small_reduction(node: Node) -> Variable | None:
     """sum(f(x), axis of few elements) -> f(x[0]) + f(x[1]) + ...
 
-    So it is computed in registers, beside whatever needs it, and in lanes of results.
+    So it is computed in registers, beside whatever needs it, and in lanes of results,
+    if it is a reduction of what is given.
     """
     op, (x,) = node.op, node.inputs
     assert isinstance(op, Reduce)
@@ -59,10 +61,12 @@ def small_reduction(node: Node) -> Variable | None:
     if all(size == 1 for size in node.type.dims):
         return None  # there are no lanes of results
     count = prod(s for s in sizes if isinstance(s, int))
-    cone = [n for n in toposort([x], _operands) if isinstance(n.op, Elemwise)]
+    cone = toposort([x], _operands)
     weight = sum(n.op.weight for n in cone if isinstance(n.op, Elemwise))
     if count > MOST_TERMS or weight > LIGHT_TERM:
         return None
+    if not all(isinstance(n.op, Elemwise) or _given(n) for n in cone):
+        return None  # it is computed row by row, and reduced at once
     ranges = (range(s) for s in sizes if isinstance(s, int))
     terms = []
     for places in product(*ranges):
@@ -76,6 +80,13 @@ def small_reduction(node: Node) -> Variable | None:
 
 def _operands(node: Node) -> tuple[Node, ...]:
     return node.inputs if isinstance(node.op, Elemwise) else ()
+
+
+def _given(node: Node) -> bool:
+    """Whether `node` is an argument, or a constant, or a view of one."""
+    while isinstance(node.op, Indexed) and node.op.free and node.inputs:
+        node = node.inputs[0]
+    return isinstance(node.op, Leaf)
 
 
 def _at(x: Node, axis: int, place: int) -> Node:
