@@ -63,6 +63,20 @@ class Sheet:
         return lines + [f"| {' | '.join(cells)} |" for cells in self.rows]
 
 
+def publish(title: str, machine: str, *parts: Sheet | str) -> None:
+    """Show the sheets; keep them, and the words between them, under `title`."""
+    lines = [machine]
+    for part in parts:
+        if isinstance(part, str):
+            lines += ["", *part.splitlines()]
+            continue
+        part.show()
+        if part.title != title:
+            lines += ["", f"### {part.title}"]
+        lines += ["", *part.markdown()]
+    keep("others", title, lines)
+
+
 def median(entry: Entry, kind: str, library: str, figure: str) -> float | None:
     """The middle figure, None where it was not measured."""
     found = entry.get(kind, {}).get(library, {}).get(figure)
