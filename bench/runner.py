@@ -168,9 +168,11 @@ def chosen(given: argparse.Namespace, libraries: Sequence[str]) -> Options:
     )
 
 
-def parse(description: str | None, libraries: Sequence[str]) -> Options:
+def parse(
+    description: str | None, libraries: Sequence[str], rounds: int = ROUNDS
+) -> Options:
     """Read the command line of a script that compares `libraries`: see `chosen`."""
-    return chosen(parser(description).parse_args(), libraries)
+    return chosen(parser(description, rounds).parse_args(), libraries)
 
 
 #: What a process reports: seconds (or bytes) by what they are.
