@@ -10,7 +10,6 @@ words under the table that this writes to ``bench/RESULTS.md``.
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import results
