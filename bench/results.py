@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +101,12 @@ def run_ratio(entry: Entry) -> float | None:
 
 def _quotient(a: float | None, b: float | None) -> str:
     return f"{a / b:.2f}" if a and b else ""
+
+
+def over_best_peer(times: Mapping[str, float]) -> str:
+    """symgraph's time over the least of the others', of one case."""
+    others = [taken for library, taken in times.items() if library != "symgraph"]
+    return _quotient(times.get("symgraph"), min(others, default=None))
 
 
 def overview(workloads: dict[str, Entry]) -> Sheet:

@@ -133,23 +133,6 @@ def best_roofs(options: runner.Options, found: list[Level]) -> dict[str, float]:
     return {key: spread[2] for key, spread in spreads.items()}
 
 
-def measure(options: runner.Options, rows: list[Row]) -> dict[str, dict[str, float]]:
-    """The seconds of each case by library; a process measures all `rows`."""
-
-    def run(library: str) -> runner.Figures:
-        cases = [row.case for row in rows]
-        figures: runner.Figures = runner.call(
-            options, library, "sweeps:steps", library, *cases
-        )
-        return figures
-
-    found = runner.in_turn(options.rounds, options.present(), run)
-    return {
-        library: {case: spread[0] for case, spread in figures.items()}
-        for library, figures in found.items()
-    }
-
-
 def roof_sheet(found: list[Level], roofs: Mapping[str, float]) -> results.Sheet:
     sheet = results.Sheet("The roofs", "", "bytes", "read", "read and write")
     for level in found:
@@ -170,7 +153,6 @@ def add(
     least = row.seconds(roofs)
     mine = {library: figures[row.case] for library, figures in times.items()}
     ours = mine.get("symgraph")
-    others = [taken for name, taken in mine.items() if name != "symgraph"]
     arrays = row.stream.reads + row.stream.writes
     sheet.add(
         row.stream.title,
@@ -181,7 +163,7 @@ def add(
         row.rate(ours) if ours else "",
         row.rate(least),
         *(f"{least / taken:.0%}" for taken in mine.values()),
-        f"{ours / min(others):.2f}" if ours and others else "",
+        results.over_best_peer(mine),
     )
 
 
@@ -200,7 +182,7 @@ def main() -> None:
             continue
         for dtype in DTYPES:
             rows = [Row(name, dtype, level) for level in found]
-            times = measure(options, rows)
+            times = runner.steps(options, [row.case for row in rows])
             for row in rows:
                 add(sheet, row, roofs, times)
     peaks = " and ".join(f"{roofs[d] / 1e9:.3g} Gflop/s in {d}" for d in DTYPES)

@@ -248,6 +248,23 @@ def in_turn(
     }
 
 
+def steps(options: Options, cases: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The median seconds of each case of `sweeps`, by library.
+
+    One process of a library measures all cases of a round, in this order.
+    """
+
+    def run(library: str) -> Figures:
+        found: Figures = call(options, library, "sweeps:steps", library, *cases)
+        return found
+
+    found = in_turn(options.rounds, options.present(), run)
+    return {
+        library: {case: held[0] for case, held in figures.items()}
+        for library, figures in found.items()
+    }
+
+
 def describe(options: Options) -> str:
     """The machine and the versions, as a sentence or two."""
     names = dict.fromkeys(LIBRARIES[n].distribution for n in options.libraries)
