@@ -15,8 +15,8 @@ help:
 	@echo "make test     run the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make format   let ruff put the code in order"
-	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads;"
-	@echo "              ONLY=softmax: the workloads with this in their name)"
+	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads, an"
+	@echo "              hour or two; ONLY=softmax: just the workloads with this in their name)"
 	@echo "make clean    remove the environments and whatever was built"
 
 demo: $(VENV)/installed
@@ -37,7 +37,9 @@ format: $(VENV)/installed-dev
 bench: $(VENV)/installed $(PEERS)/installed
 	@$(PEERS)/bin/python bench/compare.py --python $(BIN)/python --only '$(ONLY)'
 	@test -n '$(ONLY)' || \
-	    $(PEERS)/bin/python bench/import_time.py --python $(BIN)/python
+	    for each in import_time roofline scaling batch_sizes growth; do \
+	        $(PEERS)/bin/python bench/$$each.py --python $(BIN)/python || exit 1; \
+	    done
 
 clean:
 	@rm -rf $(VENV) $(PEERS) build dist *.egg-info symgraph-demo

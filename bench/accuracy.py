@@ -1,9 +1,10 @@
-"""Errors of the elementary and special functions against mpmath, as docs/accuracy.md.
+"""Errors of functions and of reductions against mpmath, as docs/accuracy.md.
 
-python bench/accuracy.py [--points 400]
+    .venv/bin/python bench/accuracy.py --jax .venv-bench/bin/python
 
 Arguments are drawn over all exponents of a dtype and from the intervals where something
-happens; each function of symgraph, compiled, stands beside NumPy's or SciPy's.
+happens; each function of symgraph, compiled, stands beside NumPy's or SciPy's, and
+JAX', which runs in the Python that has it.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from typing import Any
 
 import mpmath
 import numpy as np
+import reductions
+from jax_values import evaluate, version
 from numpy.typing import NDArray
 from scipy import special
 
@@ -37,11 +40,37 @@ against mpmath, over {points} arguments of each kind: spread over all exponents 
 dtype, subnormal numbers among them, and drawn from the intervals where a function bends
 or its formula changes.  *Bound* is what the expansion states and the tests check, of a
 larger sample; `-` stands for a function that is composed of others.  Beside it stand
-{versions} on the same arguments.
+{versions} on the same arguments.  JAX takes subnormal
+numbers for zeros: such arguments and results are left out of its columns.
 
 Where `gammaln` and `digamma` cross 0 between their poles, errors at negative arguments
 are in ulps of 1 if the result is smaller than 1.
 """
+FUNCTION_COLUMNS = (
+    "function", "bound", "median", "largest", "NumPy or SciPy: median", "largest",
+    "JAX: median", "largest",
+)  # fmt: skip
+
+REDUCTIONS_HEAD = """\
+## Reductions
+
+The largest errors over vectors of 10^{least} to 10^{longest} elements, one of each
+length, against sums by `math.fsum` and mpmath with at least twice the digits of
+float64.  The unit for sum, mean, cumsum, dot and matmul is eps times the sum of the
+absolute values of all that is added (for mean over their number), in which no order of
+summation errs by more than the number of elements; for var, std, norm, logsumexp and
+prod it is eps times the result.  Rounding the exact result costs up to half a unit of
+either kind.  *Short* is up to 10^{short} elements.
+
+*Signs in turn*: numbers between 1 and 2, plus and minus; *wide exponents*: from 2^-50
+to 2^50, of either sign.  matmul is of {side} rows and {side} columns with a quarter of
+the elements each; prod is of `1 + (x - mean(x)) / (4 * sqrt(n))`, whose products from
+left to right stay in range (`inf`: those in another order do not).
+"""
+REDUCTION_COLUMNS = (
+    "", "values", *(f"{library}{more}" for library in ("symgraph", "NumPy", "JAX")
+    for more in (", short", ", all")),
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -194,35 +223,46 @@ def error(value: float, exact: mpmath.mpf, dtype: str, lowest: int) -> float:
     return float(mpmath.ldexp(abs(mpmath.mpf(value) - exact), info.nmant - exponent))
 
 
-def measure(row: Row, dtype: str, points: int) -> list[str]:
-    """The cells of one row of the table for `dtype`."""
-    given = arguments(row, dtype, points)
-    inputs = [sg.tensor(None, dtype, (None,)) for _ in given]
-    ours = sg.function(inputs, row.ours(*inputs))(*given)
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")
-        theirs = np.asarray(row.numpy(*given), dtype) if row.numpy else ours * np.nan
-    lowest = 0 if row.name.endswith("x < 0") else int(np.finfo(dtype).minexp)
-    errors = []
-    for point, mine, other in zip(
-        zip(*(a.tolist() for a in given), strict=True),
-        ours.tolist(),
-        theirs.tolist(),
-        strict=True,
-    ):
+def truths(row: Row, given: tuple[Array, ...]) -> list[Any]:
+    """The exact results; None at a pole, and where the result is not real."""
+    found: list[Any] = []
+    for point in zip(*(a.tolist() for a in given), strict=True):
         with mpmath.workprec(140):
             try:
                 exact = row.exact(*(mpmath.mpf(p) for p in point))
             except (ValueError, ZeroDivisionError):  # a pole
-                continue
-            if isinstance(exact, mpmath.mpf):
-                errors.append([error(v, exact, dtype, lowest) for v in (mine, other)])
-    table = np.array(errors)
-    table = table[~np.isnan(table[:, 0])]
+                exact = None
+            found.append(exact if isinstance(exact, mpmath.mpf) else None)
+    return found
+
+
+def measure(
+    row: Row, dtype: str, given: tuple[Array, ...], jax: Array | None
+) -> list[str]:
+    """The cells of one row of the table for `dtype`; `jax` is what that has found."""
+    inputs = [sg.tensor(None, dtype, (None,)) for _ in given]
+    ours = sg.function(inputs, row.ours(*inputs))(*given)
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        theirs = None if row.numpy is None else np.asarray(row.numpy(*given), dtype)
+    lowest = 0 if row.name.endswith("x < 0") else int(np.finfo(dtype).minexp)
+    exact = truths(row, given)
+    tiny = float(np.finfo(dtype).tiny)
+    normal = np.all([(x == 0) | (np.abs(x) >= tiny) for x in given], axis=0)
+    normal &= [right is not None and abs(right) >= tiny for right in exact]
     bound = ULP.get(row.primitive or row.name, {}).get(dtype)
     cells = [row.name, "-" if bound is None else f"{bound:g}"]
-    for column in table.T:
-        cells += [f"{np.median(column):.2f}", figure(column.max())]
+    for results, taken in ((ours, True), (theirs, True), (jax, normal)):
+        if results is None:
+            cells += ["", ""]
+            continue
+        with mpmath.workprec(140):
+            errors = np.array([
+                np.nan if right is None else error(value, right, dtype, lowest)
+                for value, right in zip(results.tolist(), exact, strict=True)
+            ])  # fmt: skip
+        errors = errors[~np.isnan(errors) & taken]
+        cells += [f"{np.median(errors):.2f}", figure(errors.max())]
     return cells
 
 
@@ -233,21 +273,45 @@ def figure(value: float) -> str:
     return f"{value:.2f}" if value < 100 else f"{value:.1e}"
 
 
-def page(points: int) -> str:
+def head(columns: tuple[str, ...]) -> list[str]:
+    return [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+
+
+def functions(dtype: str, points: int, jax: str) -> list[str]:
+    """The table of functions for `dtype`."""
+    given = [arguments(row, dtype, points) for row in ROWS]
+    names = [row.name.split(", x ")[0] for row in ROWS]
+    theirs = evaluate(jax, list(zip(names, given, strict=True)))
+    lines = [f"## {dtype}", "", *head(FUNCTION_COLUMNS)]
+    for row, xs, found in zip(ROWS, given, theirs, strict=True):
+        lines.append(f"| {' | '.join(measure(row, dtype, xs, found))} |")
+    return [*lines, ""]
+
+
+def reduced(dtype: str, longest: int, jax: str) -> list[str]:
+    """The table of reductions for `dtype`."""
+    lines = [f"### Reductions in {dtype}", "", *head(REDUCTION_COLUMNS)]
+    for name, kind, errors in reductions.rows(dtype, longest, jax):
+        cells = ["" if np.isnan(e) else figure(e) for e in errors]
+        lines.append(f"| {' | '.join([name, kind, *cells])} |")
+    return [*lines, ""]
+
+
+def page(points: int, longest: int, jax: str) -> str:
     """The text of the page."""
     import scipy
 
-    versions = f"NumPy {np.__version__}, SciPy {scipy.__version__}"
+    versions = f"NumPy {np.__version__}, SciPy {scipy.__version__}, JAX {version(jax)}"
     lines = [HEAD.format(points=points, versions=versions)]
     for dtype in DTYPES:
-        lines.append(f"## {dtype}\n")
-        lines.append(
-            "| function | bound | median | largest | NumPy or SciPy: median | largest |"
-        )
-        lines.append("|---|---|---|---|---|---|")
-        for row in ROWS:
-            lines.append(f"| {' | '.join(measure(row, dtype, points))} |")
-        lines.append("")
+        lines += functions(dtype, points, jax)
+    text = REDUCTIONS_HEAD.format(
+        least=reductions.LEAST, longest=longest, side=reductions.SIDE,
+        short=reductions.SHORT,
+    )  # fmt: skip
+    lines.append(text)
+    for dtype in DTYPES:
+        lines += reduced(dtype, longest, jax)
     return "\n".join(lines)
 
 
@@ -255,7 +319,10 @@ def main() -> None:
     """Write the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--points", type=int, default=400)
-    text = page(parser.parse_args().points)
+    parser.add_argument("--longest", type=int, default=7, help="a power of ten")
+    parser.add_argument("--jax", default=".venv-bench/bin/python", help="its Python")
+    given = parser.parse_args()
+    text = page(given.points, given.longest, given.jax)
     PAGE.write_text(text, encoding="utf-8")
     print(text)
 

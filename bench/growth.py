@@ -1,24 +1,19 @@
 """Does a kernel cost no more among thousands than among ten?
 
 Seconds to rewrite, lower and compile programs of 10 to 3,000 kernels, and operations of
-up to 1,000 inputs, each in a fresh process and without the disk cache.  The figures go
-to ``bench/GROWTH.md``; the last column is the time for each kernel or input, relative
-to that of the smallest program of 100 or more.
+up to 1,000 inputs, each once, in a fresh process and without the disk cache.  See the
+words under the table that this writes to ``bench/RESULTS.md``.
 
-    python bench/growth.py
+    python bench/growth.py --python .venv/bin/python
+    ... --only equal --most 300 --busy                  # a trial
 """
 
 from __future__ import annotations
 
-import argparse
-import subprocess
-import sys
-from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-PAGE = Path(__file__).resolve().parent / "GROWTH.md"
+import results
+import runner
 
 #: Graphs by name: what they are, and the numbers of kernels or inputs to try.
 KINDS = {
@@ -30,8 +25,13 @@ KINDS = {
 }
 COLUMNS = ("kernels", "build", "rewrite", "lower", "compile")
 
+WORDS = """\
+In seconds.  *Build*: the graph, in Python; *rewrite*, *lower* and *compile*: to object
+code.  *Each*: the time for each kernel or input, relative to that of the first row with
+100 or more."""
 
-def built(kind: str, count: int):  # type: ignore[no-untyped-def]
+
+def built(kind: str, count: int) -> tuple[list[Any], Any]:
     """Inputs and result; `count` is the number of kernels, or of inputs."""
     import symgraph as sg
 
@@ -53,7 +53,7 @@ def built(kind: str, count: int):  # type: ignore[no-untyped-def]
     return [x], sg.grad(sg.sum(y), x) if kind == "gradient" else y
 
 
-def measure(kind: str, count: int) -> list[float]:
+def measure(kind: str, count: str) -> list[float]:
     """The figures of this process, in the order of `COLUMNS`."""
     import time
 
@@ -62,52 +62,40 @@ def measure(kind: str, count: int) -> list[float]:
     sg.config.cache = False
     sg.function([x := sg.vector("x")], x + 1)  # LLVM starts
     begin = time.perf_counter()
-    inputs, result = built(kind, count)
+    inputs, result = built(kind, int(count))
     built_in = time.perf_counter() - begin
     report = sg.function(inputs, result).report
     times = (report.rewrite_time, report.lower_time, report.build_time)
     return [report.kernels, built_in, *times]
 
 
-def measured(kind: str, count: int) -> list[float]:
-    """The figures of a fresh process."""
-    command = [sys.executable, __file__, "--measure", kind, str(count)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return [float(word) for word in done.stdout.split()]
+def add(sheet: results.Sheet, options: runner.Options, kind: str, most: int) -> None:
+    """Measure the rows of one kind."""
+    what, sizes = KINDS[kind]
+    first: float | None = None
+    for count in sizes:
+        if count > most:
+            break
+        figures = runner.call(options, "symgraph", "growth:measure", kind, count)
+        kernels, *times = figures
+        each = sum(times) / count
+        first = each if first is None and count >= 100 else first
+        ratio = "" if first is None else f"{each / first:.2f}"
+        seconds = [f"{t:.3f}" for t in (*times, sum(times))]
+        sheet.add(what, f"{count:,}", f"{int(kernels):,}", *seconds, ratio)
 
 
 def main() -> None:
-    """Measure, print, and write the page."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--measure", nargs=2, metavar=("GRAPH", "COUNT"))
-    options = parser.parse_args()
-    if options.measure:
-        kind, count = options.measure
-        print(*measure(kind, int(count)))
-        return
-    lines = [
-        "# Growth",
-        "",
-        "Made by `python bench/growth.py`, in seconds.  The last column is the time",
-        "for each kernel or input, relative to that of the first row with 100 or more.",
-        "",
-        f"| graph | size | {' | '.join(COLUMNS)} | all | each |",
-        "|---|---:|" + "---:|" * (len(COLUMNS) + 2),
-    ]
-    table = Table("graph", "size", *COLUMNS, "all", "each")
-    for kind, (what, sizes) in KINDS.items():
-        first: float | None = None
-        for count in sizes:
-            kernels, *times = measured(kind, count)
-            each = sum(times) / count
-            first = each if first is None and count >= 100 else first
-            ratio = "" if first is None else f"{each / first:.2f}"
-            seconds = [f"{t:.3f}" for t in (*times, sum(times))]
-            cells = [what, f"{count:,}", f"{int(kernels):,}", *seconds, ratio]
-            lines.append(f"| {' | '.join(cells)} |")
-            table.add_row(*cells)
-    PAGE.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    Console().print(table)
+    parser = runner.parser(__doc__)
+    parser.add_argument("--most", type=int, default=3_000, help="kernels or inputs")
+    given = parser.parse_args()
+    options = runner.chosen(given, ["symgraph"])
+    title = "Compile time over the number of kernels"
+    sheet = results.Sheet(title, "graph", "size", *COLUMNS, "all", "each")
+    for kind in KINDS:
+        if options.only in kind:
+            add(sheet, options, kind, given.most)
+    results.publish(title, runner.describe(options), sheet, WORDS)
 
 
 if __name__ == "__main__":

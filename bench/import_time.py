@@ -32,9 +32,7 @@ def main() -> None:
         taken = figures["import"][0]
         ratio = f"{taken / times['numpy']['import'][0]:.2f}"
         sheet.add(name, results.seconds(taken), ratio)
-    sheet.show()
-    lines = [describe(options), "", *sheet.markdown()]
-    results.keep("others", sheet.title, lines)
+    results.publish(sheet.title, describe(options), sheet)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +63,20 @@ class Sheet:
         return lines + [f"| {' | '.join(cells)} |" for cells in self.rows]
 
 
+def publish(title: str, machine: str, *parts: Sheet | str) -> None:
+    """Show the sheets; keep them, and the words between them, under `title`."""
+    lines = [machine]
+    for part in parts:
+        if isinstance(part, str):
+            lines += ["", *part.splitlines()]
+            continue
+        part.show()
+        if part.title != title:
+            lines += ["", f"### {part.title}"]
+        lines += ["", *part.markdown()]
+    keep("others", title, lines)
+
+
 def median(entry: Entry, kind: str, library: str, figure: str) -> float | None:
     """The middle figure, None where it was not measured."""
     found = entry.get(kind, {}).get(library, {}).get(figure)
@@ -87,6 +101,12 @@ def run_ratio(entry: Entry) -> float | None:
 
 def _quotient(a: float | None, b: float | None) -> str:
     return f"{a / b:.2f}" if a and b else ""
+
+
+def over_best_peer(times: Mapping[str, float]) -> str:
+    """symgraph's time over the least of the others', of one case."""
+    others = [taken for library, taken in times.items() if library != "symgraph"]
+    return _quotient(times.get("symgraph"), min(others, default=None))
 
 
 def overview(workloads: dict[str, Entry]) -> Sheet:

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
+from typing import Any
 
 import machine
 
@@ -91,8 +92,12 @@ LIBRARIES = {
             cache=lambda folder: {"PYTENSOR_FLAGS": f"base_compiledir={folder}"},
         ),
         Library("numexpr", ("numexpr",)),
+        Library("numba", ("numba",)),
     )
 }
+
+#: What symgraph's own environment has; the peers share another.
+AT_HOME = ("symgraph", "numpy", "numba")
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ class Options:
 
     def interpreter(self, library: str) -> str:
         """The Python in which `library` runs."""
-        return self.python if library in ("symgraph", "numpy") else self.peers
+        return self.python if library in AT_HOME else self.peers
 
     def environment(self) -> dict[str, str]:
         """The environment, with the same number of threads for every library."""
@@ -129,33 +134,45 @@ class Options:
         return done.stdout.strip() == "True"
 
 
-def parse(description: str | None, libraries: Sequence[str]) -> Options:
-    """Read the command line of a script that compares `libraries`.
+def parser(description: str | None, rounds: int = ROUNDS) -> argparse.ArgumentParser:
+    """What reads the command line of a script; it may add options of its own."""
+    found = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    found.add_argument("--python", default=sys.executable, help="runs symgraph, NumPy")
+    found.add_argument("--peers", default=sys.executable, help="runs the others")
+    found.add_argument("--rounds", type=int, default=rounds)
+    found.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    found.add_argument("--libraries", help="some of them, with commas", default="")
+    found.add_argument("--only", help="what has this in its name", default="")
+    found.add_argument("--busy", action="store_true", help="measure all the same")
+    return found
+
+
+def chosen(given: argparse.Namespace, libraries: Sequence[str]) -> Options:
+    """What was given to a script that compares `libraries`.
 
     From here on this process and what it starts have as many cores as threads.  Ends
     the program where the machine is busy.
     """
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--python", default=sys.executable, help="runs symgraph, NumPy")
-    parser.add_argument("--peers", default=sys.executable, help="runs the others")
-    parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--libraries", help="some of them, with commas", default="")
-    parser.add_argument("--only", help="what has this in its name", default="")
-    parser.add_argument("--busy", action="store_true", help="measure all the same")
-    given = parser.parse_args()
     if not given.busy:
         machine.refuse_if_busy()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: given.threads])
-    chosen = given.libraries.split(",") if given.libraries else libraries
     return Options(
         given.python,
         given.peers,
         given.rounds,
         given.threads,
-        tuple(chosen),
+        tuple(given.libraries.split(",") if given.libraries else libraries),
         given.only,
     )
+
+
+def parse(
+    description: str | None, libraries: Sequence[str], rounds: int = ROUNDS
+) -> Options:
+    """Read the command line of a script that compares `libraries`: see `chosen`."""
+    return chosen(parser(description, rounds).parse_args(), libraries)
 
 
 #: What a process reports: seconds (or bytes) by what they are.
@@ -177,17 +194,38 @@ def measure(
     """
     held = LIBRARIES[library]
     imports = held.imports if warm is None else held.warm_imports or held.imports
+    started = repr(time.monotonic())
+    arguments = (what, workload, library, started, *imports)
+    measured: Figures = _worker(options, library, arguments, warm)
+    return measured
+
+
+def call(options: Options, library: str, function: str, *arguments: object) -> Any:
+    """What `function`, a ``module:name``, gives for `arguments` as text.
+
+    It is called by the worker in a fresh process, with `library`'s Python and with an
+    empty compile cache.  Ends the program where the worker fails.
+    """
+    words = ("call", function, *map(str, arguments))
+    return _worker(options, library, words, None)
+
+
+def _worker(
+    options: Options, library: str, arguments: Sequence[str], warm: str | None
+) -> Any:
     with tempfile.TemporaryDirectory() as empty:
-        environment = options.environment() | held.environment(warm or empty)
-        command = [options.interpreter(library), str(HERE / "worker.py"), what]
-        command += [workload, library, repr(time.monotonic()), *imports]
+        held = LIBRARIES[library].environment(warm or empty)
+        command = [options.interpreter(library), str(HERE / "worker.py"), *arguments]
         done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=False
+            command,
+            env=options.environment() | held,
+            capture_output=True,
+            text=True,
+            check=False,
         )
     if done.returncode:
-        raise SystemExit(f"{library}, {workload}: {done.stderr.strip()}")
-    measured: Figures = json.loads(done.stdout.splitlines()[-1])
-    return measured
+        raise SystemExit(f"{library}, {arguments[1]}: {done.stderr.strip()}")
+    return json.loads(done.stdout.splitlines()[-1])
 
 
 def in_turn(
@@ -207,6 +245,23 @@ def in_turn(
     return {
         name: {key: spread([r[key] for r in held]) for key in held[0]}
         for name, held in reports.items()
+    }
+
+
+def steps(options: Options, cases: Sequence[str]) -> dict[str, dict[str, float]]:
+    """The median seconds of each case of `sweeps`, by library.
+
+    One process of a library measures all cases of a round, in this order.
+    """
+
+    def run(library: str) -> Figures:
+        found: Figures = call(options, library, "sweeps:steps", library, *cases)
+        return found
+
+    found = in_turn(options.rounds, options.present(), run)
+    return {
+        library: {case: held[0] for case, held in figures.items()}
+        for library, figures in found.items()
     }
 
 

@@ -1,6 +1,7 @@
 """One measurement in a process of its own: `runner` starts it, it prints one JSON line.
 
     worker.py first|steady WORKLOAD LIBRARY STARTED [IMPORT ...]
+    worker.py call MODULE:FUNCTION [ARGUMENT ...]
 
 STARTED is the runner's monotonic clock when it started this process.  Each IMPORT is a
 module, or ``module:function`` to call.  They come before the clock of a compilation, so
@@ -8,7 +9,8 @@ that "imports excluded" means the same for all: what a library would import whil
 compiles is imported, and a backend that must be started is started.
 
 Seconds, but ``peak``, which is in bytes: how much memory was taken at the most, from
-after the imports and the inputs to the end of the first step.
+after the imports and the inputs to the end of the first step.  With ``call``, the line
+is what the function returns.
 """
 
 from __future__ import annotations
@@ -17,11 +19,10 @@ import importlib
 import json
 import sys
 import time
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from workloads import Job
+    from workloads import Arrays, Job
 
 #: A steady time is the median over as many samples as fit in this many seconds.
 BUDGET = 0.6
@@ -31,22 +32,25 @@ SAMPLE = 1e-4
 WARMUP_STEPS = 3
 
 
-def preload(name: str) -> None:
+def called(name: str, arguments: list[str]) -> Any:
+    """What a ``module:function`` returns."""
     module, _, function = name.partition(":")
-    loaded = importlib.import_module(module)
-    if function:
-        getattr(loaded, function)()
+    return getattr(importlib.import_module(module), function)(*arguments)
 
 
-def check(workload: ModuleType, job: Job) -> None:
+def preload(name: str) -> None:
+    if ":" in name:
+        called(name, [])
+    else:
+        importlib.import_module(name)
+
+
+def check(results: Arrays, right: Arrays, rtol: float, atol: float) -> None:
     """Raise unless the results of the first step are what NumPy computes in float64."""
     import numpy as np
 
-    pairs = zip(job.results(), workload.reference(), strict=True)
-    for result, right in pairs:
-        np.testing.assert_allclose(
-            result, right, rtol=workload.RTOL, atol=workload.ATOL, strict=False
-        )
+    for result, expected in zip(results, right, strict=True):
+        np.testing.assert_allclose(result, expected, rtol=rtol, atol=atol, strict=False)
 
 
 def sample(job: Job, steps: int) -> float:
@@ -58,22 +62,29 @@ def sample(job: Job, steps: int) -> float:
     return (time.perf_counter() - begin) / steps
 
 
-def steady(job: Job) -> float:
-    """The median time of a step once everything is compiled and in cache."""
+def steady(job: Job, budget: float = BUDGET, least: int = MIN_SAMPLES) -> float:
+    """The median time of a step once everything is compiled and in cache.
+
+    It is that of at least `least` samples, and of more where they take less than
+    `budget` seconds.
+    """
     from statistics import median
 
-    once = min(sample(job, 1) for _ in range(WARMUP_STEPS))
-    steps = max(1, int(SAMPLE / once))
+    once = [sample(job, 1)]
+    while len(once) < WARMUP_STEPS and sum(once) < budget:
+        once.append(sample(job, 1))
+    steps = max(1, int(SAMPLE / min(once)))
     times: list[float] = []
-    until = time.perf_counter() + BUDGET
-    while len(times) < MIN_SAMPLES or time.perf_counter() < until:
+    until = time.perf_counter() + budget
+    while len(times) < least or time.perf_counter() < until:
         times.append(sample(job, steps))
     return median(times)
 
 
-def main(
+def measure(
     what: str, name: str, library: str, started: float, imports: list[str]
-) -> None:
+) -> dict[str, float]:
+    """The figures of a workload."""
     begin = time.monotonic()
     for each in imports:
         preload(each)
@@ -88,7 +99,7 @@ def main(
     job.step()
     done = time.monotonic()
     peak = memory.peak()
-    check(workload, job)
+    check(job.results(), workload.reference(), workload.RTOL, workload.ATOL)
     measured: dict[str, float] = {
         "imports": imported - begin,
         "first": done - ready,
@@ -97,8 +108,16 @@ def main(
     }
     if what == "steady":
         measured["step"] = steady(job)
-    print(json.dumps(measured))
+    return measured
+
+
+def main(what: str, name: str, *words: str) -> None:
+    if what == "call":
+        print(json.dumps(called(name, list(words))))
+        return
+    library, started, *imports = words
+    print(json.dumps(measure(what, name, library, float(started), imports)))
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], sys.argv[2], sys.argv[3], float(sys.argv[4]), sys.argv[5:])
+    main(*sys.argv[1:])

@@ -11,7 +11,7 @@ Most are one formula, written once for all libraries over their common names: se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from types import SimpleNamespace
@@ -73,6 +73,20 @@ def formula_builders(
         "torch.compile": partial(_torch, theirs("torch"), inputs, True),
         "pytensor": partial(_pytensor, theirs("pytensor"), inputs, shapes),
     }
+
+
+def numexpr_builder(
+    text: str, inputs: Callable[[], Mapping[str, Any]]
+) -> Callable[[], Job]:
+    """`BUILDERS`' entry for numexpr: the text of one formula of named arrays."""
+
+    def build() -> Job:
+        import numexpr
+
+        values = inputs()
+        return stateless(lambda: numexpr.evaluate(text, values))
+
+    return build
 
 
 def numpy_names() -> SimpleNamespace:

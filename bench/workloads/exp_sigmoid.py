@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from . import Arrays, Job, formula_builders, numpy_names, stateless
+from . import Arrays, formula_builders, numexpr_builder, numpy_names
 
 TITLE = "exp(x) * sigmoid(y), 1M float64"
 GOAL = 0.8
@@ -32,15 +32,10 @@ def reference() -> Arrays:
     return [formula(numpy_names(), *inputs())]
 
 
-def numexpr_job() -> Job:
-    import numexpr
-
-    x, y = inputs()
-    values = {"x": x, "y": y}
-    text = "exp(x) / (1.0 + exp(-y))"
-    return stateless(lambda: numexpr.evaluate(text, values))
+def named() -> dict[str, Array]:
+    return dict(zip("xy", inputs(), strict=True))
 
 
 BUILDERS = formula_builders(formula, inputs, [(None,), (None,)]) | {
-    "numexpr": numexpr_job
+    "numexpr": numexpr_builder("exp(x) / (1.0 + exp(-y))", named)
 }

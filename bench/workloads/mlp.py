@@ -6,7 +6,9 @@ log-softmax, gradients by its own differentiation, parameters updated in its own
 
 from __future__ import annotations
 
-from functools import cache
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache, partial
 from itertools import pairwise
 from typing import Any
 
@@ -72,23 +74,35 @@ def reference() -> Arrays:
     return [numpy_step(values, x.astype(np.float64), labels), *values]
 
 
-def numpy_job() -> Job:
-    x, labels, begin = inputs()
-    values = [value.copy() for value in begin]
-    loss: list[Array] = []
+@dataclass(frozen=True)
+class Training:
+    """A network that learns.
 
-    def step() -> None:
-        loss[:] = [numpy_step(values, x, labels)]
+    `batch` makes of NumPy's images and labels what `step` takes; a step returns the
+    loss once the parameters are updated.  `values` are the parameters, and
+    `compilations` says how often the library has compiled something so far.
+    """
 
-    return Job(step, lambda: [*loss, *values])
+    batch: Callable[[Array, Array], tuple[Any, Any]]
+    step: Callable[[Any, Any], Any]
+    values: Callable[[], Arrays]
+    compilations: Callable[[], int] = int
 
 
-def symgraph_job() -> Job:
+def as_given(x: Array, labels: Array) -> tuple[Any, Any]:
+    return x, labels
+
+
+def numpy_training() -> Training:
+    values = [value.copy() for value in inputs()[2]]
+    return Training(as_given, partial(numpy_step, values), lambda: values)
+
+
+def symgraph_training() -> Training:
     import symgraph as sg
 
     x, labels = sg.fmatrix("x"), sg.lvector("labels")
-    *batch, begin = inputs()
-    shared = [sg.shared(value) for value in begin]
+    shared = [sg.shared(value) for value in inputs()[2]]
     layer = x
     for weights, bias in zip(shared[0:-2:2], shared[1:-2:2], strict=True):
         layer = sg.maximum(layer @ weights + bias, 0)
@@ -98,15 +112,15 @@ def symgraph_job() -> Job:
     gradients = sg.grad(loss, shared)
     updates = [(p, p - RATE * g) for p, g in zip(shared, gradients, strict=True)]
     compiled = sg.function([x, labels], loss, updates=updates)
-    held: list[Any] = []
+    return Training(
+        as_given,
+        compiled,
+        lambda: [p.get_value() for p in shared],
+        lambda: len(compiled.versions),
+    )
 
-    def step() -> None:
-        held[:] = [compiled(*batch)]
 
-    return Job(step, lambda: [*held, *(p.get_value() for p in shared)])
-
-
-def jax_job() -> Job:
+def jax_training() -> Training:
     import jax
     import jax.numpy as jnp
 
@@ -123,21 +137,24 @@ def jax_job() -> Job:
         return loss, moved
 
     compiled = jax.jit(update, donate_argnums=0)
-    *batch, begin = (jax.tree.map(jnp.asarray, value) for value in inputs())
-    held: list[Any] = [None, begin]
+    held = [jnp.asarray(value) for value in inputs()[2]]
 
-    def step() -> None:
-        held[:] = jax.block_until_ready(compiled(held[1], *batch))
+    def step(x: Any, labels: Any) -> Any:
+        loss, held[:] = jax.block_until_ready(compiled(held, x, labels))
+        return loss
 
-    return Job(step, lambda: [np.asarray(value) for value in jax.tree.leaves(held)])
+    return Training(
+        lambda x, labels: (jnp.asarray(x), jnp.asarray(labels)),
+        step,
+        lambda: [np.asarray(value) for value in held],
+        compiled._cache_size,
+    )
 
 
-def torch_job(compiled: bool = False) -> Job:
+def torch_training(compiled: bool = False) -> Training:
     import torch
 
-    *batch, begin = inputs()
-    x, labels = (torch.from_numpy(value) for value in batch)
-    values = [torch.from_numpy(value.copy()).requires_grad_() for value in begin]
+    values = [torch.from_numpy(v.copy()).requires_grad_() for v in inputs()[2]]
 
     def cost(x: Any, labels: Any) -> Any:
         layer = x
@@ -147,26 +164,33 @@ def torch_job(compiled: bool = False) -> Job:
         return torch.nn.functional.cross_entropy(logits, labels)
 
     function = torch.compile(cost) if compiled else cost
-    held: list[Any] = []
 
-    def step() -> None:
+    def step(x: Any, labels: Any) -> Any:
         loss = function(x, labels)
         gradients = torch.autograd.grad(loss, values)
         with torch.no_grad():
             for value, gradient in zip(values, gradients, strict=True):
                 value.sub_(gradient, alpha=RATE)
-        held[:] = [loss.detach()]
+        return loss.detach()
 
-    return Job(step, lambda: [v.detach().numpy() for v in (*held, *values)])
+    def compilations() -> int:
+        graphs: int = torch._dynamo.utils.counters["stats"]["unique_graphs"]
+        return graphs
+
+    return Training(
+        lambda x, labels: (torch.from_numpy(x), torch.from_numpy(labels)),
+        step,
+        lambda: [value.detach().numpy() for value in values],
+        compilations if compiled else int,
+    )
 
 
-def pytensor_job() -> Job:
+def pytensor_training() -> Training:
     import pytensor
     import pytensor.tensor as pt
 
     x, labels = pt.fmatrix("x"), pt.lvector("labels")
-    *batch, begin = inputs()
-    shared = [pytensor.shared(value) for value in begin]
+    shared = [pytensor.shared(value) for value in inputs()[2]]
     layer = x
     for weights, bias in zip(shared[0:-2:2], shared[1:-2:2], strict=True):
         layer = pt.maximum(layer @ weights + bias, 0)
@@ -177,21 +201,31 @@ def pytensor_job() -> Job:
     rate = np.float32(RATE)
     updates = [(p, p - rate * g) for p, g in zip(shared, gradients, strict=True)]
     compiled = pytensor.function([x, labels], loss, updates=updates, mode="NUMBA")
-    held: list[Any] = []
-
-    def step() -> None:
-        held[:] = [compiled(*batch)]
-
-    return Job(
-        step, lambda: [np.asarray(v) for v in (*held, *(p.get_value() for p in shared))]
+    return Training(
+        as_given, compiled, lambda: [p.get_value() for p in shared], lambda: 1
     )
 
 
-BUILDERS = {
-    "symgraph": symgraph_job,
-    "numpy": numpy_job,
-    "jax": jax_job,
-    "torch": torch_job,
-    "torch.compile": lambda: torch_job(compiled=True),
-    "pytensor": pytensor_job,
+TRAININGS: dict[str, Callable[[], Training]] = {
+    "symgraph": symgraph_training,
+    "numpy": numpy_training,
+    "jax": jax_training,
+    "torch": torch_training,
+    "torch.compile": lambda: torch_training(compiled=True),
+    "pytensor": pytensor_training,
 }
+
+
+def job(library: str) -> Job:
+    """A step on the one batch."""
+    training = TRAININGS[library]()
+    batch = training.batch(*inputs()[:2])
+    loss: list[Any] = []
+
+    def step() -> None:
+        loss[:] = [training.step(*batch)]
+
+    return Job(step, lambda: [np.asarray(v) for v in (*loss, *training.values())])
+
+
+BUILDERS = {name: partial(job, name) for name in TRAININGS}

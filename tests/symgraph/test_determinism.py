@@ -27,14 +27,20 @@ PRODUCTS = [
 
 
 def functions(dtype: str) -> dict[str, Function]:
-    """What is run: each takes a long vector, a matrix and a second matrix."""
+    """What is run: each takes a long vector, a matrix and a second one, or a cube."""
     v, a, b = sg.vector("v", dtype), sg.matrix("a", dtype), sg.matrix("b", dtype)
+    cube = sg.tensor("cube", dtype, (None,) * 3)
     row = a - a.max(axis=1, keepdims=True)
+    centred = a - a.mean(axis=1, keepdims=True)
+    normal = centred / sg.sqrt((centred**2).mean(axis=1, keepdims=True) + 1e-5)
     pieces = {
         "elementwise": ([v], [sg.exp(v) * sg.sigmoid(v), sg.tanh(v) + sg.log1p(v * v)]),
         "whole": ([v], [v.sum(), v.max(), sg.mean(sg.exp(v)), sg.argmax(v), v @ v]),
         "rows": ([a], [a.sum(axis=1), a.mean(axis=1), sg.argmax(a, axis=1)]),
         "columns": ([a], [a.sum(axis=0), a.max(axis=0), (a * a).mean(axis=0)]),
+        "table": ([a], [a.sum(), (a * a).mean(), a.std(), sg.logsumexp(a), a.min()]),
+        "cube": ([cube], [cube.sum(axis=k) for k in ((0, 1), (1, 2), (0, 2), None)]),
+        "layernorm": ([a], [normal, sg.softmax(normal, axis=1)]),
         "softmax": ([a], [sg.softmax(a, axis=1), sg.log_softmax(a, axis=0), row]),
         "product": ([a, b], [a @ b, b.T @ a.T, sg.exp(a) @ b]),
         "draws": ([v], draws(v, dtype)),
@@ -62,9 +68,11 @@ def data(dtype: str) -> dict[str, list[tuple[Array, ...]]]:
 
     vectors = [(normal(n),) for n in (5, 1000, 300_001)]
     tables = [(normal(*s),) for s in ((3, 5), (700, 301), (7, 60_000), (40_000, 5))]
+    cubes = [(normal(*s),) for s in ((3, 4, 5), (64, 50, 101), (7, 300, 200))]
     products = [(normal(m, k), normal(k, n)) for m, k, n in PRODUCTS]
     return {
         "elementwise": vectors, "whole": vectors, "rows": tables, "columns": tables,
+        "table": tables, "cube": cubes, "layernorm": tables,
         "softmax": tables, "product": products, "draws": vectors,
     }  # fmt: skip
 
@@ -93,11 +101,28 @@ def train(steps: int) -> tuple[list[Array], str]:
     return values, step.source("loops") + step.source("llvm")
 
 
+def regress(steps: int) -> list[Array]:
+    """Losses and weights of logistic regression."""
+    rng = np.random.default_rng(4)
+    x, y = sg.dmatrix("x"), sg.dvector("y")
+    w, b = sg.shared(rng.normal(size=300) / 10), sg.shared(0.0)
+    z = x @ w + b
+    loss = sg.mean(sg.special.softplus(z) - y * z) + 0.01 * sg.sum(w * w)
+    grads = sg.grad(loss, [w, b])
+    step = sg.function([x, y], loss, updates={w: w - grads[0], b: b - grads[1]})
+    examples = rng.normal(size=(3001, 300))
+    labels = rng.integers(0, 2, 3001).astype("float64")
+    losses = [step(examples, labels) for _ in range(steps)]
+    assert losses[-1] < losses[0]
+    return [np.array(losses), w.get_value(), b.get_value()]
+
+
 def digests() -> dict[str, str]:
     """A digest of each result."""
     weights, program = train(10)
     code = hashlib.sha256(program.encode()).hexdigest()
     found = {"network": digest(weights), "program": code}
+    found["regression"] = digest(regress(5))
     for dtype in ("float32", "float64"):
         arguments = data(dtype)
         for name, f in functions(dtype).items():
