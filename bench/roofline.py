@@ -22,7 +22,7 @@ from sweeps.streams import STREAMS, Stream
 NAMES = ("symgraph", "numpy", "jax", "torch")
 DTYPES = ("float32", "float64")
 #: The least bytes of what does not fit into a cache.
-MEMORY = 512 * 2**20
+MEMORY = 256 * 2**20
 
 WORDS = """\
 *Bytes*: of all arrays of a call together, which is half of a cache (of those of all
