@@ -36,12 +36,15 @@ from .host import Host
 from .lines import identifier, literal, llvm_type, memory_type
 from .memory import from_memory, to_memory
 from .reduction import (
+    ORDERED_RUN,
     RUN,
     across,
     combine,
     compensated,
     corrected,
     identity,
+    in_one_lane,
+    is_ordered,
     tree,
     two_sum,
 )
@@ -332,25 +335,38 @@ class _Emitter(Statements):
         width = self.width
         each = [c for c in loop.carries for _ in range(blocks or 1)]
         kept = [k for k, c in enumerate(each) if compensated(c)]
-        short = isinstance(loop.extent, int) and loop.extent <= RUN * step
-        if short or not kept:
+        ordered = any(is_ordered(c) for c in each)
+        length = (ORDERED_RUN if ordered else RUN) * step
+        short = isinstance(loop.extent, int) and loop.extent <= length
+        if short or not (kept or ordered):
             return self._lane_loop(loop, bounds, held, blocks)
         zeros = [literal(0.0, each[k].dtype, width) for k in kept]
         kinds = [llvm_type(c.dtype, width) for c in (*each, *(each[k] for k in kept))]
 
         def body(index: str, old: list[str]) -> list[str]:
-            end = str(self.w.plus(index, RUN * step))
+            end = str(self.w.plus(index, length))
             end = self.apply("min", "int64", "int64", (end, high), 0)
             begin = [identity(c, width) for c in each]
             run = self._lane_loop(loop, (index, end, step), begin, blocks)
+            run = self._gathered(loop, run)
             return self._accumulated(each, kept, old, run, width)
 
         carried = list(zip(kinds, [*held, *zeros], strict=True))
         name = f"{loop.axis}.runs"
-        results = self.w.loop(name, (low, high, RUN * step), carried, body)
+        results = self.w.loop(name, (low, high, length), carried, body)
         for k, error in zip(kept, results[len(each) :], strict=True):
             results[k] = corrected(self.w, each[k].dtype, results[k], error, width)
         return results[: len(each)]
+
+    def _gathered(self, loop: Loop, run: list[str]) -> list[str]:
+        """A run's results; those that must keep to their order in one lane."""
+        count, found = len(run) // max(1, len(loop.carries)), []
+        for k, carry in enumerate(loop.carries):
+            parts = run[k * count : (k + 1) * count]
+            if is_ordered(carry):
+                parts = in_one_lane(self.w, carry, parts, self.width)
+            found += parts
+        return found
 
     def _lane_loop(
         self, loop: Loop, bounds: tuple[str, str, int], held: list[str], blocks: int

@@ -2,7 +2,8 @@
 
 Floating-point sums are taken in runs: each accumulator adds up a run of steps, and the
 run's sum is added to the total with the rounding error kept (Knuth's two-sum).  So the
-error does not grow with the length of the array, at six additions a run.
+error does not grow with the length of the array, at six additions a run.  Products are
+taken in runs too, each of which is finished before the next one.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from .lines import Writer, literal, llvm_type
 
 #: Steps of a loop in a run: few enough that adding them up loses little.
 RUN = 32
+#: The same for products: so few that ordinary factors do not overflow in any lane.
+ORDERED_RUN = 4
 
 
 def apply(
@@ -65,6 +68,27 @@ def across(w: Writer, carry: Carry, text: str, lanes: int) -> str:
 def compensated(carry: Carry) -> bool:
     """Whether the rounding errors of an accumulator are worth keeping."""
     return carry.combine == "sum" and carry.dtype in FLOATS
+
+
+def is_ordered(carry: Carry) -> bool:
+    """Whether values far apart must not be combined long before those between them.
+
+    A product of all the elements that fall into one lane may overflow though the
+    product of all does not.
+    """
+    return carry.combine == "prod" and carry.dtype in FLOATS
+
+
+def in_one_lane(w: Writer, carry: Carry, parts: list[str], lanes: int) -> list[str]:
+    """The combination of `parts` in the first lane of the first, and identities."""
+    start = identity(carry, lanes)
+    total = across(w, carry, tree(w, carry, parts, lanes), lanes)
+    w.place(total)
+    kind = llvm_type(carry.dtype, lanes)
+    first = w.op(
+        f"insertelement {kind} {start}, {llvm_type(carry.dtype)} {total}, i64 0"
+    )
+    return [first, *[start] * (len(parts) - 1)]
 
 
 def two_sum(

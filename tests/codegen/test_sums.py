@@ -105,6 +105,34 @@ def test_infinities(native: Native, kind: str, dtype: str) -> None:
         np.testing.assert_equal(summed(native, kind, values), expected)
 
 
+def product(dtype: str) -> Kernel:
+    return parse_kernel(
+        f"""
+        kernel product_{dtype}(x: in {dtype}[n], out: out {dtype}[]; n)
+          vector i < n -> s = prod v: {dtype}
+            v = load x[i]: {dtype}
+          store out[] = s
+        """
+    )
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("length", [0, 1, 33, 1_000, 1_000_000])
+def test_long_products_do_not_overflow_on_the_way(dtype: str, length: int) -> None:
+    """Factors that cancel one another, at whatever distance the lanes are apart."""
+    kernel = prepare(product(dtype))
+    for period in (2, 8, 64, 500):
+        values = np.full(length, 1.25, dtype)
+        values[np.arange(length) % period >= period // 2] = 0.8
+        out = np.full((), 7, dtype)
+        run = Native([kernel])
+        assert run(kernel, {"x": values, "out": out}, {"n": length}) == 0
+        exact = 1.25 ** (np.sum(values > 1) - np.sum(values < 1))
+        np.testing.assert_allclose(
+            out, exact, rtol=1e-2 if dtype == "float32" else 1e-9
+        )
+
+
 #: How NumPy combines, and what an empty array gives.
 REDUCE = {
     "sum": (np.sum, 0),
