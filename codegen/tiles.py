@@ -41,10 +41,11 @@ from .ir import (
 from .names import defines, fresh, names_of
 from .ranges import Range, part_of, replaced
 
-#: Bytes of a row of a tile: several cache lines, and a square of them fits into L1.
-ROW_BYTES = 256
-#: A tile has no more rows than this.
-MOST_ROWS = 64
+#: Rows of a tile: runs of several cache lines of what is read across rows.
+ROWS = 64
+#: Columns of a tile: long runs of what is read and written row by row.  A tile fits into
+#: the second-level cache.
+COLUMNS = 256
 #: Rows of scratch are longer than the tile's by an odd number of cache lines, so that
 #: a column does not fall into a few sets of the cache.
 PADDING_BYTES = 64
@@ -130,19 +131,17 @@ class _Tiling:
         """The whole kernel, with the tiles' loops in the place of the old ones."""
         inner = self.outer.body[-1]
         assert isinstance(inner, Loop)
-        size = max(np.dtype(load.dtype).itemsize for load in self.turned)
-        side = min(MOST_ROWS, ROW_BYTES // size)
         down, across = self._name("down"), self._name("across")
-        length = Const(side, "int64")
-        row, rows, most_rows = part_of(down, length, self.outer.extent, self._name)
-        column, columns, most = part_of(across, length, inner.extent, self._name)
-        tall, count_down = self._count(self.outer.extent, side)
-        wide, count_across = self._count(inner.extent, side)
-        packs, held = self._packs(row, column, inner.axis, side)
+        tall, wide = Const(ROWS, "int64"), Const(COLUMNS, "int64")
+        row, rows, most_rows = part_of(down, tall, self.outer.extent, self._name)
+        column, columns, most = part_of(across, wide, inner.extent, self._name)
+        strips, count_down = self._count(self.outer.extent, ROWS)
+        tiles, count_across = self._count(inner.extent, COLUMNS)
+        packs, held = self._packs(row, column, inner.axis)
         main = self._main(row, column, inner, held)
         tile: tuple[Statement, ...] = (*columns, *packs, main)
-        strip: tuple[Statement, ...] = (*rows, Loop(across, wide, "serial", tile))
-        loop = Loop(down, tall, self.outer.kind, strip)
+        strip: tuple[Statement, ...] = (*rows, Loop(across, tiles, "serial", tile))
+        loop = Loop(down, strips, self.outer.kind, strip)
         body = replaced(self.kernel.body, self.outer, loop)
         lets = (most_rows, most, *count_down, *count_across)
         split = self.kernel.split
@@ -165,13 +164,13 @@ class _Tiling:
         return count, lets
 
     def _packs(
-        self, row: Range, column: Range, inner: str, side: int
+        self, row: Range, column: Range, inner: str
     ) -> tuple[list[Loop], dict[str, str]]:
         """Loops that turn what is loaded, and the scratch buffer of each load."""
         packs, held = [], {}
         for load in self.turned:
-            padded = side + PADDING_BYTES // np.dtype(load.dtype).itemsize
-            buffer = Buffer(self._name("turned"), load.dtype, (side, padded), "inout")
+            padded = COLUMNS + PADDING_BYTES // np.dtype(load.dtype).itemsize
+            buffer = Buffer(self._name("turned"), load.dtype, (ROWS, padded), "inout")
             self.scratch.append(buffer)
             held[load.name] = buffer.name
             lanes = replace(row, axis=self._name("at"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import operator
 from collections.abc import Iterable, Mapping
 
 import llvmlite.binding as llvm
@@ -17,6 +18,15 @@ from symgraph.codegen.ir import Kernel
 _SIGNATURE = ctypes.CFUNCTYPE(
     None, *[ctypes.c_void_p] * 3, *[ctypes.c_int64] * 3, use_errno=False
 )
+
+
+#: What the prologue of a kernel computes sizes with.
+SIZES = {
+    "mul": operator.mul,
+    "add": operator.add,
+    "floordiv": operator.floordiv,
+    "min": min,
+}
 
 
 class Native:
@@ -89,5 +99,5 @@ def split_extent(kernel: Kernel, sizes: Mapping[str, int]) -> int:
     known: dict[str, int] = dict(sizes)
     for let in prologue:
         a, b = (known[x] if isinstance(x, str) else int(x.value) for x in let.args)
-        known[let.name] = {"mul": a * b, "add": a + b}[let.op]
+        known[let.name] = SIZES[let.op](a, b)
     return known[extent] if isinstance(extent, str) else extent

@@ -10,7 +10,7 @@ import pytest
 from symgraph.codegen.interpret import run_kernel
 from symgraph.codegen.ir import Kernel, Loop, walk
 from symgraph.codegen.text import parse_kernel
-from symgraph.codegen.tiles import MOST_ROWS, tiled
+from symgraph.codegen.tiles import COLUMNS, ROWS, tiled
 
 from .jit import Native
 
@@ -56,7 +56,7 @@ def joined(text: str) -> Kernel:
 
 
 PLANE_KERNEL, CUBE_KERNEL = joined(PLANE), joined(CUBE)
-SIZES = (0, 1, 7, MOST_ROWS, MOST_ROWS + 1, 3 * MOST_ROWS - 5)
+SIZES = (0, 1, 7, ROWS, ROWS + 1, COLUMNS + 5)
 
 
 @pytest.fixture(scope="module")
@@ -117,8 +117,8 @@ def test_what_is_left_alone(change: tuple[str, str]) -> None:
 def test_a_plane(native: Native, n: int, m: int) -> None:
     arrays, right = plane(n, m)
     made = tiled(PLANE_KERNEL)
-    rows = -(-n // MOST_ROWS)
-    chunks = [(0, rows)] if n < MOST_ROWS else [(k, k + 1) for k in range(rows)]
+    rows = -(-n // ROWS)
+    chunks = [(0, rows)] if n < ROWS else [(k, k + 1) for k in range(rows)]
     assert native(made, arrays, {"n": n, "m": m}, chunks) == 0
     np.testing.assert_allclose(arrays["out"], right, rtol=1e-4, atol=1e-4)
 
