@@ -212,6 +212,6 @@ def _formulas(cost: Cost) -> list[list[str]]:
 def cost_json(cost: Cost) -> dict[str, Any]:
     """`cost` as dicts, lists, numbers and strings; see the module for the schema."""
     data = asdict(cost)
-    steps = data.pop("rows")
+    steps = list(data.pop("rows"))
     head = {"schema": "symgraph.cost", "version": VERSION, "name": data.pop("name")}
     return {**head, "sizes": dict(data.pop("sizes")), "steps": steps, **data}
