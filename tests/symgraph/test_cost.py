@@ -357,14 +357,14 @@ def test_more_work_takes_more_time() -> None:
     v = sg.tensor("v", "float32", ("n",))
     given = np.linspace(0.1, 0.9, 8192, dtype="float32")
     terms: list[sg.Variable] = [v + 1, sg.exp(v)]
-    for repeats in (4, 16, 64):
+    for repeats in (4, 20, 100):
         inner = v
         for _ in range(repeats):
             inner = sg.sin(inner)
         terms.append(inner)
     functions = [sg.function([v], t) for t in terms]
     work = [float(f.cost(given).work) for f in functions]
-    assert all(b >= 3.5 * a for a, b in pairwise(work)), work
+    assert all(b >= 4 * a for a, b in pairwise(work)), work
     with sg.config.flags(num_threads=1):
         times = [seconds(f, given) for f in functions]
     assert times == sorted(times), (work, times)
