@@ -24,6 +24,10 @@ from symgraph.errors import (
     ShapeError,
 )
 from symgraph.inspect.cost import Row, cost_json
+from symgraph.op import Op
+
+from .examples import EXAMPLES
+from .test_ops import declared, drawn
 
 Golden = Callable[[str, str], None]
 
@@ -388,3 +392,23 @@ def test_a_larger_product_takes_more_time() -> None:
     with sg.config.flags(num_threads=1):
         times = [seconds(f, a, a) for a in given]
     assert times == sorted(times), (work, times)
+
+
+@pytest.mark.parametrize("made", EXAMPLES, ids=lambda made: made.__name__)
+def test_every_op(made: type[Op]) -> None:
+    """Its cost in formulas is that in numbers, whose arena is what a call takes."""
+    case = EXAMPLES[made][0]
+    shapes, dtype = case.shapes[0], case.dtypes[0]
+    inputs = declared(case, shapes, dtype)
+    f = sg.function(inputs, case.build(*inputs), on_unused_input="ignore")
+    arrays = drawn(case, shapes, dtype)
+    f(*arrays)
+    numbers, formulas = f.cost(*arrays), f.cost()
+    assert numbers.arena == f._fast.native.arena_bytes
+    plain = {size.replace(".", "_"): n for size, n in numbers.sizes.items()}
+    for one, other in zip(formulas.rows, numbers.rows, strict=True):
+        for what in ("work", "flops", "bytes_read", "bytes_written"):
+            text = str(getattr(one, what))
+            for size in sorted(numbers.sizes, key=len, reverse=True):
+                text = text.replace(size, size.replace(".", "_"))
+            assert int(eval(text, {}, plain)) == getattr(other, what), text
