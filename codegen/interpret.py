@@ -389,9 +389,7 @@ def _given(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
                 raise TypeError(
                     f"{array.name} is {array.outer_dtype}, given {value.dtype}"
                 )
-            parts = np.empty((*value.shape, 2), array.dtype)
-            parts[..., 0], parts[..., 1] = value.real, value.imag
-            value = parts
+            value = value[..., None].view(array.dtype)
         given[array.name] = value
     return given
 

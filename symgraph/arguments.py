@@ -105,6 +105,17 @@ def _types(parameters: Sequence[Parameter]) -> list[str]:
 def convert(value: Any, parameter: Parameter, number: int, what: str) -> Array:
     """`value` as a C-contiguous, aligned array of the parameter's dtype and ndim.
 
+    Raises:
+        DTypeError, ShapeError: the value does not fit the parameter's type.
+    """
+    array = accept(value, parameter, number, what)
+    made = np.require(array, np.dtype(parameter.node.type.dtype), ["C", "A"])
+    return made if type(made) is np.ndarray else np.array(made, dtype=made.dtype)
+
+
+def accept(value: Any, parameter: Parameter, number: int, what: str) -> Array:
+    """`value` as an array, not converted yet, if that is possible.
+
     Conversions that could lose information are refused unless the function allows them;
     Python numbers and lists of them convert as NumPy's weak scalars do.
 
@@ -130,8 +141,7 @@ def convert(value: Any, parameter: Parameter, number: int, what: str) -> Array:
             *_types([parameter]),
             remedy="reshape the value, or declare the variable with as many dimensions",
         )
-    made = np.require(array, np.dtype(wanted.dtype), ["C", "A"])
-    return made if type(made) is np.ndarray else np.array(made, dtype=wanted.dtype)
+    return array
 
 
 def _check_cast(

@@ -7,7 +7,7 @@ import operator
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from .shared import fit
 from .tree import Structure, flatten
 from .variable import Variable, as_tensor, substitute
 from .versions import Version
+
+if TYPE_CHECKING:
+    from .inspect.cost import Cost
 
 Updates = Mapping[Variable, object] | Iterable[tuple[Variable, object]]
 
@@ -248,6 +251,27 @@ class Function:
         if self._generic is not None:
             found["generic"] = self._generic.report
         return found
+
+    def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
+        """What a call with such arguments costs, step by step; nothing is computed.
+
+        Arguments are given as in a call; anything with a `shape`, and perhaps a
+        `dtype`, will do.  Without any, amounts are formulas of the sizes.
+
+        Work is counted in scalar additions.  A kernel is cut into chunks of about
+        400,000 of these, which threads share; below twice that it runs serially.  See
+        `symgraph.inspect.cost.Cost`.
+
+        Raises:
+            SymgraphError, OverflowError: what such a call would raise at its start.
+            ArgumentError: a scalar whose value is a size has a shape only.
+        """
+        from .estimate import estimate
+
+        with self._held():
+            shared = [_storage(leaf).box[0] for leaf in self._spec.shared]
+        parameters = self._spec.parameters
+        return estimate(self._compilation, parameters, shared, args, kwargs)
 
     @property
     def from_cache(self) -> bool:

@@ -14,7 +14,7 @@ from .arguments import explain
 from .codegen.errors import LinkError
 from .compiler import Compilation, Compiled, Report, link
 from .errors import CompileError, ShapeError, refuse, run_time_remedy
-from .graph import Node, describe_node
+from .graph import describe_node
 from .op import Array
 
 if TYPE_CHECKING:
@@ -64,43 +64,16 @@ class Version:
         Raises:
             ShapeError: they are wrong whatever the version.
         """
-        values = self._values(arrays)
-        pairs = self.compilation.lowered.classes.pairs
-        return explain(self._leaves(), values, pairs, self.name)
+        return stretches(self.compilation, self._values(arrays))
 
     def refuse(self, arrays: list[Array]) -> NoReturn:
         """Raise the error for canonical arguments that native code declined."""
         self.stretches(arrays)
-        self._explain_guards(self._values(arrays))
+        check_guards(self.compilation, self._values(arrays))
         raise CompileError(f"{self.name}: native code declined right arguments")
-
-    def _leaves(self) -> list[Node]:
-        request = self.compilation.request
-        return [*request.inputs, *request.shared]
 
     def _values(self, arrays: list[Array]) -> list[Array]:
         return arrays + [box[0] for box in self._boxes]
-
-    def _explain_guards(self, values: list[Array]) -> None:
-        from .codegen.interpret import GuardError, check_guards
-
-        lowered = self.compilation.lowered
-        program = lowered.program
-        names = [a.name for a in program.by_role("input", "shared")]
-        arrays = dict(zip(names, values, strict=True))
-        constants = program.by_role("constant")
-        for array, constant in zip(constants, lowered.constants, strict=True):
-            arrays[array.name] = constant.data
-        try:
-            check_guards(program, arrays)
-        except GuardError as error:
-            self._raise(error.code)
-        except OverflowError as error:
-            refuse(
-                ShapeError,
-                f"{self.name}: {error}",
-                remedy="call with smaller arrays, or smaller sizes",
-            )
 
     def _fail(self, code: int) -> NoReturn:
         """Raise the error of a run-time check, or what a function called raised."""
@@ -109,28 +82,72 @@ class Version:
             if raised is not None:
                 trace = raised.__traceback__  # from the frame that native code entered
                 raise raised.with_traceback(trace and trace.tb_next)
-        self._raise(code)
-        raise CompileError(f"{self.name}: native code failed with status {code}")
+        raise_failure(self.compilation, code)
 
-    def _raise(self, code: int) -> None:
-        failure = self.compilation.lowered.failures.get(code)
-        if failure is None:
-            refuse(
-                ShapeError,
-                f"{self.name}: sizes that must be equal differ",
-                remedy=run_time_remedy(ShapeError),
-            )
-        node = failure.node
-        reason = failure.reason
-        if not reason.startswith(node.op.name):
-            reason = f"{node.op.name}: {reason}"
+
+def stretches(compilation: Compilation, values: Sequence[Array]) -> bool:
+    """Whether all that arguments and shared arrays ask for is broadcasting.
+
+    Raises:
+        ShapeError: they are wrong whatever the version.
+    """
+    request = compilation.request
+    leaves = [*request.inputs, *request.shared]
+    pairs = compilation.lowered.classes.pairs
+    return explain(leaves, values, pairs, compilation.name)
+
+
+def check_guards(compilation: Compilation, values: Sequence[Array]) -> dict[str, int]:
+    """The sizes of a call, by the names that the program gives them.
+
+    `values` are the arguments and the shared arrays, of the right dtypes and ranks.
+
+    Raises:
+        SymgraphError: what must hold before anything runs does not.
+    """
+    from .codegen import interpret
+
+    lowered = compilation.lowered
+    program = lowered.program
+    names = [a.name for a in program.by_role("input", "shared")]
+    arrays = dict(zip(names, values, strict=True))
+    constants = program.by_role("constant")
+    for array, constant in zip(constants, lowered.constants, strict=True):
+        arrays[array.name] = constant.data
+    try:
+        sizes = interpret.check_guards(program, arrays)
+    except interpret.GuardError as error:
+        raise_failure(compilation, error.code)
+    except OverflowError as error:
         refuse(
-            failure.error,
-            f"{self.name}: {reason}",
-            *(describe_node(i) for i in node.inputs),
-            site=node.site,
-            remedy=run_time_remedy(failure.error),
+            ShapeError,
+            f"{compilation.name}: {error}",
+            remedy="call with smaller arrays, or smaller sizes",
         )
+    return {name: int(size) for name, size in sizes.items()}
 
 
-__all__ = ["Version"]
+def raise_failure(compilation: Compilation, code: int) -> NoReturn:
+    """Raise the error that a guard's or a check's code stands for."""
+    name = compilation.name
+    failure = compilation.lowered.failures.get(code)
+    if failure is None:
+        refuse(
+            ShapeError,
+            f"{name}: sizes that must be equal differ",
+            remedy=run_time_remedy(ShapeError),
+        )
+    node = failure.node
+    reason = failure.reason
+    if not reason.startswith(node.op.name):
+        reason = f"{node.op.name}: {reason}"
+    refuse(
+        failure.error,
+        f"{name}: {reason}",
+        *(describe_node(i) for i in node.inputs),
+        site=node.site,
+        remedy=run_time_remedy(failure.error),
+    )
+
+
+__all__ = ["Version", "check_guards", "stretches"]

@@ -63,8 +63,10 @@ MAY_IMPORT = {
         "debug": "check codegen compiler config dims errors evaluate graph leaf "
         "lower op passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
-        "function": "arguments codegen compiler debug errors evaluate graph graphs "
-        "leaf lower mode op shared tree variable versions",
+        "estimate": "arguments codegen compiler errors inspect lower op variable "
+        "versions",
+        "function": "arguments codegen compiler debug errors estimate evaluate graph "
+        "graphs leaf lower mode op shared tree variable versions",
         "jit": "config declare errors function tree variable",
         "target": "function graph graphs leaf variable",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
@@ -92,6 +94,8 @@ MAY_IMPORT = {
         "cpu": "columns errors ir program schedule",
         "interpret": "ir program",
         "arrays": "expand interpret ir",
+        "polynomial": "",
+        "cost": "columns cpu errors interpret ir polynomial program schedule",
     },
 }
 

@@ -18,6 +18,8 @@ PANEL_LEAST = 128
 PANEL_ALIGN = 16
 #: The most panels of one product.
 MOST_PANELS = 32
+#: How many multiplications of a product take as long as one scalar addition of a loop.
+PER_COST = 20
 
 #: Words of a product's sizes.  The first ones are the caller's; `panels` fills in the
 #: last three.
@@ -42,9 +44,8 @@ def _words(names: dict[str, int]) -> str:
 
 
 #: ``panels(sizes)`` cuts a product, and returns the cost of one panel for `plan` (in
-#: multiplications over `_PER_COST`), or -1 where a dimension does not fit BLAS's
+#: multiplications over `PER_COST`), or -1 where a dimension does not fit BLAS's
 #: 32-bit integers.
-_PER_COST = 20.0
 PANELS_TEXT = f"""
 define internal double @panels(ptr %sizes) {{
 {_words({"m": M, "n": N, "k": K})}
@@ -88,7 +89,7 @@ cut:
   store i64 %by.rows, ptr %by.rows.at
   %divisor = uitofp i64 %aim to double
   %share = fdiv double %work, %divisor
-  %cost = fdiv double %share, {_PER_COST:e}
+  %cost = fdiv double %share, {float(PER_COST):e}
   ret double %cost
 }}
 """

@@ -27,7 +27,7 @@ the arguments bind; ``print_program`` is the text form::
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -157,7 +157,7 @@ def memory_text(program: Program) -> str:
                 )
             )
     if plan:
-        lines += ["", *_table(rows)]
+        lines += ["", *table(rows)]
         lines += [
             "",
             f"arena: {' + '.join(slot_size(held) for held in plan.values())} bytes",
@@ -173,12 +173,18 @@ def _bar(life: Lifetime, steps: int) -> str:
     return "".join("#" if step in alive else "." for step in range(steps))
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """`rows` in columns, without blanks at the end of a line."""
+def table(
+    rows: Sequence[Sequence[str]], right: Collection[int] = frozenset()
+) -> list[str]:
+    """`rows` in columns, without blanks at the end of a line.
+
+    The columns in `right` are aligned there, as numbers are.
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(
-            cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+            cell.rjust(width) if place in right else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
         ).rstrip()
         for row in rows
     ]
