@@ -43,7 +43,7 @@ from .ranges import Range, part_of, replaced
 
 #: Rows of a tile: runs of several cache lines of what is read across rows.
 ROWS = 64
-#: Columns of a tile: long runs of what is read and written row by row.  A tile fits into
+#: Columns of a tile: long runs of what is read and written by rows.  A tile fits into
 #: the second-level cache.
 COLUMNS = 256
 #: Rows of scratch are longer than the tile's by an odd number of cache lines, so that
