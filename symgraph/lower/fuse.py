@@ -17,9 +17,8 @@ Nodes that cost nothing (views, ranges) belong to no group: every reader inlines
 from __future__ import annotations
 
 import itertools
-import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 from ..codegen import ir
@@ -27,46 +26,19 @@ from ..dims import Size
 from ..graph import Node, toposort, users
 from ..leaf import Leaf
 from ..op import Elemwise, Indexed, Opaque, Reduce
+from .groups import MAX_WEIGHT, Axis, Group, Source
+from .siblings import merge_siblings
 from .sizes import Classes
 from .trace import data_inputs, reads_through
-
-#: A group's formulas are this long together at most; longer chains take more kernels.
-MAX_WEIGHT = 400
 
 #: The terms of a reduction are computed in its loop if they are no longer than this.
 MAX_TERM_WEIGHT = 200
 
+#: Columns of so many elements stay in cache, as rows do.
+SHORT_COLUMN = 64
+
 #: Scalar formulas up to this long are recomputed by every reader.
 LIGHT_WEIGHT = 12
-
-#: Where an input's dimension goes: the reader's dimension, None (size 1), or neither.
-Alignment = tuple["int | None", ...]
-Axis = int
-
-
-@dataclass(slots=True)
-class Group:
-    """Nodes computed by one kernel.
-
-    `place` gives the frame axis of each dimension of each member (None for size 1), and
-    `domain` those of each reduction's operand.
-    """
-
-    members: list[Node]
-    place: dict[Node, tuple[Axis | None, ...]]
-    domain: dict[Node, tuple[Axis | None, ...]]
-    rows: list[Axis]
-    inner: list[Axis]
-    extents: dict[Axis, Size]
-    stage: int = 0
-    limit: float = math.inf
-    weight: int = 0
-    outputs: list[Node] = field(default_factory=list)
-
-    @property
-    def frame(self) -> list[Axis]:
-        """Row axes, then inner axes."""
-        return [*self.rows, *self.inner]
 
 
 @dataclass(slots=True)
@@ -77,17 +49,6 @@ class _Frame:
     inner: list[Axis]
     extents: dict[Axis, Size]
     fresh: Iterator[Axis]
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A materialised or grouped node that a node reads, through views."""
-
-    node: Node
-    #: For each of the source's dimensions, the reader's; None for size 1.
-    alignment: Alignment
-    #: Whether each dimension follows one of the reader's or has size 1.
-    aligned: bool
 
 
 class Partition:
@@ -133,23 +94,38 @@ class Partition:
 
         They are computed in its loop, whatever else their operands' kernels hold: the
         terms of ``x.T @ y`` are never an array because `y` was computed in rows of `x`.
+        Short ones that a reduction down columns needs are computed again by others.
         """
         for node in reversed(self.order):
+            if not isinstance(node.op, Elemwise):
+                continue
             readers = set(self.users[node])
-            if not isinstance(node.op, Elemwise) or len(readers) != 1:
+            roots = [r for r in map(self._reduced_in, readers) if r is not None]
+            if len(readers) > 1:
+                again = self._costs_no_more_again(node)
+                roots = [r for r in roots if again and self._runs_down(r)]
+            if not roots or not self._same_shape(node, roots[0].inputs[0]):
                 continue
-            (reader,) = readers
-            root = reader if isinstance(reader.op, Reduce) else self._term_of(reader)
-            if root is None or not self._same_shape(node, root.inputs[0]):
-                continue
-            length = self._length.get(root, 1) + node.op.weight
+            length = self._length.get(roots[0], 1) + node.op.weight
             if length <= MAX_TERM_WEIGHT:
-                self._length[root] = length
-                self._terms[node] = root
+                self._length[roots[0]] = length
+                self._terms[node] = roots[0]
 
-    def _term_of(self, node: Node) -> Node | None:
-        """The reduction that `node` is computed in, if it is."""
-        return None if node in self.required else self._terms.get(node)
+    def _reduced_in(self, reader: Node) -> Node | None:
+        """The reduction in whose loop `reader` is computed, or which it is."""
+        if isinstance(reader.op, Reduce):
+            return reader
+        return None if reader in self.required else self._terms.get(reader)
+
+    def _costs_no_more_again(self, node: Node) -> bool:
+        """Whether to compute `node` takes no more reading than to load it would."""
+        assert isinstance(node.op, Elemwise)
+        whole = [i for i in node.inputs if self._same_shape(i, node)]
+        return node.op.weight <= LIGHT_WEIGHT and len(whole) <= 1
+
+    def _runs_down(self, node: Node) -> bool:
+        """Whether a reduction runs down the columns of what it reduces."""
+        return self._alone(node).runs_down(SHORT_COLUMN)
 
     def _same_shape(self, node: Node, other: Node) -> bool:
         sizes = zip(node.type.dims, other.type.dims, strict=False)
@@ -288,6 +264,8 @@ class Partition:
             # Every chunk of a kernel recomputes a scalar, and one thread runs a full
             # reduction: in neither should anything be computed that others wait for.
             return self._private(other, node)
+        if isinstance(node.op, Reduce) and self._runs_down(node):
+            return self._private(other, node)  # nothing is stored on the way down
         return True
 
     def _has_rows(self, node: Node) -> bool:
@@ -318,6 +296,9 @@ class Partition:
             other, sources = candidate
             if weight + other.weight > MAX_WEIGHT:
                 continue
+            spans = sum(a is not None for a in domain_axes) > len(other.rows)
+            if spans and other.runs_down(SHORT_COLUMN):
+                continue  # each step down the columns again would miss the cache
             mapping = _match(frame, other, sources, domain_axes)
             if mapping is not None:
                 weight += other.weight
@@ -334,32 +315,26 @@ class Partition:
 
     def _absorb(self, group: Group, other: Group, mapping: dict[Axis, Axis]) -> None:
         """Move the members of `other` into `group`, renaming its axes."""
-        for member, axes in other.place.items():
-            group.place[member] = tuple(None if a is None else mapping[a] for a in axes)
+        for member in other.place:
             self.group_of[member] = group
-        for member, axes in other.domain.items():
-            group.domain[member] = tuple(a if a is None else mapping[a] for a in axes)
-        group.members = other.members + group.members
-        for axis in other.inner:
-            name = mapping[axis]
-            if name not in group.extents:
-                group.inner.append(name)
-            elif name in group.rows:
-                group.rows.remove(name)
-                group.inner.append(name)
-            group.extents[name] = other.extents[axis]
-        group.weight += other.weight
-        group.limit = min(group.limit, other.limit)
+        group.take(other, mapping)
 
     # -- the result --------------------------------------------------------------------
 
     def _ordered(self) -> list[Group]:
         """The groups, each after those it reads."""
         position = {node: k for k, node in enumerate(self.order)}
+
+        def last(group: Group) -> int:
+            return max(position[member] for member in group.members)
+
         groups = list({id(g): g for g in self.group_of.values()}.values())
+        groups.sort(key=lambda g: (g.stage, last(g)))
+        groups = merge_siblings(groups, self.sources)
         for group in groups:
             group.members.sort(key=position.__getitem__)
-        return sorted(groups, key=lambda g: (g.stage, position[g.members[-1]]))
+            self.group_of.update(dict.fromkeys(group.members, group))
+        return sorted(groups, key=lambda g: (g.stage, last(g)))
 
     def _leaves(self, node: Node, group: Group) -> bool:
         """Whether the value of `node` is used outside its group."""

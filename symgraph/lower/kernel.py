@@ -28,7 +28,8 @@ from ..leaf import Constant
 from ..op import Element, Elemwise, Index, Indexed, Reduce
 from ..types import is_complex, real_dtype
 from .at import At, Context
-from .fuse import Axis, Group, Partition
+from .fuse import Partition
+from .groups import Axis, Group
 
 #: Values of formulas at least this long are kept rather than computed in two stages.
 KEEP_WEIGHT = 20

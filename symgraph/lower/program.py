@@ -34,7 +34,8 @@ from ..ops.elementwise import Copy
 from ..ops.view import squeeze
 from ..types import is_complex, real_dtype
 from ..variable import Variable
-from .fuse import Group, Partition
+from .fuse import Partition
+from .groups import Group
 from .halves import Halves, halves, in_halves
 from .kernel import KernelBuilder, lower_group
 from .memory import plan

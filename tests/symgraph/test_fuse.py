@@ -57,7 +57,7 @@ def variance() -> Fused:
 def batchnorm() -> Fused:
     centred = x - sg.mean(x, axis=0)
     spread = sg.mean(centred * centred, axis=0)
-    return Fused([x], [centred / sg.sqrt(spread + 1e-5)], 1)
+    return Fused([x], [centred / sg.sqrt(spread + 1e-5)], 3)
 
 
 def cross_entropy() -> Fused:
@@ -174,9 +174,15 @@ def loops(kernel: ir.Kernel) -> list[ir.Loop]:
 
 
 def test_row_chains_keep_nothing_but_a_row() -> None:
-    for name in ("softmax", "log_softmax", "layernorm", "variance", "batchnorm"):
+    for name in ("softmax", "log_softmax", "layernorm", "variance"):
         program = compiled(CASES[name]).program
         assert not arrays_by_role(program, "temp"), name
+
+
+def test_statistics_of_columns_keep_nothing_but_rows() -> None:
+    """Each takes its own way through memory, row by row, shared by all threads."""
+    program = compiled(CASES["batchnorm"]).program
+    assert all(len(shape) == 1 for shape in arrays_by_role(program, "temp"))
 
 
 def test_distances_build_no_cube() -> None:
@@ -299,3 +305,51 @@ def test_every_launch_gives_what_its_kernel_asks() -> None:
                 assert len(step.arrays) == len(set(step.arrays)), "an array twice"
                 assert len(step.arrays) == len(step.kernel.buffers)
                 assert len(step.sizes) == len(step.kernel.sizes)
+
+
+def count(*outputs: sg.Variable) -> int:
+    """How many kernels compute `outputs`, without passes that change them."""
+    return len(launches(sg.function([x], list(outputs)).program))
+
+
+def test_siblings_share_their_loops() -> None:
+    """What reads one array along the same axes, in the same roles, reads it once."""
+    assert count(sg.exp(x), sg.log(x), x * 2) == 1
+    assert count(x.sum(1), x.max(1), (x * x).mean(1)) == 1
+    assert count(x.sum(), x.min(), sg.exp(x).sum()) == 1
+    assert count(x.sum(0), x.max(0)) == 1
+    assert count(x.sum(0), x.sum(1)) == 2
+    assert count(sg.exp(x), x.sum()) == 2
+    assert count(sg.exp(x), sg.exp(x.T)) == 2
+
+
+def test_siblings_stay_apart_where_one_awaits_the_other() -> None:
+    total = x.sum()
+    assert count(total, (x * total).sum()) == 2
+    top = x.max(0)
+    assert count(top, sg.exp(x - top)) == 2
+
+
+def test_siblings_give_what_each_gives_alone() -> None:
+    outputs = [sg.exp(x), x.sum(1), x.max(1), x.sum(), x.min(), x.sum(0), x.T + 1]
+    together = sg.function([x], outputs)
+    values = np.random.default_rng(3).standard_normal((70, 33)).astype("float32")
+    for made, output in zip(together(values), outputs, strict=True):
+        np.testing.assert_array_equal(made, sg.function([x], output)(values))
+
+
+def test_too_much_work_for_one_kernel_is_not_put_together() -> None:
+    assert count(*(sg.tanh(x * k) for k in range(2, 40))) > 1
+
+
+def test_nothing_is_kept_for_a_second_way_down_the_columns() -> None:
+    """Rows stay in cache between two reductions of theirs; columns do not."""
+    assert count(sg.softmax(x, axis=1)) == 1
+    down = launches(sg.function([x], sg.softmax(x, axis=0)).program)
+    assert len(down) > 2
+    assert all(
+        sum(isinstance(s, ir.Loop) and bool(s.carries) for s, _ in ir.walk(k.body)) < 2
+        for k in down
+    )
+    short = sg.tensor("short", "float32", (8, "n"))
+    assert len(launches(sg.function([short], sg.softmax(short, axis=0)).program)) < 3
