@@ -1,6 +1,6 @@
 """Run time, compile time and memory of the workloads, beside other libraries.
 
-Each figure comes from five fresh processes a library, taken in turn.  See the words
+Each figure comes from several fresh processes a library, taken in turn.  See the words
 under the table that it writes to ``bench/RESULTS.md``.
 
     make bench ONLY=softmax        # the workloads with this in their name

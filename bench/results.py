@@ -183,7 +183,7 @@ def page(data: dict[str, Any]) -> str:
 
 
 WORDS = """\
-*Run*: the median over five processes of the median step once all is compiled.  *Cold
+*Run*: the median over processes of the median step once all is compiled.  *Cold
 process*: from starting Python to the first result, with an empty cache; *cold compile*:
 the same without imports and the making of the inputs; *warm*: what an earlier process
 compiled is in the cache.  *Peak memory*: at its highest until the first result, above

@@ -266,7 +266,7 @@ def steps(options: Options, cases: Sequence[str]) -> dict[str, dict[str, float]]
 
 
 def describe(options: Options) -> str:
-    """The machine and the versions, as a sentence or two."""
+    """The machine, the versions and how often, as a sentence or two."""
     names = dict.fromkeys(LIBRARIES[n].distribution for n in options.libraries)
     finder = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
     found = [f"Python {platform.python_version()}"]
@@ -277,4 +277,5 @@ def describe(options: Options) -> str:
         if done.returncode == 0:
             found.append(f"{name} {done.stdout.strip()}")
     where = f"{machine.model()}, {options.threads} threads for each"
-    return f"{where}; {platform.system()}. {', '.join(found)}."
+    system, versions = platform.system(), ", ".join(found)
+    return f"{where}; {system}. {versions}. Rounds: {options.rounds}."
