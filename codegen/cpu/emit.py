@@ -2,7 +2,7 @@
 
 A *vector* loop runs `width` lanes at a time, in up to four blocks side by side: a value
 that differs from lane to lane is one vector for each block.  What does not divide
-evenly is done by one more loop, a masked one; a long body is written once, masked
+evenly is done by one more loop, a masked one; a huge body is written once, masked
 throughout.  Loops inside a vector loop keep an accumulator for each lane.
 
 The order in which a reduction adds depends on its extent and on the width alone: each
@@ -50,8 +50,10 @@ from .reduction import (
 )
 from .statements import SCRATCH_ALIGNMENT, Lanes, Statements, Value
 
-#: A body of more statements than this is written once, masked, and not in blocks.
-LONG_BODY = 24
+#: A body of more statements than this is written once, masked throughout.
+HUGE_BODY = 300
+#: A body of more statements than this gets one block.
+LONG_BODY = 100
 #: A body of more statements than this gets half the blocks.
 SHORT_BODY = 12
 #: Vectors side by side in a short body: enough to hide an add's latency in a reduction.
@@ -307,7 +309,7 @@ class _Emitter(Statements):
         if not blocks:
             held = self._runs(loop, (low, high, width), held, 0)
         elif not isinstance(extent, int) or extent % (width * blocks):
-            held = self._lane_loop(loop, (low, high, width), held, 0)
+            held = self._lane_loop(loop, (low, high, width), held, 0, tail=True)
         results = [
             across(self.w, c, text, width)
             for c, text in zip(loop.carries, held, strict=True)
@@ -369,9 +371,18 @@ class _Emitter(Statements):
         return found
 
     def _lane_loop(
-        self, loop: Loop, bounds: tuple[str, str, int], held: list[str], blocks: int
+        self,
+        loop: Loop,
+        bounds: tuple[str, str, int],
+        held: list[str],
+        blocks: int,
+        *,
+        tail: bool = False,
     ) -> list[str]:
-        """`loop` in steps of some blocks of lanes, or of one masked block if 0."""
+        """`loop` in steps of some blocks of lanes, or of one masked block if 0.
+
+        A `tail` is what such blocks have left over: of its vectors few are whole.
+        """
         width = self.width
         carries = [c for c in loop.carries for _ in range(blocks or 1)]
         kinds = [llvm_type(c.dtype, width) for c in carries]
@@ -380,7 +391,7 @@ class _Emitter(Statements):
             if blocks:
                 self.lanes = Lanes(loop.axis, width, blocks, index)
             else:
-                self.lanes = self._prefix(loop.axis, index, bounds[1])
+                self.lanes = self._prefix(loop.axis, index, bounds[1], tail)
                 mask = self.lanes.mask or ""
             self._statements(loop.body)
             values = self._carried(loop, True)
@@ -395,7 +406,7 @@ class _Emitter(Statements):
 
         return self.w.loop(loop.axis, bounds, list(zip(kinds, held, strict=True)), body)
 
-    def _prefix(self, axis: str, index: str, high: str) -> Lanes:
+    def _prefix(self, axis: str, index: str, high: str, tail: bool) -> Lanes:
         """The lanes of `axis` from `index` that are below `high`."""
         w, width = self.w, self.width
         rest = self._span(index, high)
@@ -409,7 +420,7 @@ class _Emitter(Statements):
         w.place(spread)
         mask = w.op(f"icmp slt {kind} <{numbers}>, {spread}")
         whole = None
-        if not self.masks:
+        if not (self.masks or tail):
             whole = self.apply("eq", "int64", "bool", (active, str(width)), 0)
         return Lanes(axis, width, 1, index, mask, active, whole)
 
@@ -418,12 +429,12 @@ def _blocks_for(loop: Loop, width: int, extent: Extent | None) -> int:
     """Vectors side by side in the unmasked loop; 0 if there is only a masked loop."""
     statements = [s for s, _ in walk(loop.body)]
     meets = any(isinstance(s, Store) and s.accumulate for s in statements)
-    if len(statements) > LONG_BODY or meets:
+    if len(statements) > HUGE_BODY or meets:
         return 0
     nested = any(isinstance(s, Loop) for s in statements)
     blocks = REDUCTION_BLOCKS if loop.carries or nested else MAP_BLOCKS
     if len(statements) > SHORT_BODY:
-        blocks //= 2
+        blocks = 1 if len(statements) > LONG_BODY else blocks // 2
     while blocks and isinstance(extent, int) and extent < width * blocks:
         blocks //= 2
     return blocks
