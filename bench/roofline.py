@@ -33,11 +33,11 @@ fused multiplications and additions).  In memory, a written array is counted twi
 what the machine does at most with these bytes or operations, whichever takes longer.
 For sums the bandwidth is that of reading, for the others that of reading and writing.
 Then each library's share of the roof, and symgraph's time over the best of the others
-(below 1: symgraph is faster).  The result is allocated in each call, by all libraries:
-the system's work for new pages is not in the roof, so that a large result which is
-written to memory keeps a share from 100%.  symgraph compiled once for all shapes, JAX
-for each.  Medians over {rounds} processes for each library; the results are compared
-with NumPy's in float64."""
+(below 1: symgraph is faster).  All libraries make their results anew in each call.  The
+system's work for new pages is not in the roof and keeps large results from 100%; that
+is spared symgraph, which takes the memory of a dropped one again.  symgraph compiled
+once for all shapes, JAX for each.  Medians over {rounds} processes for each library;
+the results are compared with NumPy's in float64."""
 ROOFS = """\
 The best of some kernels, the best of {rounds} processes: sums of one array and of the
 products of two for *read*; triad, scaling and `copyto` for *read and write*, with

@@ -22,19 +22,12 @@ from .runtime import (
     WRITEABLE,
     Slot,
 )
+from .straight import table_entry
 
 #: Smaller blocks (in bytes) the C library keeps for itself.
 LEAST = 1 << 25
 #: What an array must still be to serve again.
 _SOUND = CONTIGUOUS | WRITEABLE | DATA_IS_OWN
-
-
-def _word(name: str, slot: Slot, kind: str) -> str:
-    """Two lines that load table entry `slot` into ``%name``."""
-    return (
-        f"  %{name}.at = getelementptr i64, ptr %table, i64 {int(slot)}\n"
-        f"  %{name} = load {kind}, ptr %{name}.at"
-    )
 
 
 def _field(name: str, offset: int, kind: str) -> str:
@@ -145,8 +138,8 @@ step:
   %next = add i64 %k, 1
   br label %loop
 make:
-{_word("exact", Slot.NDARRAY, "ptr")}
-{_word("new", Slot.NEW_ARRAY, "ptr")}
+{table_entry("exact", Slot.NDARRAY)}
+{table_entry("new", Slot.NEW_ARRAY)}
   %made = call ptr %new(ptr %exact, i32 %rank, ptr %shape, i32 %number, ptr null,
     ptr null, i32 0, i32 0, ptr null)
   ret ptr %made
@@ -162,23 +155,23 @@ entry:
 {_field("dims", DIMENSIONS, "ptr")}
   %size = call double @bytes(i32 %rank, ptr %dims, i64 %item)
   %large = fcmp oge double %size, {float(LEAST):e}
-{_word("most", Slot.POOL_LIMIT, "i64")}
+{table_entry("most", Slot.POOL_LIMIT, "i64")}
   %limit = sitofp i64 %most to double
   %small = fcmp ole double %size, %limit
   %right = and i1 %large, %small
   br i1 %right, label %hold, label %done
 hold:
-{_word("place", Slot.POOL_NEXT, "i64")}
+{table_entry("place", Slot.POOL_NEXT, "i64")}
   %following = add i64 %place, 1
   %next = urem i64 %following, {POOL}
   store i64 %next, ptr %place.at
   %index = add i64 %place, {int(Slot.POOL)}
   %at = getelementptr i64, ptr %table, i64 %index
   %old = load ptr, ptr %at
-{_word("incref", Slot.INCREF, "ptr")}
+{table_entry("incref", Slot.INCREF)}
   call void %incref(ptr %array)
   store ptr %array, ptr %at
-{_word("decref", Slot.DECREF, "ptr")}
+{table_entry("decref", Slot.DECREF)}
   call void %decref(ptr %old)
   br label %done
 done:
@@ -190,7 +183,7 @@ done:
 _FORGET = f"""
 define internal void @forget(ptr %table) {{
 entry:
-{_word("decref", Slot.DECREF, "ptr")}
+{table_entry("decref", Slot.DECREF)}
   br label %loop
 loop:
   %k = phi i64 [ 0, %entry ], [ %next, %loop ]

@@ -118,6 +118,14 @@ class Writer:
         return "\n".join([f"define {head} {{", "entry:", *self.lines, "}"])
 
 
+def table_entry(name: str, slot: Slot, kind: str = "ptr") -> str:
+    """Two lines that load the run-time table's entry `slot` into ``%name``."""
+    return (
+        f"  %{name}.at = getelementptr i64, ptr %table, i64 {int(slot)}\n"
+        f"  %{name} = load {kind}, ptr %{name}.at"
+    )
+
+
 def c_string(name: str, text: bytes) -> str:
     """The definition of ``@name``, a zero-terminated string of plain characters."""
     return f'@{name} = private constant [{len(text) + 1} x i8] c"{text.decode()}\\00"'

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 
 from .runtime import Cell, Slot
+from .straight import table_entry
 
 #: The cost of one chunk, in the scalar additions that `schedule.grain` counts: 10 to 50
 #: microseconds in vector loops, where to claim a chunk takes a fraction of one.
@@ -32,14 +33,6 @@ def unoptimized(text: str) -> str:
     than a kernel does, would save nothing.
     """
     return re.sub(r"\) \{$", ") noinline optnone {", text, flags=re.MULTILINE)
-
-
-def _table(name: str, slot: Slot) -> str:
-    """Two lines that load table entry `slot` into ``%name``."""
-    return (
-        f"  %{name}.at = getelementptr i64, ptr %table, i64 {int(slot)}\n"
-        f"  %{name} = load ptr, ptr %{name}.at"
-    )
 
 
 #: ``plan(total, cost of one iteration, alignment)`` -> the length of a chunk.  It
@@ -126,7 +119,7 @@ define internal i64 @now(ptr %table) {{
   %time = alloca [2 x i64]
   %clock.at = getelementptr i64, ptr %table, i64 {int(Slot.CLOCK)}
   %clock = load i32, ptr %clock.at
-{_table("gettime", Slot.CLOCK_GETTIME)}
+{table_entry("gettime", Slot.CLOCK_GETTIME)}
   call i32 %gettime(i32 %clock, ptr %time)
   %seconds = load i64, ptr %time
   %rest.at = getelementptr i64, ptr %time, i64 1
@@ -147,11 +140,11 @@ go:
 look:
   store i64 %now, ptr %last
   %thread = load ptr, ptr %state
-{_table("restore", Slot.RESTORE_THREAD)}
+{table_entry("restore", Slot.RESTORE_THREAD)}
   call void %restore(ptr %thread)
-{_table("check", Slot.CHECK_SIGNALS)}
+{table_entry("check", Slot.CHECK_SIGNALS)}
   %raised = call i32 %check()
-{_table("save", Slot.SAVE_THREAD)}
+{table_entry("save", Slot.SAVE_THREAD)}
   %again = call ptr %save()
   store ptr %again, ptr %state
   ret i32 %raised
@@ -193,10 +186,10 @@ define internal i32 @warn(ptr %table) {{
   br i1 %wanted, label %say, label %done
 say:
   store i64 0, ptr %notice.at
-{_table("warning", Slot.WARN_SERIAL)}
-{_table("vectorcall", Slot.VECTORCALL)}
+{table_entry("warning", Slot.WARN_SERIAL)}
+{table_entry("vectorcall", Slot.VECTORCALL)}
   %result = call ptr %vectorcall(ptr %warning, ptr null, i64 0, ptr null)
-{_table("decref", Slot.DECREF)}
+{table_entry("decref", Slot.DECREF)}
   call void %decref(ptr %result)
   %failed = icmp eq ptr %result, null
   br i1 %failed, label %bad, label %done
@@ -227,10 +220,10 @@ check:
 keep:
   ret ptr %block
 grow:
-{_table("free", Slot.FREE)}
+{table_entry("free", Slot.FREE)}
   call void %free(ptr %block)
   %bytes = add i64 %need, {ALIGNMENT}
-{_table("alloc", Slot.ALIGNED_ALLOC)}
+{table_entry("alloc", Slot.ALIGNED_ALLOC)}
   %failed = call i32 %alloc(ptr %room, i64 {ALIGNMENT}, i64 %bytes)
   %bad = icmp ne i32 %failed, 0
   br i1 %bad, label %full, label %fresh
@@ -246,7 +239,7 @@ define internal void @put_arena(ptr %table, ptr %cells, ptr %block) {{
 {_ARENA_CELL}
   %displaced = load ptr, ptr %cell
   store ptr %block, ptr %cell
-{_table("free", Slot.FREE)}
+{table_entry("free", Slot.FREE)}
   call void %free(ptr %displaced)
   ret void
 }}
