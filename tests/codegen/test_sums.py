@@ -19,11 +19,11 @@ from .native import make
 LENGTHS = (0, 1, 7, 100, 4_096, 4_097, 99_999, 3_000_000)
 
 
-def total(dtype: str) -> Kernel:
+def total(dtype: str, combine: str = "sum") -> Kernel:
     return parse_kernel(
         f"""
-        kernel total_{dtype}(x: in {dtype}[n], out: out {dtype}[]; n)
-          vector i < n -> s = sum v: {dtype}
+        kernel total_{combine}_{dtype}(x: in {dtype}[n], out: out {dtype}[]; n)
+          vector i < n -> s = {combine} v: {dtype}
             v = load x[i]: {dtype}
           store out[] = s
         """
@@ -105,22 +105,11 @@ def test_infinities(native: Native, kind: str, dtype: str) -> None:
         np.testing.assert_equal(summed(native, kind, values), expected)
 
 
-def product(dtype: str) -> Kernel:
-    return parse_kernel(
-        f"""
-        kernel product_{dtype}(x: in {dtype}[n], out: out {dtype}[]; n)
-          vector i < n -> s = prod v: {dtype}
-            v = load x[i]: {dtype}
-          store out[] = s
-        """
-    )
-
-
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("length", [0, 1, 33, 1_000, 1_000_000])
 def test_long_products_do_not_overflow_on_the_way(dtype: str, length: int) -> None:
     """Factors that cancel one another, at whatever distance the lanes are apart."""
-    kernel = prepare(product(dtype))
+    kernel = prepare(total(dtype, "prod"))
     for period in (2, 8, 64, 500):
         values = np.full(length, 1.25, dtype)
         values[np.arange(length) % period >= period // 2] = 0.8
