@@ -8,9 +8,8 @@ on run-time sizes passes.  A store that *may* race is rejected.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NoReturn, TypeGuard, get_args
+from typing import NoReturn
 
 import numpy as np
 
@@ -37,12 +36,14 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Call, Gemm, Launch, Program, ReadScalar, Relation
+from .program import (
+    Launch,
+)
 from .text import Item, print_item
 
-_INTEGERS = (*SIGNED, *UNSIGNED)
-_NUMBERS = (*_INTEGERS, *FLOATS)
-_BITS = ("bool", *_INTEGERS)
+INTEGERS = (*SIGNED, *UNSIGNED)
+_NUMBERS = (*INTEGERS, *FLOATS)
+_BITS = ("bool", *INTEGERS)
 
 #: The typing rule of each primitive: a signature, and the dtypes that T may be.  B is
 #: bool, U any dtype, and W a number of T's width.
@@ -56,7 +57,7 @@ _SIGNATURES = (
     ("eq ne lt le gt ge", "TT->B", DTYPES),
     ("and or xor", "TT->T", _BITS),
     ("not", "T->T", _BITS),
-    ("shl shr", "TT->T", _INTEGERS),
+    ("shl shr", "TT->T", INTEGERS),
     ("select", "BTT->T", DTYPES),
     ("cast", "T->U", DTYPES),
     ("bitcast", "T->W", _NUMBERS),
@@ -116,7 +117,7 @@ def type_mismatch(op: str, args: tuple[str, ...], result: str) -> str:
     return "" if fits[gives] else f"{op} of {operand} does not give {result}"
 
 
-def _literal_fault(literal: Const) -> str:
+def literal_fault(literal: Const) -> str:
     """Why `literal` is not a value of its dtype; empty if it is."""
     value, dtype = literal.value, literal.dtype
     if dtype not in DTYPES:
@@ -191,7 +192,7 @@ class _KernelChecker:
     def dtype_of(self, atom: Atom, item: Statement) -> str:
         """The dtype of a value in scope or of a sound literal."""
         if isinstance(atom, Const):
-            if fault := _literal_fault(atom):
+            if fault := literal_fault(atom):
                 self.fail(fault, item)
             return atom.dtype
         if atom not in self.dtypes:
@@ -295,210 +296,3 @@ class _KernelChecker:
 
 
 # Programs
-
-
-def check_program(program: Program) -> None:
-    """Raise `CheckError` for the first thing in `program` that is ill-formed."""
-    kernels = {id(s.kernel): s.kernel for s in program.steps if isinstance(s, Launch)}
-    for kernel in kernels.values():
-        check_kernel(kernel)
-    checker = _ProgramChecker(program)
-    checker.declarations()
-    for step in program.steps:
-        if isinstance(step, Launch):
-            checker.launch(step)
-        elif isinstance(step, Call):
-            checker.call(step)
-        else:
-            checker.gemm(step)
-    checker.results()
-
-
-@dataclass(slots=True)
-class _ProgramChecker:
-    """One walk over a program, with the arrays that hold something by then."""
-
-    program: Program
-    arrays: dict[str, Array] = field(default_factory=dict)
-    dtypes: dict[str, str] = field(default_factory=dict)  # of sizes and host values
-    written: set[str] = field(default_factory=set)
-
-    def fail(self, reason: str, item: Item | Launch | None = None) -> NoReturn:
-        raise CheckError(self.program.name, item, reason)
-
-    def declarations(self) -> None:
-        """Arrays, sizes, host statements and guards."""
-        given = self.program.by_role("input", "shared", "constant")
-        for array in self.program.arrays:
-            if not NAME.fullmatch(array.name) or array.name in self.arrays:
-                self.fail(f"the name {array.name!r} is taken or is not a name", array)
-            if array.dtype not in DTYPES:
-                self.fail(f"unknown dtype {array.dtype!r}", array)
-            if array.paired:
-                self.paired(array)
-            self.arrays[array.name] = array
-        for array in given:
-            self.written.add(array.name)
-            names = (extent for extent in array.shape if isinstance(extent, str))
-            self.dtypes.update((name, "int64") for name in names)
-        for statement in self.program.host:
-            self.host(statement)
-        for array in self.program.arrays:
-            self.sizes(array.shape, array)
-        for array in self.program.by_role("update"):
-            self.update(array)
-        for array in self.program.by_role("view"):
-            self.view(array)
-        for guard in self.program.guards:
-            self.sizes((guard.left, guard.right), guard)
-            if guard.code <= 0 or guard.relation not in get_args(Relation):
-                known = ", ".join(get_args(Relation))
-                self.fail(f"a guard compares by {known}, its code is > 0", guard)
-
-    def host(self, statement: Let | ReadScalar) -> None:
-        if statement.name in self.dtypes or not NAME.fullmatch(statement.name):
-            self.fail(f"the name {statement.name!r} is taken", statement)
-        if isinstance(statement, ReadScalar):
-            array = self.array(statement.array, statement)
-            is_given = array.role in ("input", "shared", "constant")
-            if not is_given or array.shape or array.dtype not in _INTEGERS:
-                self.fail("a size is read from a given 0-d integer array", statement)
-            self.dtypes[statement.name] = "int64"
-            return
-        for atom in statement.args:
-            fault = _literal_fault(atom) if isinstance(atom, Const) else ""
-            if fault or (isinstance(atom, str) and atom not in self.dtypes):
-                self.fail(fault or f"{atom!r} is not defined", statement)
-        given = (
-            a.dtype if isinstance(a, Const) else self.dtypes[a] for a in statement.args
-        )
-        if fault := type_mismatch(statement.op, tuple(given), statement.dtype):
-            self.fail(fault, statement)
-        self.dtypes[statement.name] = statement.dtype
-
-    def paired(self, array: Array) -> None:
-        inner = array.role in ("temp", "view")
-        if inner or array.dtype not in FLOATS or array.shape[-1:] != (2,):
-            self.fail("only outer float arrays with a last axis of 2 are paired", array)
-
-    def update(self, array: Array) -> None:
-        target = self.arrays.get(array.target or "")
-        if target is None or target.role != "shared":
-            self.fail(f"the target {array.target!r} is not a shared array", array)
-        outer = (target.outer_dtype, len(target.shape))
-        if outer != (array.outer_dtype, len(array.shape)):
-            self.fail(f"the target is {target.dtype}[{len(target.shape)}-d]", array)
-        if [a.target for a in self.program.arrays].count(target.name) > 1:
-            self.fail(f"a second update of {target.name}", array)
-
-    def view(self, array: Array) -> None:
-        target = self.arrays.get(array.target or "")
-        if target is None or target.role == "view" or target.dtype != array.dtype:
-            self.fail(
-                f"the target {array.target!r} is no array of {array.dtype}", array
-            )
-
-    def memory(self, name: str) -> str:
-        """The array whose memory `name` is."""
-        array = self.arrays[name]
-        return str(array.target) if array.role == "view" else name
-
-    def sizes(self, extents: Iterable[Extent], item: Item | Launch) -> None:
-        for extent in extents:
-            if isinstance(extent, str) and self.dtypes.get(extent) != "int64":
-                self.fail(f"{extent!r} is not a size", item)
-
-    def array(self, name: str, item: Item | Launch) -> Array:
-        if name not in self.arrays:
-            self.fail(f"unknown array {name!r}", item)
-        return self.arrays[name]
-
-    def read(self, name: str, item: Item | Launch) -> None:
-        if self.memory(name) not in self.written:
-            self.fail(f"{name} is read before any step writes it", item)
-
-    def write(self, name: str, item: Item | Launch) -> None:
-        memory = self.memory(name)
-        if self.arrays[memory].role in ("input", "shared", "constant"):
-            self.fail(f"{self.arrays[memory].role} array {name} is written", item)
-        self.written.add(memory)
-
-    def launch(self, step: Launch) -> None:
-        kernel = step.kernel
-        if len(step.arrays) != len(kernel.buffers) or len(step.sizes) != len(
-            kernel.sizes
-        ):
-            self.fail("the number of arrays or sizes is not the kernel's", step)
-        self.sizes(step.sizes, step)
-        sizes = dict(zip(kernel.sizes, step.sizes, strict=True))
-        pairs = list(zip(kernel.buffers, step.arrays, strict=True))
-        for buffer, name in pairs:
-            array = self.array(name, step)
-            wanted = tuple(sizes[d] if isinstance(d, str) else d for d in buffer.shape)
-            if buffer.dtype != array.dtype or _differ(wanted, array.shape):
-                self.fail(f"{name} is {array.dtype}{array.shape}, {buffer.name} is "
-                          f"{buffer.dtype}{wanted}", step)  # fmt: skip
-            if buffer.mode != "in" and step.arrays.count(name) > 1:
-                self.fail(f"{name} is written and passed twice", step)
-            if buffer.mode != "out":
-                self.read(name, step)
-        for buffer, name in pairs:
-            if buffer.mode != "in":
-                self.write(name, step)
-
-    def gemm(self, step: Gemm) -> None:
-        self.sizes((step.m, step.n, step.k, step.batch), step)
-        out, lhs, rhs = (self.array(a, step) for a in (step.out, step.lhs, step.rhs))
-        if out.dtype not in FLOATS or not out.dtype == lhs.dtype == rhs.dtype:
-            self.fail(f"gemm of {lhs.dtype} and {rhs.dtype} into {out.dtype}", step)
-        if step.out in (step.lhs, step.rhs):
-            self.fail(f"{step.out} is written and read", step)
-        for array, dims in (
-            (out, (step.batch, step.m, step.n)),
-            (lhs, (step.batch if step.lhs_batched else 1, step.m, step.k)),
-            (rhs, (step.batch if step.rhs_batched else 1, step.k, step.n)),
-        ):
-            counts = [math.prod(d) for d in (array.shape, dims) if _known(d)]
-            if len(counts) == 2 and counts[0] != counts[1]:
-                self.fail(
-                    f"{array.name} has {counts[0]} elements, not {counts[1]}", step
-                )
-        reads = (step.lhs, step.rhs, *((step.out,) if step.accumulate else ()))
-        for name in reads:
-            self.read(name, step)
-        self.write(step.out, step)
-
-    def call(self, step: Call) -> None:
-        if not NAME.fullmatch(step.function) or not step.writes or step.code <= 0:
-            self.fail("a call has a name, writes something and has a code > 0", step)
-        self.sizes(step.sizes, step)
-        for name in (*step.reads, *step.writes):
-            self.array(name, step)
-        written = [self.memory(name) for name in step.writes]
-        read = {self.memory(name) for name in step.reads}
-        if len(set(written)) < len(written) or read.intersection(written):
-            self.fail("an array is written and passed twice", step)
-        for name in step.reads:
-            self.read(name, step)
-        for name in step.writes:
-            self.write(name, step)
-
-    def results(self) -> None:
-        for name in self.program.results:
-            if name not in self.arrays or self.arrays[name].role != "output":
-                self.fail(f"the result {name!r} is not an output array")
-        for array in self.program.by_role("output", "update"):
-            if array.name not in self.written:
-                self.fail("no step writes this array", array)
-
-
-def _known(shape: tuple[Extent, ...]) -> TypeGuard[tuple[int, ...]]:
-    return all(isinstance(extent, int) for extent in shape)
-
-
-def _differ(wanted: tuple[Extent, ...], given: tuple[Extent, ...]) -> bool:
-    """Whether two shapes cannot be equal."""
-    pairs = zip(wanted, given, strict=False)
-    return len(wanted) != len(given) or any(
-        isinstance(a, int) and isinstance(b, int) and a != b for a, b in pairs
-    )

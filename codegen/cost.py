@@ -8,8 +8,8 @@ what depends on comparing them is not known.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Literal
 
@@ -24,7 +24,18 @@ from .interpret import SCALARS
 from .ir import Atom, Const, Extent, Kernel, Let, Load, Store, walk
 from .polynomial import Amount, Polynomial, apply, known, name
 from .polynomial import product as multiplied
-from .program import Array, Call, Gemm, Launch, Program, ReadScalar, Step
+from .program import (
+    Array,
+    Call,
+    End,
+    Gemm,
+    Launch,
+    Program,
+    ReadScalar,
+    Repeat,
+    When,
+    Work,
+)
 
 Sizes = Mapping[str, Amount]
 
@@ -69,7 +80,7 @@ class ProgramCost:
 
 
 def cost(program: Program, sizes: Sizes) -> ProgramCost:
-    """What a call of `program` costs.
+    """What a call of `program` costs: all rounds of loops, and both branches.
 
     `sizes` holds what arguments bind and what is read from them, and may hold what the
     host computes.  Where they are numbers the arena is what the driver takes, rounded
@@ -84,7 +95,7 @@ def cost(program: Program, sizes: Sizes) -> ProgramCost:
         if isinstance(statement, Let) and statement.name not in known_sizes:
             known_sizes[statement.name] = _evaluate(statement, known_sizes)
     arrays = _Arrays(program, known_sizes)
-    steps = tuple(_step(step, arrays) for step in program.steps)
+    steps = tuple(_steps(arrays))
     results = program.by_role("output", "update")
     output = _total(arrays.bytes(a) for a in results)
     return ProgramCost(steps, _arena(arrays, steps), output)
@@ -182,7 +193,33 @@ def panels(m: int, n: int, k: int) -> tuple[int, float]:
 # -- steps -----------------------------------------------------------------------------
 
 
-def _step(step: Step, arrays: _Arrays) -> StepCost:
+def _steps(arrays: _Arrays) -> Iterator[StepCost]:
+    """What each step that computes something costs, in all rounds of loops around."""
+    rounds: list[Amount] = [1]
+    for step in arrays.program.steps:
+        match step:
+            case Repeat(extent=extent):
+                most = _size(extent, arrays.sizes)
+                rounds.append(multiplied((rounds[-1], most)))
+            case When():
+                rounds.append(rounds[-1])
+            case End():
+                rounds.pop()
+            case Launch() | Gemm() | Call():
+                yield _times(_step(step, arrays), rounds[-1])
+
+
+def _times(cost: StepCost, rounds: Amount) -> StepCost:
+    if rounds == 1:
+        return cost
+    work, flops, read, written = (
+        known(amount * rounds)
+        for amount in (cost.work, cost.flops, cost.bytes_read, cost.bytes_written)
+    )
+    return replace(cost, work=work, flops=flops, bytes_read=read, bytes_written=written)
+
+
+def _step(step: Work, arrays: _Arrays) -> StepCost:
     match step:
         case Launch():
             return _launch(step, arrays)

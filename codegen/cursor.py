@@ -22,7 +22,7 @@ _TOKEN = re.compile(
         :(?:{"|".join(DTYPES)})\b)
   | (?P<int>\d+)
   | (?P<name>{NAME.pattern})
-  | (?P<punct>->|\+=|[][()@:;,=<+*-])
+  | (?P<punct>->|<-|\+=|[][()@:;,=<+*-])
     """,
     re.VERBOSE,
 )

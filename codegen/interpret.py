@@ -8,8 +8,7 @@ contract to FMA and differ in a transcendental's last bits; in all else it must 
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any, TypeAlias
@@ -32,37 +31,11 @@ from .ir import (
     Statement,
     Store,
 )
-from .program import Array, Call, Gemm, Guard, Launch, Program, ReadScalar, Step
+from .program import Array
 
 #: A NumPy scalar; its dtype is known only at run time.
 Scalar: TypeAlias = Any
 Arrays: TypeAlias = Mapping[str, np.ndarray]
-#: A function that a program calls, over arrays.
-HostFunction: TypeAlias = Callable[..., bool]
-
-
-class GuardError(ValueError):
-    """A program's guard did not hold: its `code` and the two sizes compared."""
-
-    def __init__(self, code: int, left: int, right: int) -> None:
-        super().__init__(f"guard {code} failed for {left} and {right}")
-        self.code, self.left, self.right = code, left, right
-
-
-@dataclass(frozen=True, slots=True)
-class ProgramResult:
-    """What one call of a program gives.
-
-    `results` are the returned arrays in order.  `updates` maps the name of each shared
-    array to its new value, and is empty unless `status`, the first failed check's code,
-    is 0.
-    """
-
-    results: list[np.ndarray]
-    updates: dict[str, np.ndarray]
-    status: int
-
-
 # Scalars
 
 
@@ -117,7 +90,7 @@ def _select(condition: Scalar, yes: Scalar, no: Scalar) -> Scalar:
     return yes if condition else no
 
 
-def _cast(x: Scalar, dtype: np.dtype) -> Scalar:
+def cast_to(x: Scalar, dtype: np.dtype) -> Scalar:
     """NumPy's cast, made total: out of range gives the smallest integer of the type."""
     if x.dtype.kind != "f" or dtype.kind not in "iu":
         return x.astype(dtype)
@@ -154,7 +127,7 @@ SCALARS: dict[str, Callable[..., Scalar]] = {
 
 #: The primitives whose result type is part of the operation.
 CONVERSIONS: dict[str, Callable[[Scalar, np.dtype], Scalar]] = {
-    "cast": _cast,
+    "cast": cast_to,
     "bitcast": lambda x, dtype: x.view(dtype),
 }
 
@@ -192,7 +165,7 @@ def _apply(let: Let, args: list[Scalar]) -> Scalar:
     return result
 
 
-def _garbage(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
+def garbage(dtype: str, shape: tuple[int, ...]) -> np.ndarray:
     """Memory with conspicuous contents: NaN, or the bytes 0xA5 (true for bool)."""
     if dtype in ir.FLOATS:
         return np.full(shape, np.nan, dtype)
@@ -215,38 +188,41 @@ def run_kernel(
     """
     known = {name: int(sizes[name]) for name in kernel.sizes}
     for buffer in kernel.buffers:
-        _require(buffer, buffers[buffer.name], known)
+        require_fits(buffer, buffers[buffer.name], known)
     memory = {buffer.name: buffers[buffer.name] for buffer in kernel.buffers}
     for buffer in kernel.scratch:
-        shape = _dims(buffer.shape, known)
-        memory[buffer.name] = _garbage(buffer.dtype, shape)
+        shape = dims_of(buffer.shape, known)
+        memory[buffer.name] = garbage(buffer.dtype, shape)
     values = {name: np.int64(size) for name, size in known.items()}
-    frame = _Frame(memory, values)
+    frame = Frame(memory, values)
     with np.errstate(all="ignore"):
         frame.block(kernel.body)
     return frame.status
 
 
-def _require(
+def require_fits(
     buffer: Buffer | Array, array: np.ndarray, sizes: Mapping[str, int]
 ) -> None:
+    """Raise TypeError or ValueError where `array` is not what is declared."""
     if array.dtype != np.dtype(buffer.dtype):
         raise TypeError(f"{buffer.name} is {buffer.dtype}, given {array.dtype}")
-    if array.shape != _dims(buffer.shape, sizes):
-        wanted = _dims(buffer.shape, sizes)
+    if array.shape != dims_of(buffer.shape, sizes):
+        wanted = dims_of(buffer.shape, sizes)
         raise ValueError(f"{buffer.name} has shape {wanted}, given {array.shape}")
 
 
-def _dims(shape: tuple[Extent, ...], sizes: Mapping[str, int]) -> tuple[int, ...]:
-    return tuple(_size(extent, sizes) for extent in shape)
+def dims_of(shape: tuple[Extent, ...], sizes: Mapping[str, int]) -> tuple[int, ...]:
+    """A shape in numbers."""
+    return tuple(size_of(extent, sizes) for extent in shape)
 
 
-def _size(extent: Extent, sizes: Mapping[str, int]) -> int:
+def size_of(extent: Extent, sizes: Mapping[str, int]) -> int:
+    """An extent as a number."""
     return extent if isinstance(extent, int) else int(sizes[extent])
 
 
 @dataclass(slots=True)
-class _Frame:
+class Frame:
     """The memory and the values of one run."""
 
     memory: dict[str, np.ndarray]
@@ -301,7 +277,7 @@ class _Frame:
         array[at] = array[at] + value if store.accumulate else value
 
     def loop(self, loop: Loop) -> None:
-        extent = _size(loop.extent, self.values)
+        extent = size_of(loop.extent, self.values)
         held = {c.name: identity(c.combine, c.dtype) for c in loop.carries}
         for i in range(extent):
             self.values[loop.axis] = np.int64(i)
@@ -310,203 +286,3 @@ class _Frame:
                 combine = SCALARS[ir.COMBINERS[carry.combine]]
                 held[carry.name] = combine(held[carry.name], self.atom(carry.value))
         self.values.update(held)
-
-
-# Programs
-
-
-def run_program(
-    program: Program,
-    arrays: Arrays,
-    functions: Mapping[str, HostFunction] | None = None,
-) -> ProgramResult:
-    """Run `program` on its inputs, shared arrays and constants, given by name.
-
-    What is given is only read.  `functions` stand for those that the program calls:
-    each gets the arrays that it reads, then those that it writes, and says whether it
-    succeeded.  Raises KeyError for a missing array or function, TypeError for a wrong
-    dtype, ValueError where dimensions disagree, and `GuardError`.
-    """
-    memory, sizes = _memory(program, arrays)
-    status = 0
-    for step in program.steps:
-        status = _run_step(step, memory, sizes, functions or {})
-        if status:
-            break
-    updates = {
-        str(a.target): outer(program, memory, a.name)
-        for a in program.by_role("update")
-        if not status
-    }
-    results = [outer(program, memory, name) for name in program.results]
-    return ProgramResult(results, updates, status)
-
-
-def outer(program: Program, memory: Arrays, name: str) -> np.ndarray:
-    """An array as a caller sees it: a paired one is complex."""
-    array, made = program.array(name), memory[name]
-    return made.view(array.outer_dtype)[..., 0] if array.paired else made
-
-
-def walk_program(
-    program: Program,
-    arrays: Arrays,
-    functions: Mapping[str, HostFunction] | None = None,
-) -> Iterator[tuple[Step, dict[str, np.ndarray], int]]:
-    """Run `program` step by step: each step, all arrays after it, and its status.
-
-    Every array has memory of its own, so that each can be looked at to the end.  Raises
-    what `run_program` raises, and IndexError for an access out of bounds.
-    """
-    memory, sizes = _memory(program, arrays)
-    for step in program.steps:
-        yield step, memory, _run_step(step, memory, sizes, functions or {})
-
-
-def _run_step(
-    step: Step,
-    memory: Arrays,
-    sizes: Mapping[str, Scalar],
-    functions: Mapping[str, HostFunction],
-) -> int:
-    """Run one step; its status is 0 where all checks hold."""
-    if isinstance(step, Launch):
-        return _launch(step, memory, sizes)
-    if isinstance(step, Call):
-        passed = (memory[name] for name in (*step.reads, *step.writes))
-        return 0 if functions[step.function](*passed) else step.code
-    _gemm(step, memory, sizes)
-    return 0
-
-
-def _given(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
-    """The arrays that a program is given, complex ones as pairs of floats."""
-    given: dict[str, np.ndarray] = {}
-    for array in program.by_role("input", "shared", "constant"):
-        value = np.asarray(arrays[array.name])
-        if array.paired:
-            if value.dtype != np.dtype(array.outer_dtype):
-                raise TypeError(
-                    f"{array.name} is {array.outer_dtype}, given {value.dtype}"
-                )
-            value = value[..., None].view(array.dtype)
-        given[array.name] = value
-    return given
-
-
-def _memory(
-    program: Program, arrays: Arrays
-) -> tuple[dict[str, np.ndarray], dict[str, Scalar]]:
-    """All arrays before the first step, and the sizes."""
-    sizes = check_guards(program, arrays)
-    memory = _given(program, arrays)
-    for array in program.by_role("output", "update", "temp"):
-        memory[array.name] = _garbage(array.dtype, _dims(array.shape, sizes))
-    for array in program.by_role("view"):
-        shape = _dims(array.shape, sizes)
-        memory[array.name] = memory[str(array.target)].reshape(shape)
-    return memory, sizes
-
-
-def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:
-    """The sizes that arguments bring along and the host computes, its guards checked.
-
-    Raises `GuardError`, ValueError where dimensions disagree, and OverflowError where a
-    size does not fit 64 bits.
-    """
-    given = _given(program, given)
-    sizes = _bind_sizes(program, given)
-    with np.errstate(all="ignore"):
-        _run_host(program, given, sizes)
-    for guard in program.guards:
-        _require_guard(guard, sizes)
-    return sizes
-
-
-def _bind_sizes(program: Program, given: Arrays) -> dict[str, Scalar]:
-    """The sizes that the shapes of the given arrays define, in order."""
-    sizes: dict[str, Scalar] = {}
-    for array in program.by_role("input", "shared", "constant"):
-        value = given[array.name]
-        if value.ndim != len(array.shape):
-            raise ValueError(
-                f"{array.name} has {len(array.shape)} dimensions, given {value.ndim}"
-            )
-        for extent, dim in zip(array.shape, value.shape, strict=True):
-            if isinstance(extent, str):
-                sizes.setdefault(extent, np.int64(dim))
-        _require(array, value, sizes)
-    return sizes
-
-
-def _run_host(program: Program, given: Arrays, sizes: dict[str, Scalar]) -> None:
-    """Add what the host statements define to `sizes`."""
-    frame = _Frame(dict(given), sizes)
-    for statement in program.host:
-        if isinstance(statement, ReadScalar):
-            scalar = given[statement.array][()]
-            sizes[statement.name] = _cast(scalar, np.dtype(np.int64))
-        else:
-            frame.block((statement,))
-            _require_exact(statement, sizes)
-
-
-def _require_exact(let: Let, sizes: Mapping[str, Scalar]) -> None:
-    """Raise OverflowError where a size does not fit 64 bits."""
-    exact = {"add": operator.add, "sub": operator.sub, "mul": operator.mul}.get(let.op)
-    if exact is None or let.dtype != "int64":
-        return
-    a, b = (int(x.value if isinstance(x, Const) else sizes[x]) for x in let.args)
-    if exact(a, b) != int(sizes[let.name]):
-        raise OverflowError(f"the size {let.name} = {let.op}({a}, {b}) overflows")
-
-
-def _require_guard(guard: Guard, sizes: Mapping[str, Scalar]) -> None:
-    left, right = _size(guard.left, sizes), _size(guard.right, sizes)
-    holds = {
-        "eq": left == right,
-        "le": left <= right,
-        "lt": left < right,
-        "fits": left in (right, 1),
-    }
-    if not holds[guard.relation]:
-        raise GuardError(guard.code, left, right)
-
-
-def _launch(step: Launch, memory: Arrays, sizes: Mapping[str, Scalar]) -> int:
-    kernel = step.kernel
-    buffers = {
-        buffer.name: memory[name]
-        for buffer, name in zip(kernel.buffers, step.arrays, strict=True)
-    }
-    bound = {
-        name: _size(extent, sizes)
-        for name, extent in zip(kernel.sizes, step.sizes, strict=True)
-    }
-    return run_kernel(kernel, buffers, bound)
-
-
-def _gemm(step: Gemm, memory: Arrays, sizes: Mapping[str, Scalar]) -> None:
-    """``out = lhs @ rhs`` through np.matmul, in the operands' dtype."""
-    m, n, k, batch = _dims((step.m, step.n, step.k, step.batch), sizes)
-    lhs = _matrices(memory[step.lhs], m, k, batch, step.lhs_batched, step.transpose_lhs)
-    rhs = _matrices(memory[step.rhs], k, n, batch, step.rhs_batched, step.transpose_rhs)
-    out = memory[step.out].reshape(batch, m, n)  # a view: memory is C-contiguous
-    with np.errstate(all="ignore"):
-        product = np.matmul(lhs, rhs)
-        out[...] = out + product if step.accumulate else product
-
-
-def _matrices(
-    array: np.ndarray,
-    rows: int,
-    columns: int,
-    batch: int,
-    is_batched: bool,
-    is_transposed: bool,
-) -> np.ndarray:
-    """`array` as [batch or 1, rows, columns]."""
-    count = batch if is_batched else 1
-    if is_transposed:
-        return array.reshape(count, columns, rows).swapaxes(1, 2)
-    return array.reshape(count, rows, columns)

@@ -7,13 +7,26 @@ follow from the arguments' dimensions, and what must hold before anything runs.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from .ir import Extent, Kernel, Let
 
-Role = Literal["input", "shared", "constant", "output", "update", "temp", "view"]
+Role = Literal["input", "shared", "constant", "output", "update", "temp", "view", "row"]
 Relation = Literal["eq", "le", "lt", "fits"]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Number ``start + stride * round`` of an array's rows, in each round of a loop.
+
+    The loop is the one whose counter is the array `counter`.
+    """
+
+    counter: str
+    start: Extent = 0
+    stride: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +38,9 @@ class Array:
     checked at entry.  *output* and *update* arrays are made anew by each call; an
     update replaces the value of the shared array `target` when the whole call has
     succeeded.  *temp* arrays live in the arena, in slot `slot`.  A *view* is the memory
-    of the array `target` (not itself a view) in another shape of as many elements.
+    of the array `target` (not itself a view) in another shape of as many elements.  A
+    *row* is one of the rows along the first axis of `target`, another in each round of
+    the loop that it belongs to; `row` says which.
 
     A *paired* array, given or returned, is complex for the caller: its last axis, of
     size 2, holds real and imaginary parts, and the caller's array lacks that axis.
@@ -38,6 +53,7 @@ class Array:
     slot: int | None = None
     target: str | None = None
     paired: bool = False
+    row: Row | None = None
 
     @property
     def outer_dtype(self) -> str:
@@ -133,7 +149,50 @@ class Call:
     code: int
 
 
-Step: TypeAlias = Launch | Gemm | Call
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """Run the steps up to the matching `End` up to `extent` times, in *rounds*.
+
+    Before each round the loop ends unless the bool array `going`, if there is one,
+    holds true.  `counter` is an int64 array without axes that holds the number of the
+    round, and after the loop how many there were.
+
+    The `moves` carry values from one round to the next without copying them: after each
+    round, and all at once, the first array of each pair becomes what the second one was
+    (its memory), and arrays whose memory is taken so get that which is left.  All are
+    temporaries, and no array is first or second twice.
+    """
+
+    counter: str
+    extent: Extent
+    going: str | None = None
+    moves: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class When:
+    """Run the steps up to the matching `Otherwise` if the bool array `condition` holds.
+
+    Else run those from there to the matching `End`.
+    """
+
+    condition: str
+
+
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Between the two branches of a `When`."""
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """The end of a `Repeat` or a `When`."""
+
+
+#: What does the work, and what says when: brackets around other steps.
+Work: TypeAlias = Launch | Gemm | Call
+Control: TypeAlias = Repeat | When | Otherwise | End
+Step: TypeAlias = Work | Control
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +223,89 @@ class Program:
         names = (step.function for step in self.steps if isinstance(step, Call))
         return tuple(dict.fromkeys(names))
 
+    @property
+    def work(self) -> Iterator[tuple[int, Work]]:
+        """The steps that compute something, with their positions."""
+        for position, step in enumerate(self.steps):
+            if isinstance(step, Launch | Gemm | Call):
+                yield position, step
+
     def by_role(self, *roles: Role) -> tuple[Array, ...]:
         """The arrays with one of `roles`, in order."""
         return tuple(a for a in self.arrays if a.role in roles)
+
+
+def arrays_of(step: Step) -> tuple[str, ...]:
+    """The arrays that a step reads or writes; a loop's own, not those of its steps."""
+    match step:
+        case Launch(arrays=arrays):
+            return arrays
+        case Gemm(out=out, lhs=lhs, rhs=rhs):
+            return (out, lhs, rhs)
+        case Call(reads=reads, writes=writes):
+            return (*reads, *writes)
+        case Repeat(counter=counter, going=going, moves=moves):
+            held = (counter, *((going,) if going else ()))
+            return (*held, *(name for pair in moves for name in pair))
+        case When(condition=condition):
+            return (condition,)
+    return ()
+
+
+def written_by(step: Step) -> tuple[str, ...]:
+    """The arrays that a step writes."""
+    match step:
+        case Launch(kernel=kernel, arrays=arrays):
+            pairs = zip(arrays, kernel.buffers, strict=True)
+            return tuple(name for name, buffer in pairs if buffer.mode != "in")
+        case Gemm(out=out):
+            return (out,)
+        case Call(writes=writes):
+            return writes
+        case Repeat(counter=counter):
+            return (counter,)
+    return ()
+
+
+def brackets(steps: Sequence[Step]) -> dict[int, int]:
+    """For each `Repeat`, `When` and `Otherwise`, where the part that it opens ends.
+
+    That is the position of the matching `Otherwise` or `End`.
+
+    Raises:
+        ValueError: one is missing, or closes nothing.
+    """
+    ends: dict[int, int] = {}
+    opened: list[int] = []
+    for position, step in enumerate(steps):
+        if isinstance(step, Otherwise | End):
+            if not opened:
+                raise ValueError(f"step {position} closes nothing")
+            begun = opened.pop()
+            if isinstance(step, Otherwise) != isinstance(steps[begun], When):
+                raise ValueError(f"step {position} does not belong to step {begun}")
+            ends[begun] = position
+        if isinstance(step, Repeat | When | Otherwise):
+            opened.append(position)
+    if opened:
+        raise ValueError(f"nothing closes step {opened[-1]}")
+    return ends
+
+
+def rotation(moves: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """For each array in `moves`, the one whose memory it has after a round.
+
+    An array that is moved from but not to gets the memory at the other end of its
+    chain, which nobody else takes.
+    """
+    taken = dict(moves)
+    source_of = dict(taken)
+    follower = {source: target for target, source in moves}
+    for source in follower:
+        if source in taken:
+            continue
+        last = source
+        while last in follower:
+            last = follower[last]
+        source_of[source] = last
+    return source_of

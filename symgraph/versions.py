@@ -105,7 +105,7 @@ def check_guards(compilation: Compilation, values: Sequence[Array]) -> dict[str,
     Raises:
         SymgraphError: what must hold before anything runs does not.
     """
-    from .codegen import interpret
+    from .codegen import run
 
     lowered = compilation.lowered
     program = lowered.program
@@ -115,8 +115,8 @@ def check_guards(compilation: Compilation, values: Sequence[Array]) -> dict[str,
     for array, constant in zip(constants, lowered.constants, strict=True):
         arrays[array.name] = constant.data
     try:
-        sizes = interpret.check_guards(program, arrays)
-    except interpret.GuardError as error:
+        sizes = run.check_guards(program, arrays)
+    except run.GuardError as error:
         raise_failure(compilation, error.code)
     except OverflowError as error:
         refuse(

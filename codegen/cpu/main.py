@@ -17,6 +17,7 @@ from ..errors import CompileError
 from ..ir import Extent, Kernel, Let
 from ..program import Array, Call, Gemm, Launch, Program
 from . import product
+from .control import ControlFlow
 from .runtime import Cell, Slot
 from .straight import Writer, c_string, emit_let, size
 from .support import ALIGNMENT, FRAME_WORDS, MOST_CHUNKS, unoptimized
@@ -115,12 +116,10 @@ def driver(program: Program, prepared: dict[int, Prepared]) -> str:
     for name, position in d.frame.sizes.items():
         d.sizes[name] = d.out.load("i64", "%sizes", 8 * position)
     for name, position in d.frame.arrays.items():
-        if program.arrays[position].role not in ("temp", "view"):
+        if program.arrays[position].role not in ("temp", "view", "row"):
             d.pointers[name] = d.out.load("ptr", "%data", 8 * position)
     plans = _plans(d)
     scratch = _arena(d, plans)
-    for view in program.by_role("view"):
-        d.pointers[view.name] = _pointer(d, _viewed(program, view).name)
     _steps(d, plans, scratch)
     args = "ptr %cells, ptr %table, ptr %sizes, ptr %data, ptr %team"
     texts = (
@@ -346,6 +345,10 @@ def _steps(d: _Driver, plans: dict[int, _Plan], scratch: dict[int, list[str]]) -
     if last > 0:
         begun = out.let("call i64 @now(ptr %table)")
         out.do(f"store i64 {begun}, ptr %last")
+    for array in d.program.by_role("view", "row"):
+        _viewed(d.program, array)
+    control = ControlFlow(d.program, out, d.sizes, d.pointers)
+    control.begin()
     for i, step in enumerate(d.program.steps):
         match step:
             case Launch():
@@ -354,6 +357,9 @@ def _steps(d: _Driver, plans: dict[int, _Plan], scratch: dict[int, list[str]]) -
                 plan = _fill_gemm(d, step)
             case Call():
                 _call(d, step)
+                continue
+            case _:
+                control.write(i, step)
                 continue
         if i == last:  # nothing is left to be stopped
             out.do(
@@ -455,7 +461,7 @@ def _fill_launch(
 
 
 def _viewed(program: Program, view: Array) -> Array:
-    """The array whose memory `view` shows in another shape."""
+    """The array whose memory `view` shows, or has as a row."""
     target = next((a for a in program.arrays if a.name == view.target), None)
     if target is None or target.role == "view" or target.dtype != view.dtype:
         raise CompileError(f"view {view.name} has no array of its dtype as target")
@@ -464,7 +470,9 @@ def _viewed(program: Program, view: Array) -> Array:
 
 def _check_writable(d: _Driver, writer: str, array: Array) -> None:
     """Arguments, shared storage and constants are never written to."""
-    root = _viewed(d.program, array) if array.role == "view" else array
+    root = array
+    while root.role in ("view", "row"):
+        root = _viewed(d.program, root)
     if root.role in ("input", "shared", "constant"):
         raise CompileError(f"{writer}: {root.role} {root.name} is written to")
 

@@ -6,19 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from ..codegen.interpret import (
-    GuardError,
-    check_guards,
-    outer,
-    run_program,
-    walk_program,
+from ..codegen.program import (
+    Call,
+    Gemm,
+    Launch,
+    Program,
+    Step,
+    arrays_of,
+    written_by,
 )
-from ..codegen.program import Call, Gemm, Launch, Program, Step
+from ..codegen.run import GuardError, check_guards, outer, run_program, walk_program
+from ..codegen.text import print_item
 from ..errors import DebugError, SymgraphError, message
 from ..graph import Node, describe_site, intern, toposort
 from ..leaf import Constant, Input
 from ..lower import Lowered, Request, lower
-from ..lower.memory import arrays_of
 from ..op import Array, Opaque
 from ..types import TensorType
 from ..variable import Variable, constant
@@ -26,16 +28,6 @@ from .values import Given, differ, floor_of, summary, unstable, values_of, worst
 
 #: The loop interpreter takes about a second for this many elements.
 MOST_ELEMENTS = 20_000
-
-
-def writes(step: Step) -> tuple[str, ...]:
-    """The arrays that a step writes."""
-    if isinstance(step, Call):
-        return step.writes
-    if isinstance(step, Gemm):
-        return (step.out,)
-    pairs = zip(step.arrays, step.kernel.buffers, strict=True)
-    return tuple(name for name, buffer in pairs if buffer.mode != "in")
 
 
 def called(lowered: Lowered) -> dict[str, Callable[..., bool]]:
@@ -55,13 +47,14 @@ def step_name(step: Step) -> str:
             return f"the call of {function}"
         case Gemm(out=out):
             return f"the product {out}"
+    return print_item(step)
 
 
 def last_writes(program: Program) -> Iterator[tuple[int, Step, str]]:
     """Each array with the step that writes it for the last time, in order."""
-    last = {n: k for k, step in enumerate(program.steps) for n in writes(step)}
+    last = {n: k for k, step in enumerate(program.steps) for n in written_by(step)}
     for number, step in enumerate(program.steps):
-        for name in writes(step):
+        for name in written_by(step):
             if last[name] == number:
                 yield number, step, name
 
@@ -135,14 +128,16 @@ def blame_lowering(
         made.setdefault(number, []).append(name)
     reached = 0
     try:
-        for number, (step, memory, status) in enumerate(
-            walk_program(lowered.program, arguments(lowered, given), called(lowered))
+        for number, memory, status in walk_program(
+            lowered.program, arguments(lowered, given), called(lowered)
         ):
-            reached = number + 1
+            reached, step = number + 1, lowered.program.steps[number]
             if status:
                 return _failed(lowered, status, step)
             for name in made.get(number, ()):
-                old, new = expected.get(name), outer(lowered.program, memory, name)
+                if name not in expected:  # inside a loop
+                    continue
+                old, new = expected[name], outer(lowered.program, memory, name)
                 right = not differ(old, new, "rounding", floor)
                 if right or wanted not in (None, number):
                     continue
@@ -169,12 +164,12 @@ def _failed(lowered: Lowered, code: int, step: Step | None) -> DebugError:
 
 def _outside(lowered: Lowered, step: Step, given: Given, reason: str) -> DebugError:
     """The loops of a step touch what does not exist."""
-    for name in writes(step):
+    for name in written_by(step):
         for node in _members(lowered, step, name):
             wrong = _alone(node, given)
             if wrong is not None:
                 return _lowered_wrong(node, step, wrong, given)
-    node = lowered.nodes[writes(step)[0]]
+    node = lowered.nodes[written_by(step)[0]]
     return _told(f"the loops of {node.op.name} fail: {reason}", node, step_name(step))
 
 
@@ -200,7 +195,7 @@ def _blame(
 def _members(lowered: Lowered, step: Step, name: str) -> Sequence[Node]:
     """The nodes computed in a step on the way to array `name`, operands first."""
     used = arrays_of(step)
-    written = writes(step)
+    written = written_by(step)
     held = {lowered.nodes[n] for n in used if n not in written}
     root = lowered.nodes[name]
     order = toposort([root], lambda n: () if n in held and n is not root else n.inputs)

@@ -9,7 +9,8 @@ from functools import cached_property
 import numpy as np
 
 from ..check import MOST_NODES, small_inputs
-from ..codegen.check import CheckError, check_program
+from ..codegen.check import CheckError
+from ..codegen.program_check import check_program
 from ..errors import DebugError, message
 from ..evaluate import evaluate
 from ..graph import Node, describe_site, toposort

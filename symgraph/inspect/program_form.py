@@ -31,9 +31,18 @@ from collections.abc import Collection, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from ..codegen.program import Array, Call, Launch, Program, Step
+from ..codegen.program import (
+    Array,
+    Call,
+    Gemm,
+    Launch,
+    Program,
+    Step,
+    arrays_of,
+    written_by,
+)
 from ..codegen.text import print_item, print_kernel
-from ..lower.memory import Lifetime, arrays_of, lifetimes, size_key
+from ..lower.memory import Lifetime, lifetimes, size_key
 from .dot import quoted
 
 VERSION = 1
@@ -66,8 +75,7 @@ def program_json(program: Program) -> dict[str, Any]:
 
 def _step_json(step: Step) -> dict[str, Any]:
     if not isinstance(step, Launch):
-        kind = "call" if isinstance(step, Call) else "gemm"
-        return {"kind": kind, **asdict(step)}
+        return {"kind": type(step).__name__.lower(), **asdict(step)}
     return {
         "kind": "launch",
         "kernel": step.kernel.name,
@@ -227,16 +235,6 @@ def program_dot(program: Program) -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def written_by(step: Step) -> frozenset[str]:
-    """The arrays that a step writes."""
-    if isinstance(step, Call):
-        return frozenset(step.writes)
-    if not isinstance(step, Launch):
-        return frozenset({step.out})
-    buffers = zip(step.arrays, step.kernel.buffers, strict=True)
-    return frozenset(name for name, buffer in buffers if buffer.mode != "in")
-
-
 def _array_dot(array: Array) -> str:
     shape = ", ".join(map(str, array.shape))
     label = f"{array.name}: {array.dtype}[{shape}]"
@@ -253,4 +251,6 @@ def _step_label(step: Step) -> str:
         return f"{step.kernel.name}\nover {', '.join(map(str, step.sizes))}"
     if isinstance(step, Call):
         return f"call {step.function}"
-    return f"gemm\n{step.m} x {step.n} x {step.k}"
+    if isinstance(step, Gemm):
+        return f"gemm\n{step.m} x {step.n} x {step.k}"
+    return print_item(step)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..codegen import ir
-from ..codegen.program import Array, Call, Gemm, Launch, Program, Step
+from ..codegen.program import Array, Launch, Program, Repeat, Step, arrays_of, brackets
 
 #: The size of an array in a form that compares: bytes times the product of the names.
 SizeKey = tuple[int, tuple[str, ...]]
@@ -29,35 +29,71 @@ class Lifetime:
     last: int
 
 
-def arrays_of(step: Step) -> tuple[str, ...]:
-    """The arrays that a step reads or writes."""
-    match step:
-        case Launch(arrays=arrays):
-            return arrays
-        case Gemm(out=out, lhs=lhs, rhs=rhs):
-            return (out, lhs, rhs)
-        case Call(reads=reads, writes=writes):
-            return (*reads, *writes)
-
-
 def owners(program: Program) -> dict[str, str]:
-    """For each array, the one whose memory it is: a view's target, or itself."""
-    owner = {a.name: a.name for a in program.arrays}
-    return owner | {a.name: str(a.target) for a in program.by_role("view")}
+    """For each array, the one whose memory it is: that of a view or row, or itself."""
+    target = {a.name: str(a.target) for a in program.by_role("view", "row")}
+    owner: dict[str, str] = {}
+    for array in program.arrays:
+        name = array.name
+        while name in target:
+            name = target[name]
+        owner[array.name] = name
+    return owner
 
 
 def lifetimes(program: Program) -> dict[str, Lifetime]:
-    """The lifetime of each temporary, uses through views included."""
+    """The lifetime of each temporary, uses through views and rows included.
+
+    What is used in a loop lives all through it, unless it is made anew in each round.
+    Arrays that exchange their memory live as long as each other.
+    """
     owner = owners(program)
     temps = {a.name for a in program.by_role("temp")}
-    lives: dict[str, Lifetime] = {}
+    uses: dict[str, list[int]] = {}
     for number, step in enumerate(program.steps):
         for name in arrays_of(step):
-            base = owner[name]
-            if base in temps:
-                first = lives[base].first if base in lives else number
-                lives[base] = Lifetime(first, number)
+            if owner[name] in temps:
+                uses.setdefault(owner[name], []).append(number)
+    lives = {name: Lifetime(min(at), max(at)) for name, at in uses.items()}
+    rounds = [
+        Lifetime(begin, end)
+        for begin, end in brackets(program.steps).items()
+        if isinstance(program.steps[begin], Repeat)
+    ]
+    # Inner loops first: what lives through one is used throughout by the outer one.
+    for loop in sorted(rounds, key=lambda loop: loop.last - loop.first):
+        kept = _kept(program, loop, owner)
+        for name, life in lives.items():
+            apart = life.last < loop.first or loop.last < life.first
+            inside = loop.first < life.first and life.last < loop.last
+            if not apart and (not inside or name in kept):
+                first = min(life.first, loop.first)
+                lives[name] = Lifetime(first, max(life.last, loop.last))
+        _together(lives, program.steps[loop.first])
     return lives
+
+
+def _together(lives: dict[str, Lifetime], step: Step) -> None:
+    """Have all that a loop moves live as long as any of it."""
+    assert isinstance(step, Repeat)
+    moved = [name for pair in step.moves for name in pair]
+    if moved:
+        first = min(lives[name].first for name in moved)
+        last = max(lives[name].last for name in moved)
+        lives.update(dict.fromkeys(moved, Lifetime(first, last)))
+
+
+def _kept(program: Program, loop: Lifetime, owner: dict[str, str]) -> set[str]:
+    """Memory that a loop uses from one round to the next: its carries', and rows."""
+    step = program.steps[loop.first]
+    kept = {owner[name] for name in arrays_of(step)}
+    rows = program.by_role("row")
+    return kept | {owner[row.name] for row in rows if _counter(row) in kept}
+
+
+def _counter(row: Array) -> str:
+    assert row.row is not None
+    return row.row.counter
 
 
 def size_key(array: Array) -> SizeKey:

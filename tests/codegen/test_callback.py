@@ -10,15 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from symgraph.codegen.check import CheckError, check_program
+from symgraph.codegen.check import CheckError
 from symgraph.codegen.cpu.callback import Array, Callback, over_arrays
 from symgraph.codegen.cpu.link import NativeFunction, link
 from symgraph.codegen.cpu.scalar_loop import result_dtype, scalar_loop
 from symgraph.codegen.errors import CodegenError, CompileError, LinkError
-from symgraph.codegen.interpret import run_program
+from symgraph.codegen.parse import parse_program
 from symgraph.codegen.program import Array as Declared
 from symgraph.codegen.program import Call, HostFunction, Launch, Program
-from symgraph.codegen.text import parse_program, print_program
+from symgraph.codegen.program_check import check_program
+from symgraph.codegen.run import run_program
+from symgraph.codegen.text import print_program
 
 from .native import Failed, compiled, decline, elementwise, fail
 

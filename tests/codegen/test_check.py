@@ -11,12 +11,12 @@ from symgraph.codegen.check import (
     TYPING,
     CheckError,
     check_kernel,
-    check_program,
     type_mismatch,
 )
 from symgraph.codegen.ir import Buffer, Const, Kernel, Let
+from symgraph.codegen.parse import parse_kernel, parse_program
 from symgraph.codegen.program import Launch
-from symgraph.codegen.text import parse_kernel, parse_program
+from symgraph.codegen.program_check import check_program
 
 
 def kernel(body: str, split: str = "", scratch: str = "") -> Kernel:

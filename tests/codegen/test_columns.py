@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from symgraph.codegen.columns import COLUMNS, ROWS, blocked
-from symgraph.codegen.interpret import run_program
+from symgraph.codegen.parse import parse_program
 from symgraph.codegen.program import Launch, Program
-from symgraph.codegen.text import parse_program
+from symgraph.codegen.run import run_program
 
 from .native import make
 

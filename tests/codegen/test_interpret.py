@@ -10,15 +10,8 @@ import pytest
 import scipy.special
 
 from symgraph.codegen import ir
-from symgraph.codegen.check import TYPING, check_kernel, check_program
-from symgraph.codegen.interpret import (
-    CONVERSIONS,
-    SCALARS,
-    GuardError,
-    identity,
-    run_kernel,
-    run_program,
-)
+from symgraph.codegen.check import TYPING, check_kernel
+from symgraph.codegen.interpret import CONVERSIONS, SCALARS, identity, run_kernel
 from symgraph.codegen.ir import (
     COMBINERS,
     Affine,
@@ -28,7 +21,9 @@ from symgraph.codegen.ir import (
     Load,
     Store,
 )
-from symgraph.codegen.text import parse_kernel, parse_program
+from symgraph.codegen.parse import parse_kernel, parse_program
+from symgraph.codegen.program_check import check_program
+from symgraph.codegen.run import GuardError, run_program
 
 SOFTMAX = """
 kernel softmax(x: in float32[n, m], out: out float32[n, m]; n, m) split i

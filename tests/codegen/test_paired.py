@@ -5,9 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from symgraph.codegen.check import CheckError, check_program
-from symgraph.codegen.interpret import run_program
-from symgraph.codegen.text import parse_program, print_program
+from symgraph.codegen.check import CheckError
+from symgraph.codegen.parse import parse_program
+from symgraph.codegen.program_check import check_program
+from symgraph.codegen.run import run_program
+from symgraph.codegen.text import print_program
 
 from .native import Declined, make
 

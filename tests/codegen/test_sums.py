@@ -10,8 +10,8 @@ import pytest
 
 from symgraph.codegen.cpu import threads
 from symgraph.codegen.ir import Kernel
+from symgraph.codegen.parse import parse_kernel, parse_program
 from symgraph.codegen.schedule import prepare
-from symgraph.codegen.text import parse_kernel, parse_program
 
 from .jit import Native
 from .native import make

@@ -23,13 +23,9 @@ from symgraph.codegen.ir import (
     Store,
     axis,
 )
+from symgraph.codegen.parse import parse_kernel, parse_program
 from symgraph.codegen.program import Array, Gemm, Guard, Launch, Program, ReadScalar
-from symgraph.codegen.text import (
-    parse_kernel,
-    parse_program,
-    print_kernel,
-    print_program,
-)
+from symgraph.codegen.text import print_kernel, print_program
 
 SOFTMAX = """\
 kernel softmax(x: in float32[n, m], out: out float32[n, m]; n, m) split i

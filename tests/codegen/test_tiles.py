@@ -9,7 +9,7 @@ import pytest
 
 from symgraph.codegen.interpret import run_kernel
 from symgraph.codegen.ir import Kernel, Loop, walk
-from symgraph.codegen.text import parse_kernel
+from symgraph.codegen.parse import parse_kernel
 from symgraph.codegen.tiles import COLUMNS, ROWS, tiled
 
 from .jit import Native

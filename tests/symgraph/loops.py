@@ -9,8 +9,8 @@ import networkx as nx
 import numpy as np
 
 from symgraph.codegen import ir
-from symgraph.codegen.interpret import run_program
 from symgraph.codegen.program import Array, Gemm, Launch, Program, Step
+from symgraph.codegen.run import run_program
 from symgraph.function import Function
 from symgraph.lower import Lowered
 

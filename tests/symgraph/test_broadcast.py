@@ -18,7 +18,7 @@ import pytest
 
 import symgraph as sg
 from symgraph import errors
-from symgraph.codegen.check import check_program
+from symgraph.codegen.program_check import check_program
 from symgraph.function import Function
 from symgraph.variable import Variable
 

@@ -11,8 +11,8 @@ import pytest
 
 import symgraph as sg
 from symgraph.codegen import ir
-from symgraph.codegen.check import check_program
 from symgraph.codegen.program import Gemm, Launch, Program
+from symgraph.codegen.program_check import check_program
 from symgraph.function import Function
 from symgraph.variable import Variable
 

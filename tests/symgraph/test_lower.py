@@ -9,9 +9,9 @@ import pytest
 
 import symgraph as sg
 from symgraph.codegen import ir
-from symgraph.codegen.check import check_program
-from symgraph.codegen.interpret import GuardError, run_program
 from symgraph.codegen.program import Launch, ReadScalar
+from symgraph.codegen.program_check import check_program
+from symgraph.codegen.run import GuardError, run_program
 from symgraph.errors import IndexOutOfBoundsError, SymgraphError, UnsupportedError
 from symgraph.function import Function
 from symgraph.op import Array

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import symgraph as sg
 from symgraph.codegen import ir
-from symgraph.codegen.check import check_program
-from symgraph.codegen.interpret import run_program
+from symgraph.codegen.parse import parse_kernel
 from symgraph.codegen.program import Array, Launch, Program
-from symgraph.codegen.text import parse_kernel
+from symgraph.codegen.program_check import check_program
+from symgraph.codegen.run import run_program
 from symgraph.lower.memory import (
     arena_bytes,
     lifetimes,

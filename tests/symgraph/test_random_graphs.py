@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from symgraph.codegen.check import check_program
+from symgraph.codegen.program_check import check_program
 from symgraph.config import config
 from symgraph.evaluate import evaluate
 from symgraph.function import Function, Mode, function

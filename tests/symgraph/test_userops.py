@@ -14,8 +14,9 @@ import pytest
 import scipy.special
 
 import symgraph as sg
-from symgraph.codegen.interpret import run_program
-from symgraph.codegen.text import parse_program, print_program
+from symgraph.codegen.parse import parse_program
+from symgraph.codegen.run import run_program
+from symgraph.codegen.text import print_program
 from symgraph.composite import Composite
 from symgraph.errors import (
     DTypeError,
