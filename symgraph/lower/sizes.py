@@ -327,13 +327,16 @@ class SizeTable:
 
     def _own(self, side: Size) -> Size:
         """`side` by its own formula, where its value is not bound by an argument."""
-        if isinstance(side, int) or side.kind in ("input", "named"):
-            return self.classes.resolve(side)
-        for part in dims.operands(side):
-            self.classes.resolve(part)
-        if side.kind == "bcast" and not self.classes.generic:
-            return self.classes.resolve(side)
-        return self.classes._rebuilt(side)
+        while isinstance(side, Dim) and side.kind not in ("input", "named"):
+            for part in dims.operands(side):
+                self.classes.resolve(part)
+            if side.kind == "bcast" and not self.classes.generic:
+                break
+            rebuilt = self.classes._rebuilt(side)
+            if rebuilt is side:
+                return side
+            side = rebuilt  # whose parts may be members of classes in their turn
+        return self.classes.resolve(side)
 
     def extent_of(self, size: Size) -> ir.Extent:
         """The extent of a size taken by its own formula, not by its class."""
