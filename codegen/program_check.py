@@ -25,6 +25,7 @@ from .program import (
     ReadScalar,
     Relation,
     Repeat,
+    Row,
     When,
 )
 from .text import Item
@@ -155,7 +156,7 @@ class _ProgramChecker:
 
     def row(self, array: Array) -> None:
         target = self.arrays.get(array.target or "")
-        if target is None or target.role == "view" or target.dtype != array.dtype:
+        if target is None or target.dtype != array.dtype:
             self.fail(
                 f"the target {array.target!r} is no array of {array.dtype}", array
             )
@@ -171,18 +172,19 @@ class _ProgramChecker:
             name = str(self.arrays[name].target)
         return name
 
-    def rows_of(self, name: str) -> Array | None:
-        """The row that `name` is or shows, if it is one."""
-        array = self.arrays[name]
-        if array.role == "view":
+    def rows_of(self, name: str) -> list[Row]:
+        """The rows that `name` is, shows, or is a part of."""
+        array, found = self.arrays[name], []
+        while array.role in ("view", "row"):
+            if array.row is not None:
+                found.append(array.row)
             array = self.arrays[str(array.target)]
-        return array if array.role == "row" else None
+        return found
 
     def in_reach(self, name: str, item: Item | Launch) -> None:
         """Rows are those of a loop that runs."""
-        row = self.rows_of(name)
         counters = {o.step.counter for o in self.opened if isinstance(o.step, Repeat)}
-        if row is not None and row.row is not None and row.row.counter not in counters:
+        if not counters.issuperset(row.counter for row in self.rows_of(name)):
             self.fail(f"{name} is a row of a loop that does not run", item)
 
     def sizes(self, extents: Iterable[Extent], item: Item | Launch) -> None:
@@ -203,7 +205,7 @@ class _ProgramChecker:
     def write(self, name: str, item: Item | Launch) -> None:
         self.in_reach(name, item)
         memory = self.memory(name)
-        if self.rows_of(name) is not None:
+        if self.rows_of(name):
             for opened in self.opened:
                 opened.rows.add(memory)
         if self.arrays[memory].role in ("input", "shared", "constant"):

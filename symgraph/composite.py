@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from .errors import ArgumentError, refuse
-from .graph import Node, here, intern, rebuild, toposort
+from .graph import Node, Site, here, intern, rebuild, toposort
 from .leaf import Constant, Input
 from .op import Array, Expanded, Op, by_expansion, op
 from .types import TensorType
@@ -30,20 +30,27 @@ class Body:
     The first `count` numbers are the parameters', the next those of `steps` in order.
     """
 
-    __slots__ = ("_hash", "count", "digest", "kinds", "outputs", "steps")
+    __slots__ = ("_hash", "count", "digest", "kinds", "outputs", "sites", "steps")
 
     count: int
     steps: tuple[Step, ...]
     outputs: tuple[int, ...]
     digest: str
     kinds: frozenset[type]
+    #: The lines that wrote the steps; not part of what a body is.
+    sites: tuple[Site | None, ...]
 
     def __init__(
-        self, count: int, steps: Iterable[Step], outputs: Iterable[int]
+        self,
+        count: int,
+        steps: Iterable[Step],
+        outputs: Iterable[int],
+        sites: Iterable[Site | None] = (),
     ) -> None:
         self.count = count
         self.steps = tuple(steps)
         self.outputs = tuple(outputs)
+        self.sites = tuple(sites)
         self._hash = hash((self.count, self.steps, self.outputs))
         #: The classes of all ops in it, those of bodies within bodies too.
         self.kinds = self._kinds()
@@ -77,8 +84,9 @@ class Body:
 
     def nodes(self, *inputs: Node) -> tuple[Node, ...]:
         """The outputs' nodes where the parameters are `inputs`."""
-        made, site = list(inputs), here()
-        for applied, places in self.steps:
+        made = list(inputs)
+        sites = self.sites or (here(),) * len(self.steps)
+        for (applied, places), site in zip(self.steps, sites, strict=True):
             made.append(intern(applied, tuple(made[k] for k in places), site))
         return tuple(made[k] for k in self.outputs)
 
@@ -111,7 +119,12 @@ def bodies_of(made: Op) -> tuple[Body, ...]:
 
 def parameter(like: Variable) -> Variable:
     """A fresh input of exactly the type of `like`, symbolic dimensions included."""
-    return Variable(intern(Input(like.type), ()))
+    return of_type(like.type)
+
+
+def of_type(kind: TensorType) -> Variable:
+    """A fresh input of exactly this type, symbolic dimensions included."""
+    return Variable(intern(Input(kind), ()))
 
 
 def capture(
@@ -144,11 +157,13 @@ def capture(
     number = given | {n: len(given) + k for k, n in enumerate(outer)}
     count = len(number)
     steps: list[Step] = []
+    sites: list[Site | None] = []
     for node in order:
         if node in needed and node not in number:
             number[node] = count + len(steps)
             steps.append((node.op, tuple(number[i] for i in node.inputs)))
-    body = Body(count, steps, (number[n] for n in roots))
+            sites.append(node.site)
+    body = Body(count, steps, (number[n] for n in roots), sites)
     return body, tuple(Variable(n) for n in outer)
 
 
@@ -229,6 +244,7 @@ __all__ = [
     "Composite",
     "bodies_of",
     "capture",
+    "of_type",
     "parameter",
     "trace",
     "written_out",

@@ -21,7 +21,7 @@ from .errors import (
 from .graph import Node, describe_node, describe_site, toposort
 from .leaf import Constant, Input, Shared, plain
 from .op import Array
-from .types import TensorType
+from .types import TensorType, TupleType
 
 
 def evaluate(
@@ -52,7 +52,7 @@ def evaluate(
         for node in order:
             sources = _sources(node, known)
             values[node] = known[node] if node in known else _value(node, values)
-            if watch is not None:
+            if watch is not None and not isinstance(node.type, TupleType):
                 watch(node, values[node])
             for source in sources:
                 uses[source] -= 1
@@ -94,7 +94,10 @@ def _value(node: Node, values: Mapping[Node, Array]) -> Array:
             )
     arrays = [values[i] for i in node.inputs]
     try:
-        result = np.asarray(node.op.ref(*arrays))
+        made = node.op.ref(*arrays)
+        if isinstance(node.type, TupleType):
+            return made  # which only an Item reads
+        result = np.asarray(made)
     except (ValueError, IndexError) as error:
         raise _told(error, node, arrays) from error
     assert result.dtype == node.type.dtype, f"{node}: ref gave {result.dtype}"

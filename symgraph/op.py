@@ -318,6 +318,22 @@ class Opaque(Op):
         missing(self, "steps", "its lowering")
 
 
+class Nested(Opaque):
+    """An op that runs graphs of its own: a loop, or branches of which one is taken."""
+
+    inlines: ClassVar[bool] = True
+
+    def inner(self, *inputs: Node) -> tuple[Node, ...]:
+        """The roots of its graphs, over parameters of the right types."""
+        missing(self, "inner", "the graphs that it runs")
+
+    def rewritten(
+        self, node: Node, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]
+    ) -> Node:
+        """`node` with `change` applied to the roots of its graphs."""
+        missing(self, "rewritten", "itself with other graphs")
+
+
 def broadcast(*shapes: tuple[Size, ...]) -> tuple[Size, ...]:
     """The shape of arrays of `shapes` combined elementwise.
 

@@ -85,6 +85,25 @@ class TensorType:
         return f"{self.dtype}[{shape}]"
 
 
+@dataclass(frozen=True, slots=True)
+class TupleType(TensorType):
+    """What an op of several results gives: a value of each of `items`.
+
+    Such a value is no array: its dtype is "tuple" and it has no axes.  Only
+    :class:`~symgraph.ops.Item` reads it.
+    """
+
+    items: tuple[TensorType, ...]
+
+    def __init__(self, items: Iterable[TensorType]) -> None:
+        object.__setattr__(self, "dtype", "tuple")
+        object.__setattr__(self, "shape", ())
+        object.__setattr__(self, "items", tuple(items))
+
+    def __repr__(self) -> str:
+        return f"({', '.join(map(repr, self.items))})"
+
+
 def tensor(dtype: str, shape: tuple[Size, ...]) -> TensorType:
     """A TensorType from parts known to be right, without checks (the hot path)."""
     made = object.__new__(TensorType)

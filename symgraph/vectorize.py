@@ -32,7 +32,7 @@ from .ops.broadcasting import repeated
 from .ops.common import one_axis
 from .ops.sizes import common_size
 from .ops.view import move_axes, squeeze
-from .types import TensorType
+from .types import TensorType, TupleType
 from .variable import Variable, as_tensor
 
 # -- one axis --------------------------------------------------------------------------
@@ -68,7 +68,7 @@ def batch(
             continue
         result = _batched(node, flags, inputs)
         made[node] = result
-        if result.ndim > node.type.ndim:
+        if result.ndim > node.type.ndim or isinstance(node.type, TupleType):
             batched.add(node)
     return [made[n] for n in roots]
 

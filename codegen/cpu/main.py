@@ -463,7 +463,8 @@ def _fill_launch(
 def _viewed(program: Program, view: Array) -> Array:
     """The array whose memory `view` shows, or has as a row."""
     target = next((a for a in program.arrays if a.name == view.target), None)
-    if target is None or target.role == "view" or target.dtype != view.dtype:
+    nested = target is not None and target.role == view.role == "view"
+    if target is None or nested or target.dtype != view.dtype:
         raise CompileError(f"view {view.name} has no array of its dtype as target")
     return target
 

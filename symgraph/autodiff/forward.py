@@ -17,7 +17,7 @@ from ..composite import parameter
 from ..graph import Node, rebuild, toposort
 from ..op import Elemwise, Expanded
 from ..ops.common import sum_of
-from ..types import is_differentiable
+from ..types import TupleType, is_differentiable
 from ..variable import Variable, as_tensor
 from .common import (
     Disconnected,
@@ -102,7 +102,7 @@ def pushforward(
 
     The tangents of a node add up: those given for it, and what comes from its inputs.
     """
-    known: dict[Node, Variable] = {}
+    known: dict[Node, Any] = {}
     for node, tangent in seeds:
         earlier = known.get(node)
         known[node] = tangent if earlier is None else earlier + tangent
@@ -111,13 +111,31 @@ def pushforward(
         if node in fixed:
             known.pop(node, None)
             continue
-        ts = [known.get(i) for i in node.inputs]
-        if all(t is None for t in ts) or not is_differentiable(node.type.dtype):
+        ts: list[Any] = [known.get(i) for i in node.inputs]
+        if all(t is None for t in ts):
+            continue
+        if isinstance(node.type, TupleType):
+            # The tangent of several results is a dict of those that there are.
+            known[node] = _of_several(node, ts)
+            continue
+        if isinstance(node.op, ops.Item):
+            known[node] = sum_of([known.get(node), ts[0].get(node.op.number)])
+            continue
+        if not is_differentiable(node.type.dtype):
             continue
         made = sum_of([known.get(node), carried(node, ts)])
         if made is not None:
             known[node] = made
     return [known.get(node) for node in outputs]
+
+
+def _of_several(node: Node, ts: Sequence[Variable | None]) -> dict[int, Variable]:
+    """The tangents of the results of an op that has several."""
+    if node.op.jvp is None:
+        refuse_op(node, f"jvp: {node.op.name} has no derivative")
+    xs = [Variable(i) for i in node.inputs]
+    made: Any = node.op.jvp(Variable(node), xs, ts)
+    return {number: tangent for number, tangent in made.items() if tangent is not None}
 
 
 def carried(node: Node, ts: Sequence[Variable | None]) -> Variable | None:

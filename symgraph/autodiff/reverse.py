@@ -21,7 +21,7 @@ from ..composite import parameter
 from ..errors import ArgumentError, DTypeError, ShapeError, refuse
 from ..graph import Node, rebuild, toposort
 from ..op import Elemwise, Expanded
-from ..types import is_differentiable, is_float
+from ..types import TupleType, is_differentiable, is_float
 from ..variable import Variable, as_tensor, constant
 from .common import (
     Disconnected,
@@ -228,16 +228,20 @@ def backward(
         reaches = node in targets or (
             node not in ends and any(i in active for i in node.inputs)
         )
-        kind = is_differentiable(node.type.dtype)
+        kind = is_differentiable(node.type.dtype) or isinstance(node.type, TupleType)
         if reaches and kind and node not in constants:
             active.add(node)
-    cotangents = dict(seeds)
+    cotangents: dict[Node, Any] = dict(seeds)
     for node in reversed(order):
         g = cotangents.get(node)
         if g is None or node not in active or node in ends:
             continue
         wanted = [i in active for i in node.inputs]
         if not any(wanted):
+            continue
+        if isinstance(node.op, ops.Item):
+            # The cotangent of several results is a dict of those that there are.
+            cotangents.setdefault(node.inputs[0], {})[node.op.number] = g
             continue
         for source, sent in zip(node.inputs, sent_back(node, g), strict=True):
             if sent is None or source not in active or (fixed and source in seeds):
@@ -248,7 +252,7 @@ def backward(
     return cotangents
 
 
-def sent_back(node: Node, g: Variable) -> tuple[Variable | None, ...]:
+def sent_back(node: Node, g: Any) -> tuple[Variable | None, ...]:
     """The cotangents that `node` sends to its inputs."""
     xs = [Variable(i) for i in node.inputs]
     if node.op.vjp is not None:

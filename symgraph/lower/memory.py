@@ -167,7 +167,7 @@ def _donor(
     step: Step, name: str, dying: Sequence[str], arrays: dict[str, Array]
 ) -> str | None:
     """An operand that dies in `step` and whose memory `name` may take over."""
-    if not isinstance(step, Launch):
+    if not isinstance(step, Launch) or name not in step.arrays:
         return None
     out = step.kernel.buffers[step.arrays.index(name)]
     target = arrays[name]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from .. import dims
@@ -28,7 +29,7 @@ from ..errors import (
 )
 from ..graph import Node, Site, describe_node, intern, rebuild, toposort
 from ..leaf import Constant, Leaf
-from ..op import Expanded, Index, Indexed, Opaque, Reduce
+from ..op import Expanded, Index, Indexed, Nested, Opaque, Reduce
 from ..ops.complex import FromParts
 from ..ops.elementwise import Copy
 from ..ops.view import squeeze
@@ -39,6 +40,7 @@ from .groups import Group
 from .halves import Halves, halves, in_halves
 from .kernel import KernelBuilder, lower_group
 from .memory import plan
+from .rounds import Rounds, lower_rounds
 from .sizes import Classes, SizeTable, check_sizes
 
 #: The error code of a guard on sizes that must be equal; others are numbered from 2.
@@ -107,13 +109,33 @@ def lower(
     """
     classes = Classes(generic=generic)
     asked = written_out(written.roots)
-    classes.unify(toposort(asked))
+    demanding = with_inner(asked)
+    classes.unify(demanding)
     if classes.clashes:
         check_sizes(asked)
-    classes.unify(toposort(rewritten.roots))
-    roots = _distinct(_prepared(in_halves(rewritten.roots), classes))
+    more = with_inner(rewritten.roots)
+    classes.unify(more)
+    roots = prepared(rewritten.roots, classes)
     emitter = Emitter(rewritten.with_roots(roots), classes, name)
-    return emitter.run((*toposort(asked), *toposort(rewritten.roots)))
+    return emitter.run((*demanding, *more))
+
+
+def with_inner(roots: Sequence[Node]) -> list[Node]:
+    """All nodes under `roots`, and those of the graphs that loops and branches run."""
+    found: list[Node] = []
+    pending = [tuple(roots)]
+    while pending:
+        order = toposort(pending.pop())
+        found += order
+        for node in order:
+            if isinstance(node.op, Nested):
+                pending.append(written_out(node.op.inner(*node.inputs)))
+    return found
+
+
+def prepared(roots: Sequence[Node], classes: Classes) -> list[Node]:
+    """`roots` in the form that lowering takes, each a node of its own."""
+    return _distinct(_prepared(in_halves(roots), classes))
 
 
 def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
@@ -209,7 +231,7 @@ class Emitter:
                 self.require(it.left, it.relation, it.right, it.reason, node, it.error)
         self.partition = Partition(self.request.roots, self.classes)
         for group in self.partition.groups:
-            self._lower_unit(group)
+            self.lower_unit(group)
         self._guard(written)
         program = Program(
             self.name,
@@ -240,15 +262,10 @@ class Emitter:
                 shape = tuple(self.sizes.bind(s) for s in memory.type.dims)
                 paired = memory is not node
                 array = Array(name, memory.type.dtype, shape, role, paired=paired)  # type: ignore[arg-type]
-                self._declare(node, array)
+                self.declare(node, array)
                 self._array_of[memory] = name
                 if not shape:
                     self.sizes.array_of[node] = name
-
-    def _declare(self, node: Node, array: Array) -> None:
-        self.arrays[array.name] = array
-        self._array_of[node] = array.name
-        self.nodes[array.name] = node
 
     def _declare_results(self) -> None:
         for number, node in enumerate(self.request.outputs):
@@ -265,7 +282,50 @@ class Emitter:
         paired = is_complex(dtype)
         if paired:
             shape, dtype = (*shape, 2), real_dtype(dtype)
-        self._declare(node, Array(name, dtype, shape, role, None, target, paired))
+        self.declare(node, Array(name, dtype, shape, role, None, target, paired))
+
+    def declare(self, node: Node, array: Array) -> None:
+        """Add an array, which holds `node`."""
+        self.arrays[array.name] = array
+        self._array_of[node] = array.name
+        self.nodes[array.name] = node
+
+    def temporary(self, node: Node) -> str:
+        """Declare a temporary that holds `node`; its name."""
+        name = f"t{len(self.arrays)}"
+        self.declare(node, Array(name, node.type.dtype, self.extents(node), "temp"))
+        return name
+
+    def also(self, node: Node, array: str) -> None:
+        """Note that `node` is in `array`, which holds another node too."""
+        self._array_of[node] = array
+
+    def in_memory(self, node: Node) -> str:
+        """The array that holds `node`, made for it where every reader inlines it."""
+        if node not in self._array_of and self.partition.inlined(node):
+            self.temporary(node)
+            self.assign(node, node)
+        return self.array(node)
+
+    def give(self, node: Node, source: Node) -> None:
+        """Have `node` hold what the array of `source` does."""
+        if node in self._roles:
+            self.assign(node, source)
+        else:
+            self.alias(node, source)
+
+    @contextmanager
+    def scope(self) -> Iterator[None]:
+        """What nodes are held by is forgotten after it: a body is lowered in it."""
+        known = dict(self._array_of)
+        try:
+            yield
+        finally:
+            self._array_of = known
+
+    def prepared(self, roots: Sequence[Node]) -> list[Node]:
+        """`roots` in the form that lowering takes, each a node of its own."""
+        return prepared(roots, self.classes)
 
     def array(self, node: Node) -> str:
         """The array that holds `node`; constants are declared when first read."""
@@ -276,7 +336,7 @@ class Emitter:
                 self.constants.append(leaf.op)
                 shape, paired = self.extents(node), leaf is not node
                 array = Array(name, node.type.dtype, shape, "constant", paired=paired)
-                self._declare(node, array)
+                self.declare(node, array)
             elif isinstance(node.op, Leaf):
                 refuse(
                     UnsupportedError,
@@ -296,7 +356,7 @@ class Emitter:
         base = self.arrays[self.array(source)]
         target = base.target if base.role == "view" else base.name
         array = Array(name, node.type.dtype, shape, "view", None, target)
-        self._declare(node, array)
+        self.declare(node, array)
 
     def extents(self, node: Node) -> tuple[ir.Extent, ...]:
         """The shape of `node` as numbers and sizes."""
@@ -358,7 +418,8 @@ class Emitter:
 
     # -- steps -------------------------------------------------------------------------
 
-    def _lower_unit(self, group: Group) -> None:
+    def lower_unit(self, group: Group) -> None:
+        """Append the steps of a group, or of an opaque op."""
         node = group.members[-1]
         if isinstance(node.op, Opaque):
             node.op.steps(node, self)
@@ -395,6 +456,10 @@ class Emitter:
         reason = f"{node.op.name}: the function failed"
         code = self.failure(reason, node, SymgraphError)
         self.steps.append(Call(name, reads, (self.array(node),), sizes, code))
+
+    def rounds(self, loop: Rounds) -> None:
+        """Append the steps of a loop."""
+        lower_rounds(self, loop)
 
     def loop(
         self,

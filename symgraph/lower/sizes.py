@@ -202,6 +202,21 @@ class SizeTable:
         self._lets: dict[tuple[str, tuple[ir.Atom, ...]], str] = {}
         self._count = 0
 
+    def total(self, affine: ir.Affine) -> ir.Extent:
+        """A sum of named sizes as an extent of its own."""
+        if not affine.terms:
+            return affine.const
+        total: ir.Atom | None = None
+        for name, factor in affine.terms:
+            part: ir.Atom = name
+            if factor != 1:
+                part = self._let("mul", name, ir.Const(factor, "int64"))
+            total = part if total is None else self._let("add", total, part)
+        assert total is not None
+        if affine.const:
+            total = self._let("add", total, ir.Const(affine.const, "int64"))
+        return str(total)
+
     def bind(self, size: Size) -> ir.Extent:
         """The extent of an argument's dimension, which the entry binds or checks."""
         resolved = self.classes.resolve(size)

@@ -18,7 +18,7 @@ def data_inputs(node: Node) -> tuple[Node, ...]:
     if isinstance(node.op, Opaque):
         return node.op.data(*node.inputs)
     context = Context(ir.Builder(), lambda _: "size", operator.eq, lambda *_: None)
-    reads = _reads(node, _identity(node), context)
+    reads = reads_of(node, _identity(node), context)
     return tuple(source for source, _ in reversed(reads))
 
 
@@ -32,13 +32,13 @@ def reads_through(
     """
     context = Context(ir.Builder(), lambda _: "size", same, lambda *_: None)
     if isinstance(node.op, Indexed):
-        stack = _reads(node, _identity(node), context)
+        stack = reads_of(node, _identity(node), context)
     else:
         stack = [(i, _identity(i)) for i in data_inputs(node)]
     while stack:
         source, index = stack.pop()
         if inlined(source):
-            stack.extend(_reads(source, index, context))
+            stack.extend(reads_of(source, index, context))
         else:
             yield source, index
 
@@ -47,7 +47,7 @@ def _identity(node: Node) -> Index:
     return tuple(ir.axis(f"d{k}") for k in range(node.type.ndim))
 
 
-def _reads(node: Node, index: Index, context: Context) -> list[tuple[Node, Index]]:
+def reads_of(node: Node, index: Index, context: Context) -> list[tuple[Node, Index]]:
     """The direct reads of one element of `node`, last first."""
     assert isinstance(node.op, Indexed) and not isinstance(node.op, Reduce)
     at = At(node, index, context)

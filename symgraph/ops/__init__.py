@@ -57,5 +57,6 @@ from .statistics import *
 from .transcendental import *
 from .triangle import *
 from .trigonometric import *
+from .tuples import *
 from .update import *
 from .view import *

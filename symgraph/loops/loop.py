@@ -1,0 +1,330 @@
+"""The loop as an op: values carried from round to round, rows in, rows out.
+
+``Loop`` runs its body n times.  The inputs are n, what the carried values are at first,
+the *sequences* (of which round t is given row t), and the *rest*, which each round sees
+whole.  The body's parameters are the round's number t and these in the same order; its
+outputs are the next carried values and the *kept* ones, which are stacked.  The results
+are the last carried values, the stacks, and how many rounds there were.
+
+All that can be said of loops, scans with taps, ``while`` and ``until``, is built of
+this in :mod:`.scan`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from .. import dims
+from ..composite import Body, capture, of_type
+from ..dims import Size
+from ..errors import DTypeError, ShapeError
+from ..graph import Node, intern
+from ..lower.rounds import Carried, Rounds, Source
+from ..op import Array, Nested, op
+from ..ops import Item, dim_of
+from ..ops.common import Flags
+from ..ops.view import move_axes
+from ..types import INTEGERS, TensorType, TupleType, tensor
+from ..variable import Variable, apply
+
+if TYPE_CHECKING:
+    from ..lower import Emitter
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """The inputs of a loop, or its body's parameters, by what they are for."""
+
+    first: Node
+    carried: tuple[Node, ...]
+    rows: tuple[Node, ...]
+    rest: tuple[Node, ...]
+
+    def __iter__(self) -> Iterator[Node]:
+        yield self.first
+        yield from (*self.carried, *self.rows, *self.rest)
+
+
+@op
+class Loop(Nested):
+    """Runs `body` in rounds; see the module's docstring.
+
+    Attributes:
+        carries: how many values are carried.
+        sequences: how many inputs are given row by row.
+        backwards: rows are taken, and kept, from the last to the first.
+        conditional: the first carried value is a bool; a round begins only while it
+            holds true.  What would have been kept in later rounds is zero.
+        remember: whether gradients keep what is costly to compute again; else they keep
+            the carried values only.
+        truncate: gradients pass through the last so many rounds only; 0: through all.
+        label: what the loop is called in dumps and messages.
+    """
+
+    body: Body
+    carries: int
+    sequences: int
+    backwards: bool = False
+    conditional: bool = False
+    remember: bool = True
+    truncate: int = 0
+    label: str = "loop"
+
+    foreign: ClassVar[bool] = False
+
+    @property
+    def name(self) -> str:
+        return self.label
+
+    @property
+    def kept(self) -> int:
+        """How many values are stacked."""
+        return len(self.body.outputs) - self.carries
+
+    @property
+    def rounds(self) -> int:
+        """The number of the result that is how many rounds there were."""
+        return len(self.body.outputs)
+
+    def parts(self, given: Sequence[Node]) -> Parts:  # type: ignore[override]
+        """Inputs or parameters by what they are for."""
+        a, b = 1 + self.carries, 1 + self.carries + self.sequences
+        return Parts(given[0], tuple(given[1:a]), tuple(given[a:b]), tuple(given[b:]))
+
+    def parameters(self, inputs: Sequence[Node]) -> Parts:
+        """Fresh parameters of the body; sizes stand for themselves."""
+        given = self.parts(inputs)
+
+        def fresh(kind: TensorType) -> Node:
+            return of_type(kind).node
+
+        return Parts(
+            fresh(tensor("int64", ())),
+            tuple(fresh(i.type) for i in given.carried),
+            tuple(fresh(tensor(i.type.dtype, i.type.dims[1:])) for i in given.rows),
+            tuple(i if is_size(i) else fresh(i.type) for i in given.rest),
+        )
+
+    def opened(self, inputs: Sequence[Node]) -> tuple[Parts, tuple[Node, ...]]:
+        """Fresh parameters, and the body's outputs over them."""
+        parameters = self.parameters(inputs)
+        return parameters, self.body.nodes(*parameters)
+
+    def inner(self, *inputs: Node) -> tuple[Node, ...]:
+        return self.opened(inputs)[1]
+
+    # -- what it is --------------------------------------------------------------------
+
+    def infer(self, *inputs: Node) -> TensorType:
+        given = self.parts(inputs)
+        for node in given.rows:
+            if not node.type.ndim:
+                raise ShapeError("a scalar has no rows", "give it an axis to go along")
+        roots = self.inner(*inputs)
+        for number, (before, after) in enumerate(
+            zip(given.carried, roots[: self.carries], strict=True)
+        ):
+            _same_kind(number, before.type, after.type)
+        n = dim_of(inputs[0])
+        stacks = [
+            tensor(r.type.dtype, (n, *r.type.dims)) for r in roots[self.carries :]
+        ]
+        last = [i.type for i in given.carried]
+        return TupleType((*last, *stacks, tensor("int64", ())))
+
+    def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
+        given, roots = self.parts(inputs), self.inner(*inputs)
+        for before, after in zip(given.carried, roots[: self.carries], strict=True):
+            yield from zip(before.type.dims, after.type.dims, strict=True)
+        for node in given.rows:
+            yield node.type.dims[0], dim_of(inputs[0])
+
+    def data(self, *inputs: Node) -> tuple[Node, ...]:
+        return tuple(i for i in inputs[1:] if not is_size(i))
+
+    def ref(self, *arrays: Array) -> Any:
+        n, *others = arrays
+        count, a = int(n), self.carries
+        state, rows, rest = others[:a], others[a : a + self.sequences], others[a:]
+        rest = rest[self.sequences :]
+        stacks: list[Array] | None = None
+        done = 0
+        for t in range(count):
+            if self.conditional and not state[0]:
+                break
+            place = count - 1 - t if self.backwards else t
+            made = self._round(t, state, [r[place] for r in rows], rest)
+            kept = made[a:]
+            if stacks is None:
+                stacks = [np.zeros((count, *np.shape(k)), k.dtype) for k in kept]
+            for stack, value in zip(stacks, kept, strict=True):
+                stack[place] = value
+            state, done = list(made[:a]), t + 1
+        if stacks is None:
+            stacks = self._no_rows(count, state, rows, rest)
+        return (*state, *stacks, np.int64(done))
+
+    def _round(
+        self, t: int, state: Sequence[Array], rows: Sequence[Any], rest: Sequence[Array]
+    ) -> tuple[Array, ...]:
+        """One round by `ref`; errors say which."""
+        try:
+            made = self.body.ref(
+                np.asarray(t, "int64"), *state, *map(np.asarray, rows), *rest
+            )
+        except (ValueError, IndexError) as error:
+            raise type(error)(
+                f"in round {t}: {error.args[0]}", *error.args[1:]
+            ) from None
+        for number, (before, after) in enumerate(
+            zip(state, made[: self.carries], strict=True)
+        ):
+            if np.shape(before) != np.shape(after):
+                raise ShapeError(
+                    f"in round {t} the carried value {number} changes its shape from "
+                    f"{np.shape(before)} to {np.shape(after)}",
+                    _KEEP_SHAPE,
+                )
+        return made
+
+    def _no_rows(
+        self,
+        count: int,
+        state: Sequence[Array],
+        rows: Sequence[Array],
+        rest: Sequence[Array],
+    ) -> list[Array]:
+        """The stacks of a loop without rounds: what the rows would be like."""
+        blank = [np.zeros(np.shape(r)[1:], r.dtype) for r in rows]
+        with np.errstate(all="ignore"):
+            made = self.body.ref(np.asarray(0, "int64"), *state, *blank, *rest)
+        kept = made[self.carries :]
+        return [np.zeros((count, *np.shape(k)), k.dtype) for k in kept]
+
+    # -- derivatives and batches -------------------------------------------------------
+
+    def vjp(self, gs: dict[int, Variable], y: Variable, *xs: Variable) -> Any:
+        from .gradient import pulled_back
+
+        return pulled_back(self, gs, y, xs)
+
+    def jvp(self, y: Variable, xs: Any, ts: Any) -> Any:
+        from .gradient import pushed_forward
+
+        return pushed_forward(self, y, xs, ts)
+
+    def batch(self, batched: Flags, *xs: Variable) -> Variable:
+        from .batching import batched_loop
+
+        return batched_loop(self, batched, xs)
+
+    def batched_item(self, item: Variable, number: int) -> Variable:
+        """A result of a batched loop with its batch axis in front."""
+        if self.carries <= number < self.rounds:
+            return move_axes(item, (1,), (0,))
+        return item
+
+    # -- other bodies ------------------------------------------------------------------
+
+    def rewritten(
+        self, node: Node, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]
+    ) -> Node:
+        parameters, roots = self.opened(node.inputs)
+        changed = change(roots)
+        if changed == roots:
+            return node
+        return self.with_body(node, parameters, changed)
+
+    def with_body(
+        self, node: Node, parameters: Parts, roots: Sequence[Node], **changes: Any
+    ) -> Node:
+        """`node` with another body, given as `roots` over `parameters`."""
+        body, more = closed(parameters, roots)
+        made = replace(self, body=body, **changes)
+        return intern(made, (*node.inputs, *(v.node for v in more)), node.site)
+
+    # -- lowering ----------------------------------------------------------------------
+
+    def steps(self, node: Node, emit: Emitter) -> None:
+        parameters, roots = self.opened(node.inputs)
+        given = self.parts(node.inputs)
+        readers = emit.partition.users[node]
+        used = {i.op.number: i for i in readers if isinstance(i.op, Item)}
+        carried = zip(parameters.carried, given.carried, roots, strict=False)
+        emit.rounds(
+            Rounds(
+                node=node,
+                extent=dim_of(given.first),
+                backwards=self.backwards,
+                conditional=self.conditional,
+                counter=parameters.first,
+                carried=tuple(
+                    Carried(own, init, root, used.get(number))
+                    for number, (own, init, root) in enumerate(carried)
+                ),
+                rows=tuple(map(Source, parameters.rows, given.rows)),
+                rest=tuple(
+                    Source(own, outer)
+                    for own, outer in zip(parameters.rest, given.rest, strict=True)
+                    if own is not outer
+                ),
+                kept=tuple(
+                    (root, used[number])
+                    for number, root in enumerate(roots)
+                    if number >= self.carries and number in used
+                ),
+                count=used.get(self.rounds),
+            )
+        )
+
+
+_KEEP_SHAPE = (
+    "what is carried has one shape in all rounds: start from a value of the full shape"
+)
+
+
+def _same_kind(number: int, before: TensorType, after: TensorType) -> None:
+    """Refuse a carried value whose type changes."""
+    if before.dtype != after.dtype:
+        raise DTypeError(
+            f"the carried value {number} changes its dtype from {before} to {after}",
+            f"start from {after.dtype}, or cast what the step returns to "
+            f"{before.dtype}",
+        )
+    clash = any(
+        isinstance(a, int) and isinstance(b, int) and a != b
+        for a, b in zip(before.dims, after.dims, strict=False)
+    )
+    if before.ndim != after.ndim or clash:
+        raise ShapeError(
+            f"the carried value {number} changes its shape from {before} to {after}",
+            _KEEP_SHAPE,
+        )
+
+
+def is_size(node: Node) -> bool:
+    """Whether `node` is an integer known before anything runs: it may be a size."""
+    if node.type.dtype not in INTEGERS or node.type.ndim:
+        return False
+    return dims.at_entry(dim_of(node))
+
+
+def closed(
+    parameters: Parts, roots: Sequence[Node]
+) -> tuple[Body, tuple[Variable, ...]]:
+    """`roots` as a body over `parameters`, and what else they depend on."""
+    return capture([Variable(r) for r in roots], [Variable(p) for p in parameters])
+
+
+def results(node: Node) -> tuple[Variable, ...]:
+    """All results of a loop."""
+    assert isinstance(node.op, Loop)
+    count = node.op.rounds + 1
+    return tuple(apply(Item(k), Variable(node)) for k in range(count))
+
+
+__all__ = ["Loop", "Parts", "closed", "is_size", "results"]
