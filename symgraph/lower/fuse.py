@@ -99,7 +99,7 @@ class Partition:
         for node in reversed(self.order):
             if not isinstance(node.op, Elemwise):
                 continue
-            readers = set(self.users[node])
+            readers = dict.fromkeys(self.users[node])
             roots = [r for r in map(self._reduced_in, readers) if r is not None]
             if len(readers) > 1:
                 again = self._costs_no_more_again(node)
@@ -160,14 +160,32 @@ class Partition:
 
     def _find_sources(self, node: Node) -> list[Source]:
         found = []
+        domain = () if isinstance(node.op, Opaque) else self._domain(node)
         for source, index in reads_through(node, self.inlined, self.same):
             alignment = tuple(
-                _follows(affine, self.is_one(size))
+                self._follows(affine, size, domain)
                 for affine, size in zip(index, source.type.dims, strict=True)
             )
             aligned = all(a != -1 for a in alignment)
             found.append(Source(source, alignment, aligned))
         return found
+
+    def _follows(
+        self, affine: ir.Affine, size: Size, domain: tuple[Size, ...]
+    ) -> int | None:
+        """The reader's dimension that an index runs along; None for size 1; else -1.
+
+        It runs along one of the same size, all of it: ``x[:1]`` does not.
+        """
+        if self.is_one(size):
+            return None
+        if affine.const == 0 and len(affine.terms) == 1:
+            name, coefficient = affine.terms[0]
+            if coefficient == 1 and name.startswith("d") and name[1:].isdigit():
+                place = int(name[1:])
+                if not domain or self.same(domain[place], size):
+                    return place
+        return -1
 
     def is_one(self, size: Size) -> bool:
         """Whether `size` is known to be 1."""
@@ -359,17 +377,6 @@ def _after(op: Reduce, axes: tuple[Axis | None, ...]) -> tuple[Axis | None, ...]
     if op.keepdims:
         return tuple(None if k in op.axes else a for k, a in enumerate(axes))
     return tuple(a for k, a in enumerate(axes) if k not in op.axes)
-
-
-def _follows(affine: ir.Affine, one: bool) -> int | None:
-    """The reader's dimension that an index runs along; None for size 1; else -1."""
-    if one:
-        return None
-    if affine.const == 0 and len(affine.terms) == 1:
-        name, coefficient = affine.terms[0]
-        if coefficient == 1 and name.startswith("d") and name[1:].isdigit():
-            return int(name[1:])
-    return -1
 
 
 def _row_gather(source: Source, other: Group, node: Node) -> bool:

@@ -353,3 +353,14 @@ def test_nothing_is_kept_for_a_second_way_down_the_columns() -> None:
     )
     short = sg.tensor("short", "float32", (8, "n"))
     assert len(launches(sg.function([short], sg.softmax(short, axis=0)).program)) < 3
+
+
+def test_what_reads_a_part_does_not_share_the_loops_of_the_whole() -> None:
+    x = sg.dvector("x")
+    whole = sg.sin(sg.reshape(x, (x.shape[0], 1)))
+    part = sg.diagonal(whole)  # one element, at the same index as in the whole
+    less = whole * 0.5 - sg.tanh(whole) < sg.logaddexp(part, part)
+    values = [np.array([-2.0, -2.0, -2.0, 2.0, 2.0])]
+    results = sg.logical_and(whole.T != 0, less)
+    expected = sg.function([x], results, mode="interpret")(*values)
+    np.testing.assert_array_equal(sg.function([x], results)(*values), expected)
