@@ -532,9 +532,14 @@ def _updates(
     pending = [*results, *changed.values()]
     while pending:
         found = {}
-        for leaf in toposort(pending):
+        order = toposort(pending)
+        for node in order:
+            for leaf, new in node.op.updates(node):
+                if leaf not in changed:
+                    found[leaf] = new
+        for leaf in order:
             default = _storage(leaf).default_update if _is_shared(leaf) else None
-            if default is not None and leaf not in changed:
+            if default is not None and leaf not in {**changed, **found}:
                 (found[leaf],) = substitute([default], replaced)
         changed |= found
         pending = list(found.values())

@@ -201,6 +201,10 @@ class Op:
         """
         return None
 
+    def updates(self, node: Node) -> Iterable[tuple[Node, Node]]:
+        """Shared variables that a call updates when it computes `node`: new values."""
+        return ()
+
     def require(self, *inputs: Node) -> Iterable[Requirement]:
         """What must hold of sizes and integer arguments when a function is called."""
         return ()

@@ -23,6 +23,7 @@ from ..composite import Body, capture, of_type
 from ..dims import Size
 from ..errors import DTypeError, ShapeError
 from ..graph import Node, intern
+from ..leaf import Shared
 from ..lower.rounds import Carried, Rounds, Source
 from ..op import Array, Nested, op
 from ..ops import Item, dim_of
@@ -62,6 +63,8 @@ class Loop(Nested):
         remember: whether gradients keep what is costly to compute again; else they keep
             the carried values only.
         truncate: gradients pass through the last so many rounds only; 0: through all.
+        updated: the last so many carried values are those of shared variables, which
+            are updated with them.
         label: what the loop is called in dumps and messages.
     """
 
@@ -72,6 +75,7 @@ class Loop(Nested):
     conditional: bool = False
     remember: bool = True
     truncate: int = 0
+    updated: int = 0
     label: str = "loop"
 
     foreign: ClassVar[bool] = False
@@ -204,6 +208,13 @@ class Loop(Nested):
             made = self.body.ref(np.asarray(0, "int64"), *state, *blank, *rest)
         kept = made[self.carries :]
         return [np.zeros((count, *np.shape(k)), k.dtype) for k in kept]
+
+    def updates(self, node: Node) -> Iterable[tuple[Node, Node]]:
+        last = results(node)
+        for number in range(self.carries - self.updated, self.carries):
+            leaf = node.inputs[1 + number]
+            if isinstance(leaf.op, Shared):
+                yield leaf, last[number].node
 
     # -- derivatives and batches -------------------------------------------------------
 
