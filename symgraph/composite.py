@@ -128,14 +128,16 @@ def of_type(kind: TensorType) -> Variable:
 
 
 def capture(
-    outputs: Sequence[Variable], parameters: Sequence[Variable]
+    outputs: Sequence[Variable],
+    parameters: Sequence[Variable],
+    inner: Callable[[Node], bool] = lambda _: False,
 ) -> tuple[Body, tuple[Variable, ...]]:
     """`outputs` as a body over `parameters` and what else they depend on.
 
     Returns:
         The body, and what its further parameters stand for: the largest expressions
         that depend on none of `parameters`.  Constants of one element, and what is made
-        of them alone, are part of the body.
+        of them alone, are part of the body, and so is what `inner` tells.
     """
     roots = [v.node for v in outputs]
     given = {v.node: k for k, v in enumerate(parameters)}
@@ -152,6 +154,10 @@ def capture(
     needed = dict.fromkeys(roots)
     for node in order:
         if node in inside and node not in given:
+            needed.update(dict.fromkeys(node.inputs))
+    for node in reversed(order):
+        if node in needed and node not in inside and node.inputs and inner(node):
+            inside.add(node)
             needed.update(dict.fromkeys(node.inputs))
     outer = [n for n in needed if n not in inside]
     number = given | {n: len(given) + k for k, n in enumerate(outer)}

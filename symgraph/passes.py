@@ -8,7 +8,8 @@ from typing import ClassVar, Protocol
 
 from .config import config
 from .errors import SymgraphError, refuse
-from .graph import Node
+from .graph import Node, intern, rebuild, toposort
+from .op import Nested
 from .rewrite import PRESERVES, Preserves, RuleSet, Trace, rewrite
 
 Outputs = tuple[Node, ...]
@@ -101,6 +102,19 @@ class Simplify(RulePass):
         return fold + simplify + canonical
 
 
+@dataclass(frozen=True)
+class Loops:
+    """Loops that do less: merged, without what nobody reads, products out of them."""
+
+    name: ClassVar[str] = "loops"
+    preserves: ClassVar[Preserves] = "rounding"
+
+    def __call__(self, outputs: Outputs, trace: Trace) -> Outputs:
+        from .loops.tidy import tidied
+
+        return tidied(outputs)
+
+
 class Expand(RulePass):
     """Named formulas (softmax, ...) written out, as loops are made from them."""
 
@@ -160,7 +174,7 @@ class Pipeline:
         """Without these passes or rules, by name or by what the rules preserve.
 
         >>> [p.name for p in DEFAULT.excluding("stabilize")]
-        ['split complex', 'canonicalize', 'simplify', 'expand']
+        ['split complex', 'canonicalize', 'simplify', 'loops', 'expand']
         """
         kept = tuple(p for p in self.passes if p.name not in names)
         for name in names:
@@ -198,10 +212,27 @@ DEFAULT = Pipeline(
         Stabilize(),
         # On the graph as it will be computed: dead shapes and layouts are gone by now.
         Simplify(),
+        # On simple bodies, whose products stand alone.
+        Loops(),
         # Last: the patterns match names.
         Expand(),
     )
 )
+
+
+def _through(step: Pass, outputs: Outputs, trace: Trace) -> Outputs:
+    """`step` applied to a graph, and to those that its loops and branches run."""
+    after = step(outputs, trace)
+    if not any(isinstance(node.op, Nested) for node in toposort(after)):
+        return after
+
+    def changed(node: Node, inputs: tuple[Node, ...]) -> Node:
+        made = intern(node.op, inputs, node.site)
+        if not isinstance(made.op, Nested):
+            return made
+        return made.op.rewritten(made, lambda roots: _through(step, roots, trace))
+
+    return rebuild(after, changed)
 
 
 def run(
@@ -222,7 +253,7 @@ def run(
     current = tuple(outputs)
     for step in passes:
         start = len(trace)
-        after = step(current, trace)
+        after = _through(step, current, trace)
         if config.check:
             from .check import check_pass
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from math import prod
 
 from .. import ops
 from ..autodiff.forward import stable_pushforward
@@ -122,22 +123,59 @@ class _Backward:
 
     def _sums(
         self, found: dict[Node, Variable | None]
-    ) -> tuple[dict[Node, Variable], dict[Node, list[Node]]]:
+    ) -> tuple[dict[Node, Variable], dict[Node, list[_Product]]]:
         """What is added up round by round, and products whose factors are stacked."""
         sums: dict[Node, Variable] = {}
-        products: dict[Node, list[Node]] = {}
+        products: dict[Node, list[_Product]] = {}
+        stacks = self.loop.remember and not self.loop.conditional
         for own in self.parts.rest:
             sent = found.get(own)
             if sent is None:
                 continue
             terms = _terms(sent.node)
-            factored = [t for t in terms if isinstance(t.op, Contract)]
-            if self.loop.remember and not self.loop.conditional and factored:
+            factored = [p for p in map(_product, terms) if p is not None and stacks]
+            if factored:
                 products[own] = factored
-                terms = [t for t in terms if t not in factored]
+            terms = [t for t in terms if all(t is not p.node for p in factored)]
             if terms:
                 sums[own] = _sum(terms)
         return sums, products
+
+
+#: Products of so few elements are added up in the rounds, in registers.
+_FEW = 64
+
+
+@dataclass(frozen=True, slots=True)
+class _Product:
+    """A product of two factors, as `Contract` has them."""
+
+    node: Node
+    op: Contract
+    factors: tuple[Node, Node]
+
+
+def _product(node: Node) -> _Product | None:
+    """`node` as a product whose factors are smaller than it, if it is one."""
+    sizes = [s for s in node.type.dims if isinstance(s, int)]
+    if len(sizes) == node.type.ndim and prod(sizes) <= _FEW:
+        return None
+    if isinstance(node.op, Contract):
+        return _Product(node, node.op, node.inputs)  # type: ignore[arg-type]
+    if not isinstance(node.op, ops.Multiply):
+        return None
+    labels, factors = [], []
+    for operand in node.inputs:
+        if not isinstance(operand.op, ops.ExpandDims):
+            return None
+        axes = operand.op.axes
+        labels.append(tuple(k for k in range(node.type.ndim) if k not in axes))
+        factors.append(operand.inputs[0])
+    left, right = labels
+    if sorted((*left, *right)) != list(range(node.type.ndim)):
+        return None
+    made = Contract(left, right, tuple(range(node.type.ndim)))
+    return _Product(node, made, (factors[0], factors[1]))
 
 
 def _terms(node: Node) -> list[Node]:
@@ -171,7 +209,7 @@ class _Body:
         rows: dict[int, Variable],
         found: dict[Node, Variable | None],
         sums: dict[Node, Variable],
-        products: dict[Node, list[Node]],
+        products: dict[Node, list[_Product]],
     ) -> None:
         self.back = back
         self.loop = back.loop
@@ -184,7 +222,7 @@ class _Body:
         self.totals = {own: parameter(Variable(own)) for own in sums}
         self.sent = [p for p in back.parts.rows if found.get(p) is not None]
         self.t = of_type(tensor("int64", ()))
-        factors = [f for terms in products.values() for t in terms for f in t.inputs]
+        factors = [f for terms in products.values() for t in terms for f in t.factors]
         self.factors = list(dict.fromkeys(factors))
 
     def cotangents(self) -> tuple[Variable | None, ...]:
@@ -285,7 +323,7 @@ class _Body:
             if any(i in inside for i in node.inputs):
                 inside.add(node)
         places: dict[Node, Node] = {}
-        stack = [n for n in nodes]
+        stack = list(nodes)
         seen: set[Node] = set()
         while stack:
             node = stack.pop()
@@ -330,14 +368,13 @@ class _Body:
         return ops.zeros_like(Variable(self.back.given.carried[k])) if g is None else g
 
     def _product(
-        self, term: Node, held: dict[Node, Variable], stacks: dict[Node, Variable]
+        self, term: _Product, held: dict[Node, Variable], stacks: dict[Node, Variable]
     ) -> Variable:
         """A product summed over the rounds: of the stacks of its factors."""
         op = term.op
-        assert isinstance(op, Contract)
         label = 1 + max((*op.left, *op.right, *op.out), default=0)
         operands = []
-        for factor in term.inputs:
+        for factor in term.factors:
             if factor in held:
                 operands.append(held[factor])
             elif factor in stacks:
@@ -401,7 +438,7 @@ def pushed_forward(
     active = _moving(loop, parts, roots, own)
     for k in active:
         own.setdefault(parts.carried[k], parameter(Variable(parts.carried[k])))
-    kept = [k for k in range(loop.carries, loop.rounds)]
+    kept = list(range(loop.carries, loop.rounds))
     found = stable_pushforward([roots[k] for k in (*active, *kept)], list(own.items()))
     moved = dict(zip((*active, *kept), found, strict=True))
     nexts = [_or_zero(moved[k], parts.carried[k]) for k in active]

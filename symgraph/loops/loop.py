@@ -25,7 +25,7 @@ from ..errors import DTypeError, ShapeError
 from ..graph import Node, intern
 from ..leaf import Shared
 from ..lower.rounds import Carried, Rounds, Source
-from ..op import Array, Nested, op
+from ..op import Array, Indexed, Nested, op
 from ..ops import Item, dim_of
 from ..ops.common import Flags
 from ..ops.view import move_axes
@@ -327,8 +327,17 @@ def is_size(node: Node) -> bool:
 def closed(
     parameters: Parts, roots: Sequence[Node]
 ) -> tuple[Body, tuple[Variable, ...]]:
-    """`roots` as a body over `parameters`, and what else they depend on."""
-    return capture([Variable(r) for r in roots], [Variable(p) for p in parameters])
+    """`roots` as a body over `parameters`, and what else they depend on.
+
+    Views stay in the body, where they cost nothing.
+    """
+    return capture(
+        [Variable(r) for r in roots], [Variable(p) for p in parameters], _is_view
+    )
+
+
+def _is_view(node: Node) -> bool:
+    return isinstance(node.op, Indexed) and node.op.free and not is_size(node)
 
 
 def results(node: Node) -> tuple[Variable, ...]:

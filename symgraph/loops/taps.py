@@ -98,7 +98,8 @@ class Taps:
     def last(self, fn: Callable[..., Any], options: Options) -> list[Variable]:
         """What each output is after the last round."""
         built = iter(self._build(fn, options, []).last)
-        return [[next(built) for _ in output.starts][0] for output in self.outputs]
+        own = [[next(built) for _ in output.starts] for output in self.outputs]
+        return [values[0] for values in own]
 
     def _build(
         self, fn: Callable[..., Any], options: Options, singles: list[bool]
@@ -288,7 +289,7 @@ def _output(info: Any, number: int) -> _Output:
     if size is None or (isinstance(size, int) and size < depth):
         refuse(
             ShapeError,
-            f"scan: {name} starts from {initial.type}, and its taps read {depth} values",
+            f"scan: {name} starts from {initial.type}, its taps read {depth} values",
             initial,
             remedy="'initial' has all of them along its first axis, the oldest first",
         )
