@@ -234,11 +234,15 @@ class _Body:
         own_factors = [f for f in self.factors if self._is_back(f)]
         roots = self._over_rows([*nexts, *kept, *map(Variable, own_factors)])
         stacks = self._forward()
-        elements = [*self.rows.values(), *back.parts.rows, *back.kept.rows]
+        elements = [
+            *(v.node for v in self.rows.values()),
+            *back.parts.rows,
+            *(v.node for v in back.kept.rows),
+        ]
         parts = Parts(
             self.t.node,
             tuple(v.node for v in (*self.carried.values(), *self.totals.values())),
-            tuple(v if isinstance(v, Node) else v.node for v in elements),
+            tuple(elements),
             back.parts.rest,
         )
         body, more = closed(parts, [v.node for v in roots])

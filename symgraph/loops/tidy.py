@@ -23,6 +23,8 @@ from ..ops.slices import Pick
 from ..types import tensor
 from ..variable import Variable, apply, constant
 from ..vectorize import batch
+from .branch import IfElse
+from .hoist import hoisted
 from .loop import Loop, Parts, closed, is_size, results
 
 #: Loops of so many rounds or fewer, of bodies of so many ops in all, are written out.
@@ -33,9 +35,10 @@ FEW_OPS = 60
 def tidied(outputs: Sequence[Node]) -> tuple[Node, ...]:
     """`outputs` with the loops under them made to do less."""
     current = tuple(outputs)
-    if not any(isinstance(n.op, Loop) for n in toposort(current)):
-        return current
-    return _Tidied(_merged(current)).outputs()
+    kinds = {type(node.op) for node in toposort(current)}
+    if IfElse in kinds:
+        current = hoisted(current)
+    return _Tidied(_merged(current)).outputs() if Loop in kinds else current
 
 
 # -- merging ---------------------------------------------------------------------------

@@ -35,6 +35,7 @@ from ..ops.elementwise import Copy
 from ..ops.view import squeeze
 from ..types import is_complex, real_dtype
 from ..variable import Variable
+from .branches import Branches, lower_branches
 from .fuse import Partition
 from .groups import Group
 from .halves import Halves, halves, in_halves
@@ -456,6 +457,10 @@ class Emitter:
         reason = f"{node.op.name}: the function failed"
         code = self.failure(reason, node, SymgraphError)
         self.steps.append(Call(name, reads, (self.array(node),), sizes, code))
+
+    def branches(self, choice: Branches) -> None:
+        """Append the steps of a choice."""
+        lower_branches(self, choice)
 
     def rounds(self, loop: Rounds) -> None:
         """Append the steps of a loop."""

@@ -1,0 +1,93 @@
+"""A loop over a stack of arguments: one loop, each round over the whole stack.
+
+All that is carried and kept gets a batch axis in front.  A loop that ends by a
+condition goes on while any of the stack does; those that have ended keep their values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ..composite import of_type, parameter
+from ..errors import UnsupportedError, refuse
+from ..graph import Node
+from ..ops.broadcasting import repeated
+from ..ops.common import Flags
+from ..ops.view import move_axes
+from ..types import tensor
+from ..variable import Variable, apply
+from ..vectorize import batch
+from .loop import Loop, Parts, closed
+
+
+def batched_loop(loop: Loop, batched: Flags, xs: Sequence[Variable]) -> Variable:
+    """`loop` over inputs of which some have a batch axis in front."""
+    flags = loop.parts(list(batched))  # type: ignore[arg-type]
+    if flags.first or loop.conditional:
+        what = "a number of rounds" if flags.first else "a condition"
+        refuse(
+            UnsupportedError,
+            f"vectorize: {loop.label} has {what} for each element of the batch",
+            *xs[:1],
+            remedy="run as many rounds for all, and choose with sg.where",
+        )
+    size = next(x for x, flag in zip(xs, batched, strict=True) if flag).shape[0]
+    given = loop.parts([x.node for x in xs])
+    first = [
+        x if flag else repeated(x, size)
+        for x, flag in zip(map(Variable, given.carried), flags.carried, strict=True)
+    ]
+    rows = [
+        move_axes(x, (1,), (0,)) if flag else x
+        for x, flag in zip(map(Variable, given.rows), flags.rows, strict=True)
+    ]
+    core, wide = _parameters(loop, first, rows, given, flags)
+    stacks = {
+        c: Variable(w)
+        for c, w in zip(core, wide, strict=True)
+        if w.type.ndim > c.type.ndim
+    }
+    roots = [Variable(n) for n in loop.body.nodes(*core)]
+    made = [
+        w if w.ndim > v.ndim else repeated(w, size)
+        for w, v in zip(batch(roots, stacks), roots, strict=True)
+    ]
+    body, more = closed(wide, [v.node for v in made])
+    inputs = [xs[0], *first, *rows, *map(Variable, given.rest), *more]
+    return apply(replace(loop, body=body, updated=0), *inputs)
+
+
+def _parameters(
+    loop: Loop,
+    first: Sequence[Variable],
+    rows: Sequence[Variable],
+    given: Parts,
+    flags: Parts,
+) -> tuple[Parts, Parts]:
+    """Parameters of the body, and those of the batched one."""
+
+    def core(node: Node) -> Node:
+        return of_type(tensor(node.type.dtype, node.type.dims[1:])).node
+
+    wide_carried = [parameter(v).node for v in first]
+    wide_rows = [of_type(tensor(v.dtype, v.type.dims[1:])).node for v in rows]
+    wide_rest = [parameter(Variable(n)).node for n in given.rest]
+    t = of_type(tensor("int64", ())).node
+
+    def cores(wide: Sequence[Node], batched: Sequence[Any]) -> tuple[Node, ...]:
+        return tuple(core(w) if f else w for w, f in zip(wide, batched, strict=True))
+
+    return (
+        Parts(
+            t,
+            tuple(core(w) for w in wide_carried),
+            cores(wide_rows, flags.rows),
+            cores(wide_rest, flags.rest),
+        ),
+        Parts(t, tuple(wide_carried), tuple(wide_rows), tuple(wide_rest)),
+    )
+
+
+__all__ = ["batched_loop"]
