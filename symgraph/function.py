@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import operator
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,6 +14,7 @@ import numpy as np
 from .arguments import REQUIRED, Parameter, check_declared, convert, gather
 from .codegen.program import Program
 from .compiler import Compilation, Report, graph_of
+from .cuts import WHOLE, Cuts, without_cuts
 from .errors import (
     ArgumentError,
     MissingInputError,
@@ -31,13 +32,12 @@ from .mode import Mode, as_mode
 from .op import Array
 from .shared import fit
 from .tree import Structure, flatten
+from .updates import Updates, pairs_of, updated
 from .variable import Variable, as_tensor, substitute
 from .versions import Version
 
 if TYPE_CHECKING:
     from .inspect.cost import Cost
-
-Updates = Mapping[Variable, object] | Iterable[tuple[Variable, object]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +69,7 @@ class Spec:
     structure: Structure
     name: str
     mode: Mode
+    cuts: Cuts = WHOLE
 
     @property
     def request(self) -> Request:
@@ -88,7 +89,7 @@ class Function:
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self._compilation = Compilation(spec.request, spec.mode.pipeline, spec.name)
-        self._plain = spec.structure.kind == "leaf"
+        self._plain = spec.structure.kind == "leaf" and not spec.cuts
         self._locks = _locks(spec.shared)
         self._generic: Version | None = None
         self._entry: Callable[..., Any]
@@ -129,7 +130,8 @@ class Function:
 
     def _nested(self, result: Any) -> Any:
         """The native result, one object or a list, in the structure of the outputs."""
-        leaves = result if self._spec.structure.count() != 1 else [result]
+        leaves = result if len(self._spec.outputs) != 1 else [result]
+        leaves = self._spec.cuts.applied(leaves)
         return self._spec.structure.build(iter(leaves))
 
     def _version(self, compilation: Compilation, declined: Any) -> Version:
@@ -436,13 +438,16 @@ def function(
     )
     leaves, structure = _flatten_outputs(outputs)
     replaced = {
-        old.node: fit(new, old, "givens").node for old, new in _pairs(givens, "givens")
+        old.node: fit(new, old, "givens").node
+        for old, new in pairs_of(givens, "givens")
     }
     results = substitute([v.node for v in leaves], replaced)
-    changed = _updates(updates, results, replaced)
+    changed = updated(updates, results, replaced)
     shared = _check_leaves(parameters, results, changed, on_unused_input)
-    spec = Spec(parameters, shared, results, changed, structure, label, as_mode(mode))
-    return Function(spec)
+    whole, cuts = without_cuts(results)
+    return Function(
+        Spec(parameters, shared, whole, changed, structure, label, as_mode(mode), cuts)
+    )
 
 
 def _check_request(inputs: object, device: str | None) -> None:
@@ -488,62 +493,6 @@ def _flatten_outputs(outputs: Any) -> tuple[list[Variable], Structure]:
 
     leaves, structure = flatten(outputs, is_leaf)
     return [as_tensor(leaf) for leaf in leaves], structure
-
-
-def _pairs(given: Updates | None, what: str) -> list[tuple[Variable, object]]:
-    """Variables with what is given for them."""
-    items = given.items() if isinstance(given, Mapping) else given or ()
-    pairs = list(items)
-    for pair in pairs:
-        right = isinstance(pair, tuple | list) and len(pair) == 2
-        if not right or not isinstance(pair[0], Variable):
-            refuse(
-                ArgumentError,
-                f"{what}: {pair!r} is not a variable and its new value",
-                remedy=f"give a dict, or pairs: {what}=[(variable, value)]",
-            )
-    return pairs
-
-
-def _updates(
-    updates: Updates | None, results: Sequence[Node], replaced: dict[Node, Node]
-) -> tuple[tuple[Node, Node], ...]:
-    """Shared leaves with their new values: those given, then the default updates."""
-    changed: dict[Node, Node] = {}
-    for target, new in _pairs(updates, "updates"):
-        if not isinstance(target.node.op, Shared):
-            refuse(
-                ArgumentError,
-                "updates: not a shared variable",
-                target,
-                remedy="only what sg.shared made is kept between calls: return the new "
-                "value as an output",
-            )
-        if target.node in changed:
-            refuse(
-                ArgumentError,
-                "updates: one shared variable has two new values",
-                target,
-                remedy="give one: add them, or choose with sg.where",
-            )
-        (value,) = substitute([fit(new, target, "updates").node], replaced)
-        changed[target.node] = value
-    # A default update may read variables that have default updates of their own.
-    pending = [*results, *changed.values()]
-    while pending:
-        found = {}
-        order = toposort(pending)
-        for node in order:
-            for leaf, new in node.op.updates(node):
-                if leaf not in changed:
-                    found[leaf] = new
-        for leaf in order:
-            default = _storage(leaf).default_update if _is_shared(leaf) else None
-            if default is not None and leaf not in {**changed, **found}:
-                (found[leaf],) = substitute([default], replaced)
-        changed |= found
-        pending = list(found.values())
-    return tuple(changed.items())
 
 
 def _check_leaves(

@@ -331,6 +331,13 @@ class Nested(Opaque):
         """The roots of its graphs, over parameters of the right types."""
         missing(self, "inner", "the graphs that it runs")
 
+    def last_row(self, node: Node, number: int, counted: bool) -> Variable | None:
+        """The last row of result `number`, if it is known without the others.
+
+        With `counted`, the last one of those that rounds were made for.
+        """
+        return None
+
     def rewritten(
         self, node: Node, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]
     ) -> Node:

@@ -239,6 +239,18 @@ class Loop(Nested):
             return move_axes(item, (1,), (0,))
         return item
 
+    def last_row(self, node: Node, number: int, counted: bool) -> Variable | None:
+        if number < self.carries or self.backwards or counted != self.conditional:
+            return None
+        outputs = self.body.outputs
+        if outputs[number] in outputs[: self.carries]:
+            place = outputs.index(outputs[number])
+            return apply(Item(place), Variable(node))
+        if not counted:
+            return None
+        rounds = apply(Item(self.rounds), Variable(node))
+        return apply(Item(number), Variable(node))[rounds - 1]
+
     # -- other bodies ------------------------------------------------------------------
 
     def rewritten(

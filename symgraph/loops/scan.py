@@ -66,6 +66,10 @@ def scan(
     Args:
         fn: makes one round of symbolic variables.  It is called when the graph is
             built, a few times at the most, not when it runs.
+        init: the first carry, in the simple form.
+        xs: what is gone through, row by row, in the simple form.
+        length: how many rounds there are, in the simple form; needed without `xs`.
+        reverse: whether the simple form begins with the last row.
         sequences: arrays that are gone through along their first axes; or dicts of
             "input" and "taps": which rows a round is given, counted from its own.  As
             many rounds are made as the shortest sequence has, unless `n_steps` says it.

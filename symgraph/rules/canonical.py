@@ -17,7 +17,7 @@ import numpy as np
 from ..composite import Composite
 from ..graph import Node, intern
 from ..leaf import Constant
-from ..op import Elemwise, Reduce
+from ..op import Elemwise, Nested, Reduce
 from ..ops.arithmetic import Abs, Divide, Negative, multiply
 from ..ops.broadcasting import Sum
 from ..ops.cast import Cast, cast
@@ -25,7 +25,9 @@ from ..ops.choice import Maximum, Minimum, Where
 from ..ops.gradient import Marker
 from ..ops.logic import Invert
 from ..ops.powers import Power
+from ..ops.slices import Pick, Slice
 from ..ops.transcendental import sqrt
+from ..ops.tuples import Item
 from ..ops.view import ExpandDims, Squeeze, View, expand_dims
 from ..rewrite import RuleSet, Seen, Uses, has_value, like
 from ..types import is_float
@@ -53,6 +55,37 @@ def inline(node: Node) -> Variable:
 def unmarked(node: Node) -> Variable:
     """stop_gradient(x), grad_clip(x) -> x: gradients have been taken by now"""
     return Variable(node.inputs[0])
+
+
+# -- loops ---------------------------------------------------------------------------
+
+
+@canonical.rule(Pick, preserves="exact")
+def last_row(node: Node) -> Variable | None:
+    """kept[-1] -> the last carried value, where that is what a loop keeps
+
+    Likewise for ``kept[:rounds][-1]`` of a loop that ends by a condition.
+    """
+    x, index = node.inputs
+    last = isinstance(index.op, Constant) and int(index.op.data) == -1
+    if not last or node.op.axis != 0:  # type: ignore[attr-defined]
+        return None
+    counted = isinstance(x.op, Slice) and len(x.inputs) == 2 and x.op.has_stop
+    stack = x.inputs[0] if counted else x
+    if not isinstance(stack.op, Item):
+        return None
+    loop = stack.inputs[0]
+    if counted and not (_is_prefix(x) and x.inputs[1].inputs[:1] == (loop,)):
+        return None
+    assert isinstance(loop.op, Nested)
+    return loop.op.last_row(loop, stack.op.number, bool(counted))
+
+
+def _is_prefix(node: Node) -> bool:
+    """Whether `node` is ``x[:n]``, for an n that an op with several results gives."""
+    op = node.op
+    assert isinstance(op, Slice)
+    return (op.axis, op.step) == (0, 1) and isinstance(node.inputs[1].op, Item)
 
 
 # -- sums ------------------------------------------------------------------------------
