@@ -33,6 +33,7 @@ from .ir import (
     Let,
     Load,
     Loop,
+    State,
     Statement,
     Store,
 )
@@ -269,6 +270,8 @@ class _KernelChecker:
             self.fail("a parallel loop stands outermost", loop)
         if loop.carries and loop.kind == "parallel":
             self.fail("a parallel loop cannot carry", loop)
+        if loop.state or loop.going is not None:
+            self.stateful(loop)
         self.extent(loop.extent, "the loop", loop)
         if loop.axis not in self.axes or loop.axis in self.dtypes:
             self.claim(loop.axis, loop)
@@ -276,15 +279,41 @@ class _KernelChecker:
         self.axes.add(loop.axis)
         outside = len(self.dtypes)
         self.dtypes[loop.axis] = "int64"
+        for state in loop.state:
+            self.define(state.name, state.dtype, loop)
         self.loops.append(loop)
         self.block(loop.body)
         for carry in loop.carries:
             self.carried(carry, loop)
+        for state in loop.state:
+            self.kept(state, state.next, loop)
         self.loops.pop()
         for name in list(self.dtypes)[outside:]:
             del self.dtypes[name]
         for carry in loop.carries:
             self.define(carry.name, carry.dtype, loop)
+        for state in loop.state:
+            self.define(state.final, state.dtype, loop)
+
+    def stateful(self, loop: Loop) -> None:
+        """What a loop with state may not be, and what it starts from."""
+        if loop.kind != "serial" or loop.carries:
+            self.fail("a loop with state is serial and has no carries", loop)
+        if any(outer.kind == "vector" for outer in self.loops):
+            self.fail("a loop with state stands inside of a vector loop", loop)
+        if not self.loops and loop.axis == self.kernel.split:
+            self.fail("a loop with state cannot be split", loop)
+        if ("bool", loop.going) not in [(s.dtype, s.name) for s in loop.state]:
+            if loop.going is not None:
+                self.fail(f"{loop.going!r} is no bool state of the loop", loop)
+        for state in loop.state:
+            self.kept(state, state.init, loop)
+
+    def kept(self, state: State, atom: Atom, loop: Loop) -> None:
+        """What a state begins with, or becomes."""
+        dtype = self.dtype_of(atom, loop)
+        if dtype != state.dtype or dtype not in DTYPES:
+            self.fail(f"{state.name} is {state.dtype}, not {dtype}", loop)
 
     def carried(self, carry: Carry, loop: Loop) -> None:
         """A carry's value, in the scope of the loop's body."""

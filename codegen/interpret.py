@@ -279,10 +279,15 @@ class Frame:
     def loop(self, loop: Loop) -> None:
         extent = size_of(loop.extent, self.values)
         held = {c.name: identity(c.combine, c.dtype) for c in loop.carries}
+        self.values.update([(s.name, self.atom(s.init)) for s in loop.state])
         for i in range(extent):
+            if loop.going is not None and not self.values[loop.going]:
+                break
             self.values[loop.axis] = np.int64(i)
             self.block(loop.body)
+            self.values.update([(s.name, self.atom(s.next)) for s in loop.state])
             for carry in loop.carries:
                 combine = SCALARS[ir.COMBINERS[carry.combine]]
                 held[carry.name] = combine(held[carry.name], self.atom(carry.value))
         self.values.update(held)
+        self.values.update([(s.final, self.values[s.name]) for s in loop.state])
