@@ -303,9 +303,9 @@ class _KernelChecker:
             self.fail("a loop with state stands inside of a vector loop", loop)
         if not self.loops and loop.axis == self.kernel.split:
             self.fail("a loop with state cannot be split", loop)
-        if ("bool", loop.going) not in [(s.dtype, s.name) for s in loop.state]:
-            if loop.going is not None:
-                self.fail(f"{loop.going!r} is no bool state of the loop", loop)
+        bools = [s.name for s in loop.state if s.dtype == "bool"]
+        if loop.going is not None and loop.going not in bools:
+            self.fail(f"{loop.going!r} is no bool state of the loop", loop)
         for state in loop.state:
             self.kept(state, state.init, loop)
 

@@ -155,7 +155,8 @@ def _extreme(dtype: np.dtype, is_largest: bool) -> Scalar:
     return dtype.type(limits.max if is_largest else limits.min)
 
 
-def _apply(let: Let, args: list[Scalar]) -> Scalar:
+def applied(let: Let, args: list[Scalar]) -> Scalar:
+    """The value of a statement whose arguments are given as NumPy scalars."""
     dtype = np.dtype(let.dtype)
     if let.op in CONVERSIONS:
         return CONVERSIONS[let.op](args[0], dtype)
@@ -252,7 +253,7 @@ class Frame:
             match statement:
                 case Let(name, _, args):
                     atoms = [self.atom(arg) for arg in args]
-                    self.values[name] = _apply(statement, atoms)
+                    self.values[name] = applied(statement, atoms)
                 case Load():
                     self.values[statement.name] = self.load(statement)
                 case Store():

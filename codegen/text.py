@@ -196,7 +196,9 @@ def _loop(loop: Loop) -> str:
         head += f" keeping {', '.join(map(_state, loop.state))}"
     if loop.going is not None:
         head += f" while {loop.going}"
-    return head + (f" -> {', '.join(map(_carry, loop.carries))}" if loop.carries else "")
+    return head + (
+        f" -> {', '.join(map(_carry, loop.carries))}" if loop.carries else ""
+    )
 
 
 def _state(state: State) -> str:

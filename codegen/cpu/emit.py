@@ -128,7 +128,8 @@ def lane_count(kernel: Kernel, vector_bytes: int) -> int:
             case Let(dtype=dtype):
                 dtypes.add(dtype)
             case Loop(carries=carries, state=state):
-                dtypes.update(c.dtype for c in (*carries, *state))
+                dtypes.update(c.dtype for c in carries)
+                dtypes.update(s.dtype for s in state)
     counted = [d for d in dtypes if d in FLOATS] or dtypes or {"int64"}
     return vector_bytes // max(np.dtype(d).itemsize for d in counted)
 
