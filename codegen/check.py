@@ -272,7 +272,9 @@ class _KernelChecker:
             self.fail("a parallel loop cannot carry", loop)
         if loop.state or loop.going is not None:
             self.stateful(loop)
-        self.extent(loop.extent, "the loop", loop)
+        value = isinstance(loop.extent, str) and loop.extent not in self.axes
+        if not value or self.dtypes.get(str(loop.extent)) != "int64":
+            self.extent(loop.extent, "the loop", loop)
         if loop.axis not in self.axes or loop.axis in self.dtypes:
             self.claim(loop.axis, loop)
         self.taken.discard(loop.axis)

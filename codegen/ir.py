@@ -72,7 +72,8 @@ class Const:
 
 #: A value by name, or a literal.
 Atom: TypeAlias = str | Const
-#: A loop extent or a dimension: the name of a size, or a number.
+#: A loop extent or a dimension: the name of a size, or a number.  A loop may also run
+#: up to an int64 value that is known before it and is no axis.
 Extent: TypeAlias = str | int
 
 

@@ -20,9 +20,12 @@ which it is not known that it ends soon is run in slices, a launch each.
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from math import prod
 
-from .ir import Buffer, Const, Extent, Kernel, Let, Store
+from .ir import Buffer, Const, Extent, Kernel, Let, Loop, Store, walk
 from .liveness import Liveness
 from .names import fresh
 from .program import Array, End, Launch, Program, Repeat, Step, arrays_of, brackets
@@ -31,6 +34,8 @@ from .unroll import UnfitError
 
 #: Rounds of a loop that may run in one launch: some seconds, if rounds are long.
 MOST_ROUNDS = 1 << 26
+#: The same for each element of an array that bounds the loops around.
+MOST_EACH = 1 << 10
 #: Rounds in a slice of a loop that may take longer: a small part of a second, beside
 #: which a launch is nothing.
 SLICE = 1 << 20
@@ -59,18 +64,22 @@ def _without(program: Program, begin: int) -> Program:
     """
     loop, end = program.steps[begin], brackets(program.steps)[begin]
     assert isinstance(loop, Repeat)
-    slices = None
-    if not _bounded(program, loop.extent):
+    steps = program.steps[begin + 1 : end]
+    inner, slices = _inner(steps), None
+    if not _bounded(program, [loop.extent]):
         slices = _Slices.of(program, loop)
+    around = [SLICE if slices else loop.extent]
+    if inner and not _bounded(program, [*around, *inner]):
+        raise UnfitError("loops in each other may take long")
     live = Liveness(program)
     launch = rolling(
         program,
         loop,
-        program.steps[begin + 1 : end],
+        steps,
         None if slices is None else slices.most,
         lambda name: live.read_from(end + 1, name),
     )
-    steps: tuple[Step, ...] = (launch,)
+    steps = (launch,)
     if slices is not None:
         again = Repeat(slices.counter.name, slices.count, loop.going)
         steps = (_zero(loop.counter), again, launch, End())
@@ -80,11 +89,28 @@ def _without(program: Program, begin: int) -> Program:
     return _used(replace(program, steps=steps))
 
 
-def _bounded(program: Program, extent: Extent) -> bool:
-    """Whether a loop is known to end soon: memory bounds what is some array's size."""
-    if isinstance(extent, int):
-        return extent <= MOST_ROUNDS
-    return any(extent in array.shape for array in program.arrays)
+def _bounded(program: Program, extents: Sequence[Extent]) -> bool:
+    """Whether loops in each other are known to end soon; memory bounds sizes."""
+    known = prod(e for e in extents if isinstance(e, int))
+    names = Counter(e for e in extents if isinstance(e, str))
+    if not names:
+        return known <= MOST_ROUNDS
+    shapes = (Counter(array.shape) for array in program.arrays)
+    return known <= MOST_EACH and any(names <= shape for shape in shapes)
+
+
+def _inner(launches: Sequence[Step]) -> list[Extent]:
+    """The extents, in the program's sizes, of loops over rounds in kernels."""
+    extents: list[Extent] = []
+    for step in launches:
+        if isinstance(step, Launch):
+            sizes = dict(zip(step.kernel.sizes, step.sizes, strict=True))
+            extents += [
+                sizes.get(str(s.extent), s.extent)
+                for s, _ in walk(step.kernel.body)
+                if isinstance(s, Loop) and s.state
+            ]
+    return extents
 
 
 def _zero(name: str) -> Launch:

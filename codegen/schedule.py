@@ -76,18 +76,21 @@ def extent(kernel: Kernel) -> tuple[Extent, tuple[Let, ...]]:
     return (split.extent if split else 1), tuple(reversed(lets))
 
 
-def _bounds(kernel: Kernel) -> dict[Extent, str]:
-    """For each extent that is known in a loop only, what it is at the most.
+def _bounds(kernel: Kernel) -> dict[Extent, Extent]:
+    """For each extent that does not follow from sizes alone, what it is at the most.
 
     That is, for the lesser of two, the one that is known before all loops.
     """
     known = set(kernel.sizes)
-    known.update(s.name for s in kernel.body if isinstance(s, Let))
-    bounds: dict[Extent, str] = {}
+    known.update(s.name for s in _prologue(kernel.body))
+    bounds: dict[Extent, Extent] = {}
     for statement, _ in walk(kernel.body):
         match statement:
             case Let(name=name, op="min", args=args) if name not in known:
                 bounds.update((name, a) for a in args if a in known)
+                consts = (a for a in args if isinstance(a, Const))
+                numbers = (int(c.value) for c in consts if c.dtype == "int64")
+                bounds.update((name, number) for number in numbers)
     return bounds
 
 
