@@ -8,7 +8,7 @@ So nothing is left of the memory that kernels use to hand each other a few numbe
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import TypeAlias
@@ -45,8 +45,6 @@ Names: TypeAlias = dict[str, Atom]
 
 #: An array of more elements is not searched for the one at an index that is data.
 MOST_SEARCHED = 16
-#: Of what is met, much is folded or found again: so many times what may be left.
-MOST_MET = 8
 
 
 class UnfitError(Exception):
@@ -67,19 +65,16 @@ class Unroller:
     """Writes kernels one after another to `statements`.
 
     `place` says for an array and an index which element of which array that is;
-    `written` are those arrays outside of `cells` that may change.  No more than `most`
-    statements are to be left.
+    `written` are those arrays that may change.
     """
 
     place: Callable[[str, Index], tuple[str, Index]]
     written: set[str]
     taken: set[str]
-    most: int
     cells: dict[str, Cells] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
     _known: dict[tuple[object, ...], Atom] = field(default_factory=dict)
     _arrays: dict[str, str] = field(default_factory=dict)
-    _met: int = 0
     _count: int = 0
 
     def run(self, kernel: Kernel, arrays: Sequence[str], sizes: Sequence[Atom]) -> None:
@@ -90,8 +85,8 @@ class Unroller:
         self._arrays = dict(zip((b.name for b in kernel.buffers), arrays, strict=True))
         for buffer in kernel.scratch:
             shape = tuple(e for e in buffer.shape if isinstance(e, int))
-            if len(shape) < len(buffer.shape) or prod(shape) > self.most:
-                raise UnfitError(f"scratch {buffer.name} is large")
+            if len(shape) < len(buffer.shape):
+                raise UnfitError(f"scratch {buffer.name} has no fixed shape")
             name = self._arrays[buffer.name] = fresh(buffer.name, self.taken)
             self.cells[name] = Cells(buffer.dtype, shape, [None] * prod(shape))
         self._block(kernel.body, dict(zip(kernel.sizes, sizes, strict=True)))
@@ -118,7 +113,6 @@ class Unroller:
 
     def _block(self, body: Iterable[Statement], names: Names) -> None:
         for statement in body:
-            self._meet(statement)
             match statement:
                 case Let(name, op, args, dtype):
                     atoms = tuple(_atom(a, names) for a in args)
@@ -134,11 +128,6 @@ class Unroller:
                 case Loop():
                     self._unrolled(statement, names)
 
-    def _meet(self, statement: Statement) -> None:
-        self._met += weight(statement)
-        if self._met > MOST_MET * self.most:
-            raise UnfitError("there are many statements")
-
     def _check(self, ok: Atom, code: int) -> None:
         if isinstance(ok, Const):
             if ok.value:
@@ -152,9 +141,7 @@ class Unroller:
 
     def _unrolled(self, loop: Loop, names: Names) -> None:
         """All iterations in turn; what they carry is combined in a balanced tree."""
-        extent = _extent(loop, names)
-        if isinstance(extent, str):
-            raise UnfitError(f"the loop {loop.axis} has no fixed extent")
+        extent = fixed(loop, names)
         parts: list[list[Atom]] = [[] for _ in loop.carries]
         for k in range(extent):
             names[loop.axis] = Const(k, "int64")
@@ -267,7 +254,7 @@ class Unroller:
 
     def _searched(self, cells: Cells, number: Affine) -> Atom:
         """The number of an element, as a value to compare with all there are."""
-        if len(cells.values) > MOST_SEARCHED:
+        if not 0 < len(cells.values) <= MOST_SEARCHED:
             raise UnfitError("the index of a kept array is data")
         total: Atom = Const(number.const, "int64")
         for name, coef in number.terms:
@@ -310,6 +297,28 @@ def weight(statement: Statement) -> int:
     return 1
 
 
+def length(body: Iterable[Statement], names: Mapping[str, Atom]) -> int:
+    """How many statements there are to be met.
+
+    Raises `UnfitError` where a loop that has to be unrolled has no fixed extent.
+    """
+    total = 0
+    for statement in body:
+        total += weight(statement)
+        if isinstance(statement, Loop):
+            times = 1 if statement.state else fixed(statement, names)
+            total += max(times, 0) * length(statement.body, names)
+    return total
+
+
+def fixed(loop: Loop, names: Mapping[str, Atom]) -> int:
+    """The extent of a loop that is to be unrolled."""
+    extent = _extent(loop, names)
+    if isinstance(extent, str):
+        raise UnfitError(f"the loop {loop.axis} has no fixed extent")
+    return extent
+
+
 def _zero(dtype: str) -> Const:
     kind = float if dtype in FLOATS else bool if dtype == "bool" else int
     return Const(kind(0), dtype)
@@ -324,8 +333,10 @@ def _atom(atom: Atom, names: Names) -> Atom:
     return atom if isinstance(atom, Const) else names[atom]
 
 
-def _extent(loop: Loop, names: Names) -> str | int:
-    extent = loop.extent if isinstance(loop.extent, int) else names[loop.extent]
+def _extent(loop: Loop, names: Mapping[str, Atom]) -> str | int:
+    extent = loop.extent
+    if isinstance(extent, str):
+        extent = names.get(extent, extent)
     return int(extent.value) if isinstance(extent, Const) else extent
 
 
