@@ -44,8 +44,8 @@ from .unroll import (
 
 #: Statements in a round.  They are scalar, some five to a nanosecond; with more of them
 #: launches of kernels that run in vectors win.  Measured: tanh of 4 numbers, which is
-#: 270 statements, takes 60 ns so and 95 ns in launches; of 8 numbers 120 and 100 ns; six
-#: states of a recurrent network, some 500 statements, 140 and 220 ns.
+#: 270 statements, takes 60 ns so and 95 ns in launches; of 8 numbers 120 and 100 ns;
+#: six states of a recurrent network, some 500 statements, 140 and 220 ns.
 MOST_STATEMENTS = 600
 #: Statements of kernels that are looked at to that end: many are folded, found again or
 #: only move numbers.

@@ -334,9 +334,9 @@ def _atom(atom: Atom, names: Names) -> Atom:
 
 
 def _extent(loop: Loop, names: Mapping[str, Atom]) -> str | int:
-    extent = loop.extent
-    if isinstance(extent, str):
-        extent = names.get(extent, extent)
+    if isinstance(loop.extent, int):
+        return loop.extent
+    extent = names.get(loop.extent, loop.extent)
     return int(extent.value) if isinstance(extent, Const) else extent
 
 
