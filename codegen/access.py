@@ -92,6 +92,8 @@ class _Region:
         inner = [s for s in inside if isinstance(s, Loop)]
         values = {s.name for s in inside if isinstance(s, Let | Load)}
         values.update(carry.name for s in inner for carry in s.carries)
+        values.update(state.name for s in (loop, *inner) for state in s.state)
+        values.update(state.final for s in inner for state in s.state)
         accesses = tuple(s for s in inside if isinstance(s, Load | Store))
         extents = {s.axis: s.extent for s in inner}
         return cls(loop, extents, frozenset(values), accesses)

@@ -33,6 +33,7 @@ from .ir import (
     Let,
     Load,
     Loop,
+    State,
     Statement,
     Store,
 )
@@ -269,22 +270,52 @@ class _KernelChecker:
             self.fail("a parallel loop stands outermost", loop)
         if loop.carries and loop.kind == "parallel":
             self.fail("a parallel loop cannot carry", loop)
-        self.extent(loop.extent, "the loop", loop)
+        if loop.state or loop.going is not None:
+            self.stateful(loop)
+        value = isinstance(loop.extent, str) and loop.extent not in self.axes
+        if not value or self.dtypes.get(str(loop.extent)) != "int64":
+            self.extent(loop.extent, "the loop", loop)
         if loop.axis not in self.axes or loop.axis in self.dtypes:
             self.claim(loop.axis, loop)
         self.taken.discard(loop.axis)
         self.axes.add(loop.axis)
         outside = len(self.dtypes)
         self.dtypes[loop.axis] = "int64"
+        for state in loop.state:
+            self.define(state.name, state.dtype, loop)
         self.loops.append(loop)
         self.block(loop.body)
         for carry in loop.carries:
             self.carried(carry, loop)
+        for state in loop.state:
+            self.kept(state, state.next, loop)
         self.loops.pop()
         for name in list(self.dtypes)[outside:]:
             del self.dtypes[name]
         for carry in loop.carries:
             self.define(carry.name, carry.dtype, loop)
+        for state in loop.state:
+            self.define(state.final, state.dtype, loop)
+
+    def stateful(self, loop: Loop) -> None:
+        """What a loop with state may not be, and what it starts from."""
+        if loop.kind != "serial" or loop.carries:
+            self.fail("a loop with state is serial and has no carries", loop)
+        if any(outer.kind == "vector" for outer in self.loops):
+            self.fail("a loop with state stands inside of a vector loop", loop)
+        if not self.loops and loop.axis == self.kernel.split:
+            self.fail("a loop with state cannot be split", loop)
+        bools = [s.name for s in loop.state if s.dtype == "bool"]
+        if loop.going is not None and loop.going not in bools:
+            self.fail(f"{loop.going!r} is no bool state of the loop", loop)
+        for state in loop.state:
+            self.kept(state, state.init, loop)
+
+    def kept(self, state: State, atom: Atom, loop: Loop) -> None:
+        """What a state begins with, or becomes."""
+        dtype = self.dtype_of(atom, loop)
+        if dtype != state.dtype or dtype not in DTYPES:
+            self.fail(f"{state.name} is {state.dtype}, not {dtype}", loop)
 
     def carried(self, carry: Carry, loop: Loop) -> None:
         """A carry's value, in the scope of the loop's body."""

@@ -15,7 +15,7 @@ from typing import Literal
 
 import numpy as np
 
-from . import columns, schedule
+from . import columns, rolled, schedule
 from .cpu import product
 from .cpu.main import TOO_LARGE
 from .cpu.support import ALIGNMENT, CHUNK_COST, MOST_CHUNKS
@@ -89,7 +89,7 @@ def cost(program: Program, sizes: Sizes) -> ProgramCost:
     Raises:
         OverflowError: BLAS does not take so large a matrix.
     """
-    program = columns.blocked(program)
+    program = columns.blocked(rolled.rolled(program))
     known_sizes = dict(sizes)
     for statement in program.host:
         if isinstance(statement, Let) and statement.name not in known_sizes:

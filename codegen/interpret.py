@@ -155,7 +155,8 @@ def _extreme(dtype: np.dtype, is_largest: bool) -> Scalar:
     return dtype.type(limits.max if is_largest else limits.min)
 
 
-def _apply(let: Let, args: list[Scalar]) -> Scalar:
+def applied(let: Let, args: list[Scalar]) -> Scalar:
+    """The value of a statement whose arguments are given as NumPy scalars."""
     dtype = np.dtype(let.dtype)
     if let.op in CONVERSIONS:
         return CONVERSIONS[let.op](args[0], dtype)
@@ -252,7 +253,7 @@ class Frame:
             match statement:
                 case Let(name, _, args):
                     atoms = [self.atom(arg) for arg in args]
-                    self.values[name] = _apply(statement, atoms)
+                    self.values[name] = applied(statement, atoms)
                 case Load():
                     self.values[statement.name] = self.load(statement)
                 case Store():
@@ -279,10 +280,15 @@ class Frame:
     def loop(self, loop: Loop) -> None:
         extent = size_of(loop.extent, self.values)
         held = {c.name: identity(c.combine, c.dtype) for c in loop.carries}
+        self.values.update([(s.name, self.atom(s.init)) for s in loop.state])
         for i in range(extent):
+            if loop.going is not None and not self.values[loop.going]:
+                break
             self.values[loop.axis] = np.int64(i)
             self.block(loop.body)
+            self.values.update([(s.name, self.atom(s.next)) for s in loop.state])
             for carry in loop.carries:
                 combine = SCALARS[ir.COMBINERS[carry.combine]]
                 held[carry.name] = combine(held[carry.name], self.atom(carry.value))
         self.values.update(held)
+        self.values.update([(s.final, self.values[s.name]) for s in loop.state])

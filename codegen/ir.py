@@ -3,7 +3,8 @@
 A :class:`Kernel` is a loop nest over C-contiguous buffers.  Its statements are in
 three-address form: every :class:`Let` applies one scalar primitive to *atoms* (names of
 values defined earlier, or :class:`Const`), so printing, checking, interpreting and
-emitting are each one flat walk.  Reductions are loops that *carry* accumulators, and
+emitting are each one flat walk.  Reductions are loops that *carry* accumulators,
+recurrences are loops with *state*, and
 parallelism is marked on the one top-level loop; nothing is inferred from the shape of
 the code.  A :class:`~.program.Program` strings kernels and library calls together.
 
@@ -71,7 +72,8 @@ class Const:
 
 #: A value by name, or a literal.
 Atom: TypeAlias = str | Const
-#: A loop extent or a dimension: the name of a size, or a number.
+#: A loop extent or a dimension: the name of a size, or a number.  A loop may also run
+#: up to an int64 value that is known before it and is no axis.
 Extent: TypeAlias = str | int
 
 
@@ -191,6 +193,22 @@ def identity(combine: Combine, dtype: str) -> Const:
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """A value that one iteration of a loop hands to the next.
+
+    In the loop's body `name` is `init` at first, and then what `next` was in the
+    iteration before; all states change at once.  After the loop `final` is what `name`
+    would be in one more iteration: `init` if there was none.
+    """
+
+    name: str
+    init: Atom
+    next: Atom
+    final: str
+    dtype: str
+
+
+@dataclass(frozen=True, slots=True)
 class Loop:
     """``for axis in range(extent): body``.
 
@@ -198,6 +216,10 @@ class Loop:
     lanes of the target's width; its accumulators are combined lane by lane and then
     across, in an order fixed by the extent and the width.  Loops may nest inside a
     vector loop: their carries then hold one accumulator per lane.
+
+    Only a serial loop has *state*; it has no carries then, and stands in no vector
+    loop.  It ends before an iteration in which the bool state called `going`, if there
+    is one, is false.
     """
 
     axis: str
@@ -205,6 +227,8 @@ class Loop:
     kind: LoopKind
     body: tuple[Statement, ...]
     carries: tuple[Carry, ...] = ()
+    state: tuple[State, ...] = ()
+    going: str | None = None
 
 
 Statement: TypeAlias = Let | Load | Store | Check | Loop

@@ -36,8 +36,15 @@ def defines(statement: Statement) -> Iterator[str]:
     match statement:
         case Let(name=name) | Load(name=name):
             yield name
-        case Loop(carries=carries):
+        case Loop(carries=carries, state=state):
             yield from (c.name for c in carries)
+            yield from (s.final for s in state)
+
+
+def local_to(loop: Loop) -> Iterator[str]:
+    """What a loop itself makes visible in its body."""
+    yield loop.axis
+    yield from (s.name for s in loop.state)
 
 
 def names_of(kernel: Kernel) -> set[str]:
@@ -46,7 +53,7 @@ def names_of(kernel: Kernel) -> set[str]:
     for statement, _ in walk(kernel.body):
         names.update(defines(statement))
         if isinstance(statement, Loop):
-            names.add(statement.axis)
+            names.update(local_to(statement))
     return names
 
 

@@ -21,6 +21,7 @@ from .ir import (
     Load,
     Loop,
     LoopKind,
+    State,
     Statement,
     Store,
 )
@@ -148,6 +149,27 @@ def _parse_carry(line: Line) -> Carry:
     return Carry(name, combine, value, _parse_dtype(line))
 
 
+def _parse_states(line: Line) -> tuple[State, ...]:
+    """What a loop keeps, up to what ends the list."""
+    states = [_parse_state(line)]
+    while line.accept(","):
+        states.append(_parse_state(line))
+    return tuple(states)
+
+
+def _parse_state(line: Line) -> State:
+    """``name = init then next to final: dtype``."""
+    name = line.take("name")
+    line.expect("=")
+    init = _parse_atom(line)
+    line.expect("then")
+    following = _parse_atom(line)
+    line.expect("to")
+    final = line.take("name")
+    line.expect(":")
+    return State(name, init, following, final, _parse_dtype(line))
+
+
 def _parse_statement(line: Line) -> Statement:
     """One statement; a loop without its body."""
     keyword = line.peek()
@@ -167,8 +189,11 @@ def _parse_statement(line: Line) -> Statement:
         axis = line.take("name")
         line.expect("<")
         extent = _parse_extent(line)
+        state = _parse_states(line) if line.accept("keeping") else ()
+        going = line.take("name") if line.accept("while") else None
         carries = line.separated("", _parse_carry) if line.accept("->") else ()
-        statement = Loop(axis, extent, cast(LoopKind, keyword), (), carries)
+        kind = cast(LoopKind, keyword)
+        statement = Loop(axis, extent, kind, (), carries, state, going)
     else:
         line.fail(f"expected a statement, found {line.found()}")
     line.end()

@@ -68,7 +68,16 @@ class Range:
                         replace(c, value=self._atom(c.value, old))
                         for c in statement.carries
                     )
-                    out.append(replace(statement, body=inner, carries=carries))
+                    state = tuple(
+                        replace(
+                            s,
+                            init=self._atom(s.init, old),
+                            next=self._atom(s.next, old),
+                        )
+                        for s in statement.state
+                    )
+                    found = replace(statement, body=inner, carries=carries, state=state)
+                    out.append(found)
                 case Load():
                     index = tuple(self._index(a, old) for a in statement.index)
                     out.append(replace(statement, index=index))

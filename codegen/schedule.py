@@ -28,7 +28,7 @@ from .ir import (
     axis,
     walk,
 )
-from .names import defines, fresh, names_of, reads, uses
+from .names import defines, fresh, local_to, names_of, reads, uses
 from .ranges import replaced
 from .tiles import tiled
 
@@ -76,18 +76,21 @@ def extent(kernel: Kernel) -> tuple[Extent, tuple[Let, ...]]:
     return (split.extent if split else 1), tuple(reversed(lets))
 
 
-def _bounds(kernel: Kernel) -> dict[Extent, str]:
-    """For each extent that is known in a loop only, what it is at the most.
+def _bounds(kernel: Kernel) -> dict[Extent, Extent]:
+    """For each extent that does not follow from sizes alone, what it is at the most.
 
     That is, for the lesser of two, the one that is known before all loops.
     """
     known = set(kernel.sizes)
-    known.update(s.name for s in kernel.body if isinstance(s, Let))
-    bounds: dict[Extent, str] = {}
+    known.update(s.name for s in _prologue(kernel.body))
+    bounds: dict[Extent, Extent] = {}
     for statement, _ in walk(kernel.body):
         match statement:
             case Let(name=name, op="min", args=args) if name not in known:
                 bounds.update((name, a) for a in args if a in known)
+                consts = (a for a in args if isinstance(a, Const))
+                numbers = (int(c.value) for c in consts if c.dtype == "int64")
+                bounds.update((name, number) for number in numbers)
     return bounds
 
 
@@ -136,8 +139,8 @@ def _weight(statement: Statement) -> int:
             return LOAD_WEIGHT
         case Store(accumulate=accumulate):
             return STORE_WEIGHT + (LOAD_WEIGHT + 1 if accumulate else 0)
-        case Loop(carries=carries):
-            return len(carries)
+        case Loop(carries=carries, state=state):
+            return len(carries) + len(state)
         case Check():
             return 1
 
@@ -204,7 +207,7 @@ class _Hoister:
         """What can stand before `loop`, and the loop without it."""
         moved: list[Statement] = []
         kept: list[Statement] = []
-        local = {loop.axis}
+        local = set(local_to(loop))
         runs: Let | None = None
         for statement in self.body(loop.body):
             reads = isinstance(statement, Load) and statement.buffer not in self.written
@@ -214,8 +217,9 @@ class _Hoister:
                 kept.append(statement)
             elif isinstance(statement, Load) and not self._safe(statement, loop):
                 if runs is None:
-                    runs = self._test(loop)
-                    moved.append(runs)
+                    tests = self._test(loop)
+                    runs = tests[-1]
+                    moved.extend(tests)
                 moved.extend(self._guarded(statement, runs.name))
             else:
                 moved.append(statement)
@@ -223,7 +227,8 @@ class _Hoister:
 
     def _safe(self, load: Load, loop: Loop) -> bool:
         """Whether what `load` reads exists even if `loop` does not run."""
-        if isinstance(loop.extent, int) and loop.extent > 0:
+        always = isinstance(loop.extent, int) and loop.extent > 0
+        if always and loop.going is None:
             return True
         shape = self.shapes[load.buffer]
         return all(
@@ -231,12 +236,17 @@ class _Hoister:
             for dim, index in zip(shape, load.index, strict=True)
         )
 
-    def _test(self, loop: Loop) -> Let:
-        """Whether `loop` runs at all."""
+    def _test(self, loop: Loop) -> list[Let]:
+        """Statements of which the last says whether `loop` runs at all."""
         extent = loop.extent
         size = extent if isinstance(extent, str) else Const(extent, "int64")
         name = fresh(f"{loop.axis}_runs", self.taken)
-        return Let(name, "gt", (size, Const(0, "int64")), "bool")
+        tests = [Let(name, "gt", (size, Const(0, "int64")), "bool")]
+        for state in loop.state:
+            if state.name == loop.going:
+                both = fresh(f"{loop.axis}_begins", self.taken)
+                tests.append(Let(both, "and", (name, state.init), "bool"))
+        return tests
 
     def _guarded(self, load: Load, guard: str) -> Iterator[Statement]:
         """`load` under its own guard and another."""
@@ -279,6 +289,8 @@ def _collapsible(kernel: Kernel) -> tuple[Loop, Loop, dict[str, int]] | None:
 
 def _fit(outer: Loop, inner: Loop) -> bool:
     """Whether the kinds and the carries of two loops let them be one."""
+    if outer.state or inner.state:
+        return False
     carries = [(c.name, c.combine, c.dtype) for c in inner.carries]
     handed = [(c.value, c.combine, c.dtype) for c in outer.carries]
     if carries != handed:

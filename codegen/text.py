@@ -31,6 +31,7 @@ from .ir import (
     Let,
     Load,
     Loop,
+    State,
     Statement,
     Store,
 )
@@ -95,9 +96,8 @@ def print_item(item: Item) -> str:
             return f"store {buffer}{_indices(index)} {sign} {_atom(value)}"
         case Check(ok, code):
             return f"check {ok} else {code}"
-        case Loop(axis, extent, kind, _, carries):
-            arrow = " -> " if carries else ""
-            return f"{kind} {axis} < {extent}{arrow}{', '.join(map(_carry, carries))}"
+        case Loop():
+            return _loop(item)
         case Array(name, dtype, shape, role, slot, target, paired, row):
             shown = _shape(shape) + (" complex" if paired else "")
             placed = "" if slot is None else f" slot {slot}"
@@ -188,6 +188,23 @@ def _arguments(first: Iterable[str], sizes: Iterable[str]) -> str:
 
 def _carry(carry: Carry) -> str:
     return f"{carry.name} = {carry.combine} {_atom(carry.value)}: {carry.dtype}"
+
+
+def _loop(loop: Loop) -> str:
+    head = f"{loop.kind} {loop.axis} < {loop.extent}"
+    if loop.state:
+        head += f" keeping {', '.join(map(_state, loop.state))}"
+    if loop.going is not None:
+        head += f" while {loop.going}"
+    return head + (
+        f" -> {', '.join(map(_carry, loop.carries))}" if loop.carries else ""
+    )
+
+
+def _state(state: State) -> str:
+    """``NAME = INIT then NEXT to FINAL: DTYPE``."""
+    through = f"{_atom(state.init)} then {_atom(state.next)} to {state.final}"
+    return f"{state.name} = {through}: {state.dtype}"
 
 
 def _shape(shape: tuple[Extent, ...]) -> str:

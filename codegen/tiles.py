@@ -65,7 +65,7 @@ def tiled(kernel: Kernel) -> Kernel:
 
 def _turned(kernel: Kernel, outer: Loop) -> list[Load]:
     """What the vector loop in `outer` loads across rows, if both may run in tiles."""
-    if outer.carries or outer.kind == "vector" or not outer.body:
+    if outer.carries or outer.state or outer.kind == "vector" or not outer.body:
         return []
     *before, inner = outer.body
     if not isinstance(inner, Loop) or inner.kind != "vector" or inner.carries:

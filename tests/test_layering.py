@@ -93,12 +93,16 @@ MAY_IMPORT = {
         "check": "access cursor errors ir program text",
         "program_check": "check cursor ir program text",
         "columns": "ir names program ranges",
-        "cpu": "columns errors ir program schedule",
         "interpret": "ir program",
+        "liveness": "program",
+        "unroll": "expand interpret ir names",
+        "rolling": "ir liveness names program unroll",
+        "rolled": "ir liveness names program rolling unroll",
+        "cpu": "columns errors ir program rolled schedule",
         "run": "interpret ir program",
         "arrays": "expand interpret ir",
         "polynomial": "",
-        "cost": "columns cpu errors interpret ir polynomial program schedule",
+        "cost": "columns cpu errors interpret ir polynomial program rolled schedule",
     },
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from .. import columns, schedule
+from .. import columns, rolled, schedule
 from ..ir import Kernel
 from ..program import Gemm, Launch, Program
 from . import product
@@ -37,7 +37,7 @@ def build(program: Program, host: Host) -> bytes:
 
 def llvm_text(program: Program, host: Host) -> str:
     """The whole module as LLVM IR, before LLVM's own passes."""
-    program = columns.blocked(program)
+    program = columns.blocked(rolled.rolled(program))
     prepared, kernels, declarations = _kernels(program, host)
     products = sorted(
         program.array(step.out).dtype

@@ -16,6 +16,7 @@ from ..ir import (
     Let,
     Load,
     Loop,
+    State,
     Statement,
     Store,
 )
@@ -94,7 +95,18 @@ class _Names:
                     extent=self.extent(s.extent),
                     body=self.body(s.body),
                     carries=tuple(self.carry(c) for c in s.carries),
+                    state=tuple(self.state(k) for k in s.state),
+                    going=None if s.going is None else self[s.going],
                 )
+
+    def state(self, state: State) -> State:
+        return replace(
+            state,
+            name=self[state.name],
+            init=self.atom(state.init),
+            next=self.atom(state.next),
+            final=self[state.final],
+        )
 
     def carry(self, carry: Carry) -> Carry:
         return replace(carry, name=self[carry.name], value=self.atom(carry.value))

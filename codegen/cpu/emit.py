@@ -12,7 +12,7 @@ upper half of the vector on to its lower, until one lane is left.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import CompileError
 from ..ir import (
     FLOATS,
+    Atom,
     Carry,
     Check,
     Extent,
@@ -126,8 +127,9 @@ def lane_count(kernel: Kernel, vector_bytes: int) -> int:
         match statement:
             case Let(dtype=dtype):
                 dtypes.add(dtype)
-            case Loop(carries=carries):
+            case Loop(carries=carries, state=state):
                 dtypes.update(c.dtype for c in carries)
+                dtypes.update(s.dtype for s in state)
     counted = [d for d in dtypes if d in FLOATS] or dtypes or {"int64"}
     return vector_bytes // max(np.dtype(d).itemsize for d in counted)
 
@@ -216,12 +218,38 @@ class _Emitter(Statements):
             self._vector_loop(loop, low, high)
             return
 
+        if loop.state:
+            self._keeping(loop, (low, high, 1))
+            return
+
         def body(index: str) -> None:
             self.values[loop.axis] = Value("int64", (index,))
             self._statements(loop.body)
 
         of_sums = any(isinstance(s, Loop) for s in loop.body)
         self._carrying(loop, (low, high, 1), body, of_sums=of_sums)
+
+    def _keeping(self, loop: Loop, bounds: tuple[str, str, int]) -> None:
+        """A loop with state, in registers: one phi for each."""
+
+        def operands(atoms: Iterable[Atom]) -> list[str]:
+            return [self.operand(atom, False)[0] for atom in atoms]
+
+        def body(index: str, held: list[str]) -> list[str]:
+            self.values[loop.axis] = Value("int64", (index,))
+            for state, text in zip(loop.state, held, strict=True):
+                self.values[state.name] = Value(state.dtype, (text,))
+            self._statements(loop.body)
+            return operands(s.next for s in loop.state)
+
+        kinds = [llvm_type(s.dtype) for s in loop.state]
+        begin = operands(s.init for s in loop.state)
+        names = [s.name for s in loop.state]
+        going = None if loop.going is None else names.index(loop.going)
+        carried = list(zip(kinds, begin, strict=True))
+        results = self.w.loop(loop.axis, bounds, carried, body, going)
+        for state, text in zip(loop.state, results, strict=True):
+            self.values[state.final] = Value(state.dtype, (text,))
 
     def _carrying(
         self,

@@ -221,12 +221,14 @@ class Writer:
         bounds: tuple[str, str, int],
         carried: Sequence[tuple[str, str]],
         body: Callable[[str, list[str]], list[str]],
+        going: int | None = None,
     ) -> list[str]:
         """Write ``for index in range(*bounds)`` and return what it carried out.
 
         `carried` holds the type and initial value of each accumulator.  `body` is given
         the index and the accumulators, writes the loop's body and returns their new
-        values.  A loop that runs no times returns the initial values.
+        values.  A loop that runs no times returns the initial values.  It ends before
+        an iteration in which accumulator number `going`, an i1, is false.
         """
         low, high, step = bounds
         outer, level = self.scopes[-1], len(self.scopes)
@@ -242,6 +244,9 @@ class Writer:
         self.place(low, high)
         some = self.op(f"icmp slt i64 {low}, {high}")
         before, out = outer.label, outer.lines
+        if going is not None:
+            self.place(some, carried[going][1])
+            some = self.op(f"and i1 {some}, {carried[going][1]}")
         out += [f"  br i1 {some}, label %{head}, label %{head}.end", f"{head}:"]
 
         def phi(result: str, kind: str, initial: str, latest: str) -> None:
@@ -254,7 +259,11 @@ class Writer:
         out += inner.lines
         out.append(f"  {after} = add nsw i64 {index}, {step}")
         out.append(f"  {after}.more = icmp slt i64 {after}, {high}")
-        out.append(f"  br i1 {after}.more, label %{head}, label %{head}.end")
+        more = f"{after}.more"
+        if going is not None:
+            out.append(f"  {more}.too = and i1 {more}, {new[going]}")
+            more += ".too"
+        out.append(f"  br i1 {more}, label %{head}, label %{head}.end")
         outer.label = f"{head}.end"
         out.append(f"{outer.label}:")
         results = [self._name(level - 1) for _ in carried]

@@ -145,9 +145,10 @@ def expand_kernel(kernel: Kernel) -> Kernel:
 def _defined(statement: Statement) -> Iterator[str]:
     """The names that `statement` itself brings into scope."""
     match statement:
-        case Loop(axis, carries=carries):
+        case Loop(axis, carries=carries, state=state):
             yield axis
             yield from (c.name for c in carries)
+            yield from (name for s in state for name in (s.name, s.final))
         case Let(name) | Load(name):
             yield name
 

@@ -61,9 +61,11 @@ def _singles(kernel: ir.Kernel) -> Iterator[ir.Kernel]:
     seen: set[tuple[str, ...]] = set()
     for statement, _ in ir.walk(kernel.body):
         match statement:
-            case ir.Loop(axis=axis, carries=carries):
+            case ir.Loop(axis=axis, carries=carries, state=state):
                 kinds[axis] = "int64"
                 kinds.update((c.name, c.dtype) for c in carries)
+                kinds.update((s.name, s.dtype) for s in state)
+                kinds.update((s.final, s.dtype) for s in state)
             case ir.Load(name=name, dtype=dtype):
                 kinds[name] = dtype
             case ir.Let(name=name, op=op, args=args, dtype=dtype):
