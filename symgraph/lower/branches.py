@@ -52,7 +52,7 @@ def lower_branches(emit: Emitter, choice: Branches) -> None:
 def _branch(emit: Emitter, choice: Branches, roots: tuple[Node, ...]) -> None:
     outer = emit.partition
     with emit.scope():
-        made = emit.prepared([roots[k] for k in choice.results])
+        made = emit.distinct(emit.settled([roots[k] for k in choice.results]))
         for root, item in zip(made, choice.results.values(), strict=True):
             emit.also(root, emit.array(item))
         emit.partition = Partition(made, emit.classes)

@@ -26,6 +26,7 @@ from ..dims import Size
 from ..graph import Node, toposort, users
 from ..leaf import Leaf
 from ..op import Elemwise, Indexed, Opaque, Reduce
+from ..ops.slices import Pick, Slice
 from .groups import MAX_WEIGHT, Axis, Group, Source
 from .siblings import merge_siblings
 from .sizes import Classes
@@ -64,6 +65,7 @@ class Partition:
         self.required = set(outputs)
         self._light: dict[Node, int] = {}
         self._terms: dict[Node, Node] = {}
+        self._parted: dict[Node, int] = {}
         self._length: dict[Node, int] = {}
         self._uniform: set[Node] = set()
         self._sources: dict[Node, list[Source]] = {}
@@ -74,6 +76,7 @@ class Partition:
                     i for i in inputs_of(node) if not (free and _is_free(i))
                 )
         self._find_terms()
+        self._find_parted()
         for node in self.order:
             self._weigh(node, inputs_of(node))
             self._place(node)
@@ -87,7 +90,24 @@ class Partition:
         """Whether readers recompute `node` instead of loading it."""
         if node in self.required:
             return False
-        return node in self._light or node in self._terms
+        return node in self._light or node in self._terms or node in self._parted
+
+    def _find_parted(self) -> None:
+        """Note short formulas that are read in parts, each part by itself.
+
+        The gates of a recurrent cell are: every element is computed where it is read.
+        """
+        for node in reversed(self.order):
+            if not isinstance(node.op, Elemwise) or node in self.required:
+                continue
+            readers = self.users[node]
+            weight = node.op.weight
+            if len(readers) == 1 and readers[0] in self._parted:
+                weight += self._parted[readers[0]]
+            elif not _in_parts(readers):
+                continue
+            if weight <= LIGHT_WEIGHT:
+                self._parted[node] = weight
 
     def _find_terms(self) -> None:
         """Note which formulas only one reduction needs, at its own indices.
@@ -366,6 +386,13 @@ class Partition:
             elif self.group_of[user] is not group:
                 return True
         return False
+
+
+def _in_parts(readers: Sequence[Node]) -> bool:
+    """Whether several readers each take another part along one axis."""
+    cuts = {(r.op, r.inputs[1:]) for r in readers if isinstance(r.op, Slice | Pick)}
+    axes = {cut.axis for cut, _ in cuts}  # type: ignore[attr-defined]
+    return len(readers) > 1 and len(cuts) == len(readers) and len(axes) == 1
 
 
 def _is_free(node: Node) -> bool:

@@ -116,7 +116,7 @@ def lower(
         check_sizes(asked)
     more = with_inner(rewritten.roots)
     classes.unify(more)
-    roots = prepared(rewritten.roots, classes)
+    roots = _distinct(_prepared(in_halves(rewritten.roots), classes))
     emitter = Emitter(rewritten.with_roots(roots), classes, name)
     return emitter.run((*demanding, *more))
 
@@ -132,11 +132,6 @@ def with_inner(roots: Sequence[Node]) -> list[Node]:
             if isinstance(node.op, Nested):
                 pending.append(written_out(node.op.inner(*node.inputs)))
     return found
-
-
-def prepared(roots: Sequence[Node], classes: Classes) -> list[Node]:
-    """`roots` in the form that lowering takes, each a node of its own."""
-    return _distinct(_prepared(in_halves(roots), classes))
 
 
 def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
@@ -324,9 +319,17 @@ class Emitter:
         finally:
             self._array_of = known
 
-    def prepared(self, roots: Sequence[Node]) -> list[Node]:
-        """`roots` in the form that lowering takes, each a node of its own."""
-        return prepared(roots, self.classes)
+    def is_result(self, node: Node) -> bool:
+        """Whether `node` is returned, or a new value of a shared variable."""
+        return node in self._roles
+
+    def settled(self, roots: Sequence[Node]) -> tuple[Node, ...]:
+        """`roots` in the form that lowering takes."""
+        return _prepared(in_halves(roots), self.classes)
+
+    def distinct(self, roots: Sequence[Node]) -> list[Node]:
+        """`roots`, settled ones, each as a node of its own."""
+        return _distinct(roots)
 
     def array(self, node: Node) -> str:
         """The array that holds `node`; constants are declared when first read."""

@@ -8,7 +8,7 @@ another carried value, that one's memory is handed on, without a copy.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from .. import dims
@@ -69,6 +69,7 @@ class Rounds:
 def lower_rounds(emit: Emitter, loop: Rounds) -> None:
     """Append the steps of a loop."""
     _refuse_complex(loop)
+    loop, alike = _settled(emit, loop)
     for _, stack in loop.kept:
         emit.array(stack)
         if loop.conditional:
@@ -86,7 +87,7 @@ def lower_rounds(emit: Emitter, loop: Rounds) -> None:
     handed, computed = _nexts(loop)
     outer = emit.partition
     with emit.scope():
-        roots = emit.prepared([c.next for c in computed] + [k for k, _ in loop.kept])
+        roots = emit.distinct([c.next for c in computed] + [k for k, _ in loop.kept])
         moves = [(emit.array(a), emit.array(b)) for a, b in handed]
         for carried, node in zip(computed, roots, strict=False):
             moves.append((emit.array(carried.parameter), emit.temporary(node)))
@@ -104,6 +105,28 @@ def lower_rounds(emit: Emitter, loop: Rounds) -> None:
     ):
         if last is not None:
             emit.give(last, parameter)
+    for stack, same in alike:
+        emit.give(stack, same)
+
+
+def _settled(emit: Emitter, loop: Rounds) -> tuple[Rounds, list[tuple[Node, Node]]]:
+    """The loop with its outputs in the form that is lowered; stacks that are others.
+
+    What only which sizes are equal shows to be one value is stacked once.
+    """
+    nexts = [c.next for c in loop.carried]
+    roots = emit.settled([*nexts, *(root for root, _ in loop.kept)])
+    carried = tuple(
+        replace(c, next=root) for c, root in zip(loop.carried, roots, strict=False)
+    )
+    first: dict[Node, Node] = {}
+    kept, alike = [], []
+    for root, (_, stack) in zip(roots[len(nexts) :], loop.kept, strict=True):
+        if first.setdefault(root, stack) is stack or emit.is_result(stack):
+            kept.append((root, stack))
+        else:
+            alike.append((stack, first[root]))
+    return replace(loop, carried=carried, kept=tuple(kept)), alike
 
 
 def _nexts(loop: Rounds) -> tuple[list[tuple[Node, Node]], list[Carried]]:
