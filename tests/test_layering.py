@@ -43,6 +43,10 @@ MAY_IMPORT = {
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph leaf op types variable",
+        "cuts": "dims graph ops",
+        "updates": "errors graph leaf shared variable",
+        "loops": "autodiff composite dims errors graph leaf lower op ops random tree "
+        "types variable vectorize",
         "shared": "errors evaluate graph leaf op types variable",
         "linalg": "ops variable",
         "lower": "codegen composite dims errors graph leaf op ops types variable",
@@ -53,7 +57,7 @@ MAY_IMPORT = {
         "check": "dims errors evaluate graph leaf lower op rewrite",
         "autodiff": "composite dims errors evaluate graph leaf op ops rewrite "
         "rules types variable vectorize",
-        "passes": "check config errors graph rewrite rules",
+        "passes": "check config errors graph loops op rewrite rules",
         "userops": "autodiff codegen composite errors ops shared types variable",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
         "mode": "errors passes",
@@ -65,13 +69,13 @@ MAY_IMPORT = {
         "versions": "arguments codegen compiler errors graph op",
         "estimate": "arguments codegen compiler errors inspect lower op variable "
         "versions",
-        "function": "arguments codegen compiler debug errors estimate evaluate graph "
-        "graphs leaf lower mode op shared tree variable versions",
+        "function": "arguments codegen compiler cuts debug errors estimate evaluate "
+        "graph graphs leaf lower mode op shared tree updates variable versions",
         "jit": "config declare errors function tree variable",
         "target": "function graph graphs leaf variable",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
-        "linalg op ops passes random rewrite shared special types userops variable "
-        "vectorize",
+        "linalg loops op ops passes random rewrite shared special types userops "
+        "variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
     },

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..composite import of_type, parameter
 from ..errors import UnsupportedError, refuse
@@ -19,7 +19,10 @@ from ..ops.view import move_axes
 from ..types import tensor
 from ..variable import Variable, apply
 from ..vectorize import batch
-from .loop import Loop, Parts, closed
+from .parts import Parts, closed
+
+if TYPE_CHECKING:
+    from .loop import Loop
 
 
 def batched_loop(loop: Loop, batched: Flags, xs: Sequence[Variable]) -> Variable:

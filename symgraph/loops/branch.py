@@ -22,7 +22,7 @@ from ..ops.common import Flags
 from ..types import TensorType, TupleType, is_differentiable, tensor
 from ..variable import Variable, apply, as_tensor, promote
 from ..vectorize import batch
-from .loop import is_size
+from .parts import is_size
 from .scan import flat
 
 if TYPE_CHECKING:

@@ -15,10 +15,8 @@ from ..ops.sizes import size_variable
 from ..random.keys import fold_in
 from ..types import tensor
 from ..variable import Variable, apply, as_tensor
-from .loop import Loop, Parts, closed, results
-
-#: Rounds of a loop that ends by its condition alone.
-FOREVER = 2**62
+from .loop import Loop
+from .parts import Parts, closed, results
 
 #: Round t draws with this many + t folded into a stream's state; the numbers of the
 #: stream's own draws are smaller.

@@ -8,7 +8,8 @@ from typing import Any
 from .. import ops
 from ..errors import ArgumentError, ShapeError, refuse
 from ..variable import Variable, as_tensor
-from .build import FOREVER, Options, Round, Start, build
+from .build import Options, Round, Start, build
+from .parts import FOREVER
 from .scan import flat, scan
 from .taps import Taps
 

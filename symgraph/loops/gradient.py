@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from math import prod
+from typing import TYPE_CHECKING
 
 from .. import ops
 from ..autodiff.forward import stable_pushforward
@@ -27,8 +28,10 @@ from ..ops import Contract, Item
 from ..ops.sizes import dim_of
 from ..types import TupleType, is_differentiable, tensor
 from ..variable import Variable, apply
-from .build import FOREVER
-from .loop import Loop, Parts, closed, results
+from .parts import FOREVER, Parts, closed, results
+
+if TYPE_CHECKING:
+    from .loop import Loop
 
 # -- backwards -------------------------------------------------------------------------
 
@@ -246,11 +249,16 @@ class _Body:
             back.parts.rest,
         )
         body, more = closed(parts, [v.node for v in roots])
-        made = Loop(
-            body,
-            len(nexts),
-            len(elements),
-            not loop.backwards,
+        made = replace(
+            loop,
+            body=body,
+            carries=len(nexts),
+            sequences=len(elements),
+            backwards=not loop.backwards,
+            conditional=False,
+            remember=True,
+            truncate=0,
+            updated=0,
             label=f"{loop.label} gradient",
         )
         first = [self._last(k) for k in self.active]

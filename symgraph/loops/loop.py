@@ -12,42 +12,30 @@ this in :mod:`.scan`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from .. import dims
-from ..composite import Body, capture, of_type
+from ..composite import Body, of_type
 from ..dims import Size
 from ..errors import DTypeError, ShapeError
 from ..graph import Node, intern
 from ..leaf import Shared
 from ..lower.rounds import Carried, Rounds, Source
-from ..op import Array, Indexed, Nested, op
+from ..op import Array, Nested, op
 from ..ops import Item, dim_of
 from ..ops.common import Flags
 from ..ops.view import move_axes
-from ..types import INTEGERS, TensorType, TupleType, tensor
+from ..types import TensorType, TupleType, tensor
 from ..variable import Variable, apply
+from .batching import batched_loop
+from .gradient import pulled_back, pushed_forward
+from .parts import Parts, closed, is_size, results
 
 if TYPE_CHECKING:
     from ..lower import Emitter
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """The inputs of a loop, or its body's parameters, by what they are for."""
-
-    first: Node
-    carried: tuple[Node, ...]
-    rows: tuple[Node, ...]
-    rest: tuple[Node, ...]
-
-    def __iter__(self) -> Iterator[Node]:
-        yield self.first
-        yield from (*self.carried, *self.rows, *self.rest)
 
 
 @op
@@ -219,18 +207,12 @@ class Loop(Nested):
     # -- derivatives and batches -------------------------------------------------------
 
     def vjp(self, gs: dict[int, Variable], y: Variable, *xs: Variable) -> Any:
-        from .gradient import pulled_back
-
         return pulled_back(self, gs, y, xs)
 
     def jvp(self, y: Variable, xs: Any, ts: Any) -> Any:
-        from .gradient import pushed_forward
-
         return pushed_forward(self, y, xs, ts)
 
     def batch(self, batched: Flags, *xs: Variable) -> Variable:
-        from .batching import batched_loop
-
         return batched_loop(self, batched, xs)
 
     def batched_item(self, item: Variable, number: int) -> Variable:
@@ -329,34 +311,4 @@ def _same_kind(number: int, before: TensorType, after: TensorType) -> None:
         )
 
 
-def is_size(node: Node) -> bool:
-    """Whether `node` is an integer known before anything runs: it may be a size."""
-    if node.type.dtype not in INTEGERS or node.type.ndim:
-        return False
-    return dims.at_entry(dim_of(node))
-
-
-def closed(
-    parameters: Parts, roots: Sequence[Node]
-) -> tuple[Body, tuple[Variable, ...]]:
-    """`roots` as a body over `parameters`, and what else they depend on.
-
-    Views stay in the body, where they cost nothing.
-    """
-    return capture(
-        [Variable(r) for r in roots], [Variable(p) for p in parameters], _is_view
-    )
-
-
-def _is_view(node: Node) -> bool:
-    return isinstance(node.op, Indexed) and node.op.free and not is_size(node)
-
-
-def results(node: Node) -> tuple[Variable, ...]:
-    """All results of a loop."""
-    assert isinstance(node.op, Loop)
-    count = node.op.rounds + 1
-    return tuple(apply(Item(k), Variable(node)) for k in range(count))
-
-
-__all__ = ["Loop", "Parts", "closed", "is_size", "results"]
+__all__ = ["Loop"]

@@ -25,7 +25,8 @@ from ..variable import Variable, apply, constant
 from ..vectorize import batch
 from .branch import IfElse
 from .hoist import hoisted
-from .loop import Loop, Parts, closed, is_size, results
+from .loop import Loop
+from .parts import Parts, closed, is_size, results
 
 #: Loops of so many rounds or fewer, of bodies of so many ops in all, are written out.
 FEW_ROUNDS = 3

@@ -391,7 +391,7 @@ class Partition:
 def _in_parts(readers: Sequence[Node]) -> bool:
     """Whether several readers each take another part along one axis."""
     cuts = {(r.op, r.inputs[1:]) for r in readers if isinstance(r.op, Slice | Pick)}
-    axes = {cut.axis for cut, _ in cuts}  # type: ignore[attr-defined]
+    axes = {cut.axis for cut, _ in cuts}
     return len(readers) > 1 and len(cuts) == len(readers) and len(axes) == 1
 
 

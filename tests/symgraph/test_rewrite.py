@@ -373,6 +373,7 @@ def test_the_default_order() -> None:
         "canonicalize",
         "stabilize",
         "simplify",
+        "loops",
         "expand",
     ]
 

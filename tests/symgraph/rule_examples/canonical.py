@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+import symgraph as sg
 from symgraph import ops
 from symgraph.composite import Composite
 from symgraph.composite import trace as trace_body
@@ -30,11 +31,16 @@ from .common import (
 
 COMPOSED = apply(Composite(trace_body(lambda t: ops.exp(t) + 1.0, [x])[0]), x)
 
+#: The values that a loop carries, kept.
+KEPT = sg.scan(lambda a, b: (a + b, a + b), ops.zeros_like(x[0]), x)[1]
+
 EXAMPLES: dict[str, Example] = {
     # what is there for differentiation
     "unmarked": Example(lambda: ops.grad_clip(x, -1, 1) + 1, lambda: x + 1),
     # canonical: ops made of a graph
     "inline": Example(lambda: COMPOSED, lambda: P),
+    # canonical: loops
+    "last_row": Example(lambda: KEPT[-1], lambda: KEPT[0]),
     # canonical: sums
     "add_negative_zero": Example(lambda: x + -0.0, lambda: x + 0.0),
     "add_zero": Example(lambda: i + 0, lambda: x + 0.0),
