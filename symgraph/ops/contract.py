@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import prod
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -36,6 +37,9 @@ __all__ = [
 ]
 
 Labels: TypeAlias = tuple[int, ...]
+
+#: Matrix products of so few multiplications are loops, in stacks of any size.
+TINY = 64
 
 
 @op
@@ -153,7 +157,7 @@ class Contract(Opaque):
         a, b = inputs
         batch, rows, columns = self.stack, self.rows, self.columns
         inner = self.contracted
-        if a.dtype not in FLOATS or not rows or not columns:
+        if a.dtype not in FLOATS or not rows or not columns or self._is_tiny(a, b):
             every = (*self.out, *inner)
             terms = multiply(
                 _spread(a, self.left, every), _spread(b, self.right, every)
@@ -174,6 +178,13 @@ class Contract(Opaque):
             transpose(b, [self.right.index(k) for k in right]),
         )
         return transpose(product, [out.index(k) for k in self.out])
+
+    def _is_tiny(self, a: Variable, b: Variable) -> bool:
+        """Whether a library call would take longer than the multiplications."""
+        size = dict(self._sizes(a.node, b.node))
+        matrix = [size[k] for k in (*self.rows, *self.columns, *self.contracted)]
+        known = [s for s in matrix if isinstance(s, int)]
+        return len(known) == len(matrix) and prod(known) <= TINY
 
     def parts(self, a: Pair, b: Pair) -> Pair:
         def product(x: Variable, y: Variable) -> Variable:
