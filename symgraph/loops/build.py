@@ -15,6 +15,7 @@ from ..ops.sizes import size_variable
 from ..random.keys import fold_in
 from ..types import tensor
 from ..variable import Variable, apply, as_tensor
+from .chunks import in_chunks
 from .loop import Loop
 from .parts import Parts, closed, results
 
@@ -63,6 +64,7 @@ class Options:
     backwards: bool = False
     remember: bool = True
     truncate: int = 0
+    every: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,9 +125,33 @@ def build(
         updated=len(traced.shared),
         label=options.label,
     )
-    found = results(apply(made, n, *first, *rows, *more).node)[len(flags) :]
+    inputs = [n, *first, *rows, *more]
+    if options.every is None:
+        found = results(apply(made, *inputs).node)
+    else:
+        found = in_chunks(made, inputs, _every(made, options))
+    found = found[len(flags) :]
     stacks = list(found[own + len(traced.shared) : -1])
     return Built(list(found[:own]), stacks, found[-1], traced.conditional)
+
+
+def _every(loop: Loop, options: Options) -> int:
+    """How many rounds a chunk has."""
+    every = options.every
+    if not isinstance(every, int) or every < 1:
+        refuse(
+            ArgumentError,
+            f"{options.label}: checkpoint_every cannot be {every!r}",
+            remedy="give a number of rounds, about the square root of all of them",
+        )
+    if loop.conditional or loop.updated or loop.truncate:
+        refuse(
+            ArgumentError,
+            f"{options.label}: checkpoint_every with an end by a condition, updates of "
+            "shared variables, or a truncated gradient",
+            remedy="leave one of them out",
+        )
+    return every
 
 
 class _Traced:

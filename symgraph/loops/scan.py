@@ -30,6 +30,7 @@ def scan(
     go_backwards: bool = False,
     truncate_gradient: int = -1,
     remember: bool = True,
+    checkpoint_every: int | None = None,
     name: str | None = None,
 ) -> Any:
     """Run a step for each row of arrays, carrying values from one to the next.
@@ -84,6 +85,9 @@ def scan(
         remember: whether what is costly to compute (products, reductions) is kept for
             the gradient.  If not, only the carried values are, and a round is computed
             again on the way back: less memory, more time.
+        checkpoint_every: for the gradient keep what is carried into every k-th round
+            only, and compute k rounds again at a time on the way back: with k about the
+            square root of the number of rounds, memory grows as that root.
         name: what the loop is called in dumps and messages.
 
     Random streams used in `fn` draw anew in each round.  Shared variables that `fn`
@@ -99,7 +103,8 @@ def scan(
         "non_sequences": non_sequences,
         "n_steps": n_steps,
     }
-    options = Options(name or "scan", reverse, remember, max(truncate_gradient, 0))
+    truncate = max(truncate_gradient, 0)
+    options = Options(name or "scan", reverse, remember, truncate, checkpoint_every)
     if init is _MISSING:
         if reverse or xs is not None or length is not None:
             _both(["xs", "length", "reverse"], "init")
