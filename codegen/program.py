@@ -40,7 +40,8 @@ class Array:
     succeeded.  *temp* arrays live in the arena, in slot `slot`.  A *view* is the memory
     of the array `target` (not itself a view) in another shape of as many elements.  A
     *row* is one of the rows along the first axis of `target`, another in each round of
-    the loop that it belongs to; `row` says which.
+    the loop that it belongs to; `row` says which.  With as many axes as `target` it is
+    several rows, one after another, of which `row` says the first.
 
     A *paired* array, given or returned, is complex for the caller: its last axis, of
     size 2, holds real and imaginary parts, and the caller's array lacks that axis.

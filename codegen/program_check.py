@@ -160,7 +160,8 @@ class _ProgramChecker:
             self.fail(
                 f"the target {array.target!r} is no array of {array.dtype}", array
             )
-        if not target.shape or _differ(array.shape, target.shape[1:]):
+        several = len(array.shape) == len(target.shape)
+        if not target.shape or _differ(array.shape[several:], target.shape[1:]):
             self.fail(f"{target.name} has no rows of this shape", array)
         if array.row is None:
             self.fail("which row it is is not said", array)

@@ -227,7 +227,11 @@ class _Rolling:
             if target is None or not self._follows(array, target):
                 break
             if array.row is not None:
-                index = (self._row(array.row), *index)
+                number = self._row(array.row)
+                if len(array.shape) < len(target.shape):
+                    index = (number, *index)
+                else:  # one of several rows
+                    index = (number + index[0], *index[1:])
             else:
                 index = reshaped(index, array.shape, target.shape)
             name = target.name

@@ -183,11 +183,11 @@ class _Machine:
                 start = int(size_of(array.row.start, self.sizes))
                 place = start + array.row.stride * int(number)
                 rows = self.memory[str(array.target)]
-                if not 0 <= place < len(rows):
+                shape = dims_of(array.shape, self.sizes)
+                count = shape[0] if len(shape) == rows.ndim else 1
+                if not 0 <= place <= place + count <= len(rows):
                     raise IndexError(f"{array.target} has no row {place}")
-                self.memory[array.name] = rows[place : place + 1].reshape(
-                    rows.shape[1:]
-                )
+                self.memory[array.name] = rows[place : place + count].reshape(shape)
         self._look_again()
 
     def _move(self, step: Repeat) -> None:

@@ -114,7 +114,7 @@ class ControlFlow:
         """Where a row lies in round `number`."""
         assert row.row is not None
         out, bytes_ = self.out, str(np.dtype(row.dtype).itemsize)
-        for extent in row.shape:
+        for extent in self.program.array(str(row.target)).shape[1:]:
             bytes_ = out.let(f"mul i64 {bytes_}, {size(extent, self.sizes)}")
         steps = out.let(f"mul i64 {number}, {row.row.stride}")
         place = out.let(f"add i64 {steps}, {size(row.row.start, self.sizes)}")

@@ -23,7 +23,7 @@ from ..dims import Size
 from ..errors import DTypeError, ShapeError
 from ..graph import Node, intern
 from ..leaf import Shared
-from ..lower.rounds import Carried, Rounds, Source
+from ..lower.rounds import Carried, Rounds, Source, unchunked
 from ..op import Array, Nested, op
 from ..ops import Item, dim_of
 from ..ops.common import Flags
@@ -136,7 +136,9 @@ class Loop(Nested):
             yield node.type.dims[0], dim_of(inputs[0])
 
     def data(self, *inputs: Node) -> tuple[Node, ...]:
-        return tuple(i for i in inputs[1:] if not is_size(i))
+        given = self.parts(inputs)
+        rows = (unchunked(r)[0] for r in given.rows)
+        return tuple(i for i in (*given.carried, *rows, *given.rest) if not is_size(i))
 
     def ref(self, *arrays: Array) -> Any:
         n, *others = arrays

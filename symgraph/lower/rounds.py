@@ -18,6 +18,7 @@ from ..dims import Size
 from ..errors import UnsupportedError, refuse
 from ..graph import Node, describe_node
 from ..op import Index
+from ..ops.view import Reshape
 from ..types import is_complex
 from .at import Context
 from .fuse import Partition
@@ -172,8 +173,10 @@ def _declare_row(
 def _rows_of(emit: Emitter, node: Node) -> tuple[str, ir.Affine, int]:
     """The array whose rows are those of `node`: row k is number start + stride * k.
 
-    A slice along the first axis, or what is built of such, needs no array of its own.
+    A slice along the first axis, or what is built of such, needs no array of its own,
+    and neither do chunks of rows, ``x.reshape(n, k, ...)``: then row k is several rows.
     """
+    node, chunk = unchunked(node)
     named: set[str] = set()
 
     def extent(size: Size) -> ir.Extent:
@@ -187,17 +190,27 @@ def _rows_of(emit: Emitter, node: Node) -> tuple[str, ir.Affine, int]:
     while emit.partition.inlined(source):
         reads = reads_of(source, index, context)
         if len(reads) != 1:
-            return emit.in_memory(node), ir.Affine(), 1
+            return emit.in_memory(node), ir.Affine(), chunk
         ((source, index),) = reads
     if not index:
-        return emit.in_memory(node), ir.Affine(), 1
+        return emit.in_memory(node), ir.Affine(), chunk
     first, others = index[0], index[1:]
     stride = first.coefficient("d0")
     start = first + ir.axis("d0") * -stride
     whole = others == tuple(ir.axis(f"d{k}") for k in range(1, node.type.ndim))
-    if not whole or not {name for name, _ in start.terms} <= named:
-        return emit.in_memory(node), ir.Affine(), 1
-    return emit.array(source), start, stride
+    known = {name for name, _ in start.terms} <= named
+    if not whole or not known or (chunk > 1 and stride != 1):
+        return emit.in_memory(node), ir.Affine(), chunk
+    return emit.array(source), start, stride * chunk
+
+
+def unchunked(node: Node) -> tuple[Node, int]:
+    """What ``node = x.reshape(n, k, ...)`` has k rows each of; else `node` itself."""
+    if not isinstance(node.op, Reshape) or node.type.ndim < 2:
+        return node, 1
+    x, (_, every, *rest) = node.inputs[0], node.type.dims
+    same = x.type.ndim == node.type.ndim - 1 and x.type.dims[1:] == tuple(rest)
+    return (x, every) if same and isinstance(every, int) and every > 0 else (node, 1)
 
 
 def _clear(emit: Emitter, stack: Node) -> None:

@@ -198,6 +198,36 @@ def test_nested(shape: tuple[int, ...]) -> None:
     np.testing.assert_allclose(ys, np.cumsum(x[:, ::-1], 1), rtol=1e-13)
 
 
+#: The sums of three rows at a time, from the second one on.
+CHUNKS = """\
+program chunks
+  input x: float64[n, k]
+  temp i: int64[] slot 0
+  row rows: float64[3, k] of x at 1 + 3 * i
+  output ys: float64[m, k]
+  row yi: float64[k] of ys at 0 + 1 * i
+  host s = add(n, -1:int64): int64
+  host m = floordiv(s, 3:int64): int64
+  kernel add(a: in float64[3, k], b: out float64[k]; k)
+    vector i < k
+      serial j < 3 -> total = sum v: float64
+        v = load a[j, i]: float64
+      store b[i] = total
+  repeat i < m
+  launch add(rows, yi; k)
+  end
+  return ys
+"""
+
+
+@pytest.mark.parametrize("n", [1, 4, 8, 10])
+def test_several_rows(n: int) -> None:
+    x = np.random.default_rng(0).normal(size=(n, 5))
+    (ys,) = both_ways(CHUNKS, x)
+    m = (n - 1) // 3
+    np.testing.assert_allclose(ys, x[1 : 1 + 3 * m].reshape(m, 3, 5).sum(1))
+
+
 @pytest.mark.parametrize(
     ("text", "old", "new", "reason"),
     [
