@@ -310,7 +310,7 @@ class Emitter:
 
     def give(self, node: Node, source: Node) -> None:
         """Have `node` hold what the array of `source` does."""
-        if node in self._roles:
+        if node in self._array_of:
             self.assign(node, source)
         else:
             self.alias(node, source)
