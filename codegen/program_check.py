@@ -206,8 +206,9 @@ class _ProgramChecker:
     def write(self, name: str, item: Item | Launch) -> None:
         self.in_reach(name, item)
         memory = self.memory(name)
-        if self.rows_of(name):
-            for opened in self.opened:
+        counters = {row.counter for row in self.rows_of(name)}
+        for opened in self.opened:
+            if isinstance(opened.step, Repeat) and opened.step.counter in counters:
                 opened.rows.add(memory)
         if self.arrays[memory].role in ("input", "shared", "constant"):
             self.fail(f"{self.arrays[memory].role} array {name} is written", item)
@@ -284,7 +285,11 @@ class _ProgramChecker:
                 self.opened.append(_Opened(step, set(self.written)))
             case Otherwise():
                 opened = self.opened[-1] if self.opened else None
-                if opened is None or opened.other or isinstance(opened.step, Repeat):
+                if (
+                    opened is None
+                    or opened.other is not None
+                    or isinstance(opened.step, Repeat)
+                ):
                     self.fail("there is no first branch", step)
                 opened.other, self.written = self.written, set(opened.before)
             case End():

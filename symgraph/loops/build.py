@@ -24,9 +24,9 @@ from .parts import Parts, closed, results
 _ROUND_KEYS = 2**31
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Start:
-    """What is carried at first, and how messages call it.
+    """What is carried at first, and how messages call it; equal to itself only.
 
     Where `weak` holds it was a Python number, which takes the dtype of what follows.
     """

@@ -77,10 +77,13 @@ class Taps:
         lengths = [_length(x, taps) for x, taps in given]
         count = _count(lengths, n_steps)
         rows = []
-        for x, taps in given:
+        for (x, taps), length in zip(given, lengths, strict=True):
             for tap in taps:
-                row = _cut(x, tap - min(0, *taps), count)
-                rows.append(row[::-1] if backwards else row)
+                start = tap - min(0, *taps)
+                if backwards:
+                    rows.append(_cut(_cut(x, start, length)[::-1], 0, count))
+                else:
+                    rows.append(_cut(x, start, count))
         listed = isinstance(outputs_info, list | tuple)
         infos = list(outputs_info) if listed else [outputs_info]
         outputs = [_output(o, k) for k, o in enumerate(infos)]

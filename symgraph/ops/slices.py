@@ -14,13 +14,14 @@ from ..dims import Size
 from ..errors import IndexOutOfBoundsError
 from ..graph import Node
 from ..leaf import Constant
-from ..op import Array, Element, Indexed, Read, Requirement, op
+from ..op import Array, Element, Indexed, Nested, Read, Requirement, op
 from ..types import TensorType, tensor
 from ..variable import Variable, apply
 from .broadcasting import stacked
 from .common import Flags, Grads, each_part, linear_in_first, refuse_sizes
 from .create import arange, zeros
 from .sizes import dim_of, shape_from, shape_of, size_variable
+from .tuples import Item
 from .view import View, move_axes
 
 if TYPE_CHECKING:
@@ -204,6 +205,17 @@ def _within(index: Node, size: Size, axis: int) -> Iterable[Requirement]:
         yield Requirement(place, "lt", size, out_of_bounds(axis))
 
 
+def of_rounds(x: Node) -> Node | None:
+    """`kept` where x is ``kept[:rounds]``, the rows that a loop has made."""
+    if not isinstance(x.op, Slice) or x.op != Slice(0, 1, False, True):
+        return None
+    kept, rounds = x.inputs
+    if not isinstance(kept.op, Item) or not isinstance(rounds.op, Item):
+        return None
+    same = kept.inputs == rounds.inputs
+    return kept if same and isinstance(kept.inputs[0].op, Nested) else None
+
+
 @op
 class Pick(View):
     """``x[i]`` along one axis, which goes: inputs x and the int64 scalar i."""
@@ -211,7 +223,11 @@ class Pick(View):
     axis: int
 
     def require(self, *inputs: Node) -> Iterable[Requirement]:
-        return _within(inputs[1], inputs[0].type.dims[self.axis], self.axis)
+        x, index = inputs
+        if self.axis == 0 and dim_of(index) == -1:
+            # A loop that ends by a condition makes a round if it may make any.
+            x = of_rounds(x) or x
+        return _within(index, x.type.dims[self.axis], self.axis)
 
     def infer(self, *inputs: Node) -> TensorType:
         x, index = inputs

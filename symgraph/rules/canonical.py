@@ -25,7 +25,7 @@ from ..ops.choice import Maximum, Minimum, Where
 from ..ops.gradient import Marker
 from ..ops.logic import Invert
 from ..ops.powers import Power
-from ..ops.slices import Pick, Slice
+from ..ops.slices import Pick, of_rounds
 from ..ops.transcendental import sqrt
 from ..ops.tuples import Item
 from ..ops.view import ExpandDims, Squeeze, View, expand_dims
@@ -70,22 +70,13 @@ def last_row(node: Node) -> Variable | None:
     last = isinstance(index.op, Constant) and int(index.op.data) == -1
     if not last or node.op.axis != 0:  # type: ignore[attr-defined]
         return None
-    counted = isinstance(x.op, Slice) and len(x.inputs) == 2 and x.op.has_stop
-    stack = x.inputs[0] if counted else x
+    made = of_rounds(x)
+    stack = made or x
     if not isinstance(stack.op, Item):
         return None
     loop = stack.inputs[0]
-    if counted and not (_is_prefix(x) and x.inputs[1].inputs[:1] == (loop,)):
-        return None
     assert isinstance(loop.op, Nested)
-    return loop.op.last_row(loop, stack.op.number, bool(counted))
-
-
-def _is_prefix(node: Node) -> bool:
-    """Whether `node` is ``x[:n]``, for an n that an op with several results gives."""
-    op = node.op
-    assert isinstance(op, Slice)
-    return (op.axis, op.step) == (0, 1) and isinstance(node.inputs[1].op, Item)
+    return loop.op.last_row(loop, stack.op.number, made is not None)
 
 
 # -- sums ------------------------------------------------------------------------------

@@ -9,7 +9,20 @@ import networkx as nx
 import numpy as np
 
 from symgraph.codegen import ir
-from symgraph.codegen.program import Array, Gemm, Launch, Program, Step
+from symgraph.codegen import run as machine
+from symgraph.codegen.program import (
+    Array,
+    Call,
+    End,
+    Gemm,
+    Launch,
+    Program,
+    Repeat,
+    Step,
+    When,
+    brackets,
+)
+from symgraph.codegen.program_check import check_program
 from symgraph.codegen.run import run_program
 from symgraph.function import Function
 from symgraph.lower import Lowered
@@ -22,15 +35,54 @@ def run_loops(f: Function, values: Sequence[Any]) -> list[np.ndarray]:
 
 def run_lowered(lowered: Lowered, values: Sequence[Any]) -> list[np.ndarray]:
     """What the loop interpreter makes of one version of a function."""
+    result = run_program(lowered.program, arguments(lowered, values))
+    assert result.status == 0, lowered.failures[result.status]
+    return result.results
+
+
+def arguments(lowered: Lowered, values: Sequence[Any]) -> dict[str, np.ndarray]:
+    """Inputs and constants by name."""
     program = lowered.program
     names = [a.name for a in program.by_role("input")]
     given = dict(zip(names, map(np.asarray, values), strict=True))
     constants = program.by_role("constant")
     for array, constant in zip(constants, lowered.constants, strict=True):
         given[array.name] = constant.data
-    result = run_program(program, given)
-    assert result.status == 0, lowered.failures[result.status]
-    return result.results
+    return given
+
+
+def run_in_slots(lowered: Lowered, values: Sequence[Any]) -> list[np.ndarray]:
+    """What the loop interpreter makes of it where slots are what native code has.
+
+    That is, where temporaries of one slot are in the same bytes.
+    """
+    program = lowered.program
+    memory, sizes = machine._memory(program, arguments(lowered, values))
+    temps = program.by_role("temp")
+    room: dict[int | None, int] = {}
+    for array in temps:
+        room[array.slot] = max(room.get(array.slot, 0), memory[array.name].nbytes)
+    slots = {slot: np.full(size, 0xA5, "uint8") for slot, size in room.items()}
+    for array in temps:
+        own = memory[array.name]
+        memory[array.name] = (
+            slots[array.slot][: own.nbytes].view(own.dtype).reshape(own.shape)
+        )
+    for view in program.by_role("view"):
+        if view.target in memory:
+            memory[view.name] = memory[view.target].reshape(memory[view.name].shape)
+    walk = machine._Machine(program, memory, sizes, {})
+    while walk.position < len(program.steps):
+        status = walk.step(program.steps[walk.position])
+        assert status == 0, lowered.failures[status]
+    return [machine.outer(program, memory, name) for name in program.results]
+
+
+def assert_legal(program: Program) -> None:
+    """`program` is well-formed, and so are its order and its memory."""
+    check_program(program)
+    assert_legal_order(program)
+    assert_legal_memory(program)
 
 
 # -- what a step touches ---------------------------------------------------------------
@@ -38,29 +90,79 @@ def run_lowered(lowered: Lowered, values: Sequence[Any]) -> list[np.ndarray]:
 
 def reads(step: Step) -> list[str]:
     """The arrays that a step reads."""
-    if isinstance(step, Gemm):
-        return [step.lhs, step.rhs, *([step.out] if step.accumulate else [])]
-    return [
-        name
-        for name, buffer in zip(step.arrays, step.kernel.buffers, strict=True)
-        if buffer.mode != "out"
-    ]
+    match step:
+        case Gemm():
+            return [step.lhs, step.rhs, *([step.out] if step.accumulate else [])]
+        case Call():
+            return list(step.reads)
+        case Repeat():
+            return [*([step.going] if step.going else []), *(a for a, _ in step.moves)]
+        case When():
+            return [step.condition]
+        case Launch():
+            return [
+                name
+                for name, buffer in zip(step.arrays, step.kernel.buffers, strict=True)
+                if buffer.mode != "out"
+            ]
+    return []
 
 
 def writes(step: Step) -> list[str]:
     """The arrays that a step writes."""
-    if isinstance(step, Gemm):
-        return [step.out]
-    return [
-        name
-        for name, buffer in zip(step.arrays, step.kernel.buffers, strict=True)
-        if buffer.mode != "in"
+    match step:
+        case Gemm():
+            return [step.out]
+        case Call():
+            return list(step.writes)
+        case Repeat():
+            return [step.counter]
+        case Launch():
+            return [
+                name
+                for name, buffer in zip(step.arrays, step.kernel.buffers, strict=True)
+                if buffer.mode != "in"
+            ]
+    return []
+
+
+def touches(program: Program) -> list[tuple[set[str], set[str]]]:
+    """The memory that each step reads, and that which it writes.
+
+    The end of a loop reads the values that it carries on.
+    """
+    owner = base(program)
+    found = [
+        ({owner[n] for n in reads(s)}, {owner[n] for n in writes(s)})
+        for s in program.steps
     ]
+    for begin, end in loops(program):
+        step = program.steps[begin]
+        assert isinstance(step, Repeat)
+        more = {source for _, source in step.moves} | found[begin][0]
+        found[end][0].update(owner[name] for name in more)
+    return found
+
+
+def loops(program: Program) -> list[tuple[int, int]]:
+    """Where loops begin and end, inner ones before those around them."""
+    found = brackets(program.steps)
+    steps = program.steps
+    pairs = [(a, b) for a, b in found.items() if isinstance(steps[a], Repeat)]
+    assert all(isinstance(steps[b], End) for _, b in pairs)
+    return sorted(pairs, key=lambda pair: pair[1] - pair[0])
 
 
 def base(program: Program) -> dict[str, str]:
     """The array whose memory each array is."""
-    return {a.name: a.target if a.role == "view" else a.name for a in program.arrays}  # type: ignore[misc]
+    target = {a.name: a.target for a in program.by_role("view", "row")}
+    found = {}
+    for array in program.arrays:
+        name = array.name
+        while name in target:
+            name = str(target[name])
+        found[array.name] = name
+    return found
 
 
 def launches(program: Program) -> list[ir.Kernel]:
@@ -76,18 +178,16 @@ def assert_legal_order(program: Program) -> None:
     The graph of steps has an edge from each writer of an array to each reader of what
     it wrote; writers of parts of one array keep their order.
     """
-    owner = base(program)
     graph = nx.DiGraph()
     graph.add_nodes_from(range(len(program.steps)))
     given = {a.name for a in program.by_role("input", "shared", "constant")}
     writers: dict[str, list[int]] = {}
-    for number, step in enumerate(program.steps):
-        for name in writes(step):
-            assert owner[name] not in given, f"step {number} writes the argument {name}"
-            writers.setdefault(owner[name], []).append(number)
-    for number, step in enumerate(program.steps):
-        written = {owner[name] for name in writes(step)}
-        for name in {owner[n] for n in reads(step)} - given:
+    for number, (_, written) in enumerate(touches(program)):
+        for name in written:
+            assert name not in given, f"step {number} writes the argument {name}"
+            writers.setdefault(name, []).append(number)
+    for number, (read, written) in enumerate(touches(program)):
+        for name in read - given:
             sources = [w for w in writers.get(name, []) if name not in written]
             assert name in written or sources, (
                 f"step {number} reads {name}: never written"
@@ -103,13 +203,40 @@ def assert_legal_order(program: Program) -> None:
 
 
 def lives(program: Program) -> dict[str, tuple[int, int]]:
-    """The first and the last step that touches each temporary."""
-    owner = base(program)
+    """The first and the last step at which each temporary may hold what is needed.
+
+    A loop around any use of a temporary is all within them, unless each round begins
+    to use it by writing it whole, and nothing else does.  What loops exchange is alive
+    as long as any of it.
+    """
     temps = {a.name for a in program.by_role("temp")}
-    found: dict[str, tuple[int, int]] = {}
-    for number, step in enumerate(program.steps):
-        for name in {owner[n] for n in (*reads(step), *writes(step))} & temps:
-            found[name] = (found.get(name, (number, 0))[0], number)
+    used: dict[str, list[int]] = {}
+    first_read: set[tuple[str, int]] = set()
+    for number, (read, written) in enumerate(touches(program)):
+        for name in (read | written) & temps:
+            used.setdefault(name, []).append(number)
+            if name in read:
+                first_read.add((name, number))
+    found = {name: (at[0], at[-1]) for name, at in used.items()}
+    owner = base(program)
+    before = None
+    while found != before:
+        before = dict(found)
+        for begin, end in loops(program):
+            loop = program.steps[begin]
+            assert isinstance(loop, Repeat)
+            rows = (r for r in program.by_role("row") if r.row)
+            parts = {owner[r.name] for r in rows if r.row.counter == loop.counter}  # type: ignore[union-attr]
+            for name, (first, last) in found.items():
+                starts_by_reading = (name, used[name][0]) in first_read
+                within = begin < first and last < end
+                anew = within and not starts_by_reading and name not in parts
+                if not anew and begin <= last and first <= end:
+                    found[name] = (min(first, begin), max(last, end))
+            moved = [name for pair in loop.moves for name in pair]
+            spans = [found[name] for name in moved]
+            for name in moved:
+                found[name] = (min(a for a, _ in spans), max(b for _, b in spans))
     return found
 
 
