@@ -73,7 +73,8 @@ def main() -> dict[str, Any]:
 
     # Twice from the attractor, the second time a little beside the first.
     first = states[ONSET]
-    apart = np.linalg.norm(run(first) - run(first + [1e-10, 0, 0]), axis=1)
+    beside = first + np.array([1e-10, 0, 0])
+    apart = np.linalg.norm(run(first) - run(beside), axis=1)
     rate = growth(apart)
     print("a distance of 1e-10 grows:")
     for k in (500, 1000, 2000, 3000):
