@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import ArgumentError, refuse
 from .graph import Node, Site, here, intern, rebuild, toposort
-from .leaf import Constant, Input
+from .leaf import Constant, Parameter
 from .op import Array, Expanded, Op, by_expansion, op
 from .types import TensorType
 from .variable import Variable, as_tensor
@@ -118,13 +118,13 @@ def bodies_of(made: Op) -> tuple[Body, ...]:
 
 
 def parameter(like: Variable) -> Variable:
-    """A fresh input of exactly the type of `like`, symbolic dimensions included."""
+    """A fresh parameter of exactly the type of `like`, its symbolic sizes included."""
     return of_type(like.type)
 
 
 def of_type(kind: TensorType) -> Variable:
-    """A fresh input of exactly this type, symbolic dimensions included."""
-    return Variable(intern(Input(kind), ()))
+    """A fresh parameter of exactly this type, symbolic dimensions included."""
+    return Variable(intern(Parameter(kind), ()))
 
 
 def capture(

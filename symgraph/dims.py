@@ -278,8 +278,10 @@ def at_entry(size: Size) -> bool:
         if isinstance(dim, int) or dim in seen:
             continue
         seen.add(dim)
-        if dim.kind == "value" and dim.args[0].inputs:  # type: ignore[attr-defined]
-            return False
+        if dim.kind == "value":
+            node = dim.args[0]
+            if node.inputs or not node.op.at_entry:  # type: ignore[attr-defined]
+                return False
         stack.extend(operands(dim))
     return True
 

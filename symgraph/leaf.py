@@ -45,6 +45,12 @@ class Input(Leaf):
         return tensor(self.declared.dtype, shape)
 
 
+class Parameter(Input):
+    """What stands in a body for a value that each use of the body is given."""
+
+    at_entry = False
+
+
 class Storage:
     """Where a shared variable's value lives: a one-item list that native code swaps.
 

@@ -166,6 +166,8 @@ class Op:
     #: parts may still have to be broadcast), or a variable where the result is real.
     #: None refuses complex operands.
     parts: ClassVar[Callable[..., Pair | Variable] | None] = None
+    #: Of ops without inputs: whether the value is there before a function runs.
+    at_entry: ClassVar[bool] = True
     #: Called as ``dim(*sizes)`` where all inputs are integer scalars used as shapes.
     dim: ClassVar[Callable[..., Size | None] | None] = None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
@@ -176,7 +177,7 @@ class _Traced:
         for _ in range(1 + len(self.starts)):
             nexts = self._once()
             widened = list(map(_widened, self.starts, nexts))
-            if widened == self.starts:
+            if all(map(operator.is_, widened, self.starts)):
                 break
             self.starts = widened
         for start, after in zip(self.starts, nexts, strict=True):

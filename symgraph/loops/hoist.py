@@ -70,7 +70,9 @@ def _front(yes: Sequence[Node], no: Sequence[Node], around: set[Node]) -> list[N
         if node in seen:
             continue
         seen.add(node)
-        if node.inputs and (node in both or node in around):
+        # One of several results is as good as all: an item is taken, not their tuple.
+        maker = node.inputs[0] if isinstance(node.op, Item) else node
+        if node.inputs and (node in both or maker in both or maker in around):
             found[node] = None
         else:
             stack.extend(node.inputs)
