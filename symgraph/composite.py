@@ -122,9 +122,9 @@ def parameter(like: Variable) -> Variable:
     return of_type(like.type)
 
 
-def of_type(kind: TensorType) -> Variable:
+def of_type(kind: TensorType, label: str | None = None) -> Variable:
     """A fresh parameter of exactly this type, symbolic dimensions included."""
-    return Variable(intern(Parameter(kind), ()))
+    return Variable(intern(Parameter(kind, label), ()))
 
 
 def capture(

@@ -8,10 +8,11 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TextIO
 
+from ..composite import Body
 from ..graph import Node, describe_site, rebuild, toposort
 from ..graphs import Graph
 from ..leaf import Constant, Input, Shared
-from ..op import Op
+from ..op import Nested, Op
 from ..variable import Variable
 
 Shown = Variable | Graph | Sequence[Variable]
@@ -41,8 +42,16 @@ def op_text(op: Op) -> str:
             return _value_text(op)
         case Input() | Shared():
             return f"{op.name} {op.label}" if op.label else op.name
-    shown = [f"{name}={value!r}" for name, value in parameters(op).items()]
+    given = parameters(op)
+    if isinstance(op, Nested):  # whose graphs are shown by themselves
+        usual = {f.name: f.default for f in dataclasses.fields(op)}  # type: ignore[arg-type]
+        given = {k: v for k, v in given.items() if v != usual[k] and k != "label"}
+    shown = [f"{name}={_parameter_text(value)}" for name, value in given.items()]
     return op.name + (f"<{', '.join(shown)}>" if shown else "")
+
+
+def _parameter_text(value: object) -> str:
+    return f"#{value.digest[:8]}" if isinstance(value, Body) else repr(value)
 
 
 def parameters(op: Op) -> dict[str, object]:
@@ -62,6 +71,14 @@ def _value_text(op: Constant) -> str:
 def numbering(order: Iterable[Node]) -> dict[Node, int]:
     """Numbers for nodes, in order."""
     return {node: number for number, node in enumerate(order)}
+
+
+def _number(order: Iterable[Node], names: dict[Node, int]) -> list[Node]:
+    """Number the nodes that have no number yet, and return them."""
+    fresh = [node for node in order if node not in names]
+    for node in fresh:
+        names[node] = len(names)
+    return fresh
 
 
 def _short_site(node: Node) -> str:
@@ -84,7 +101,24 @@ def graph_text(graph: Graph, *, sites: bool = True) -> str:
     names = numbering(_order(graph))
     lines = [_line(node, names, sites=sites) for node in names]
     lines.append("return " + ", ".join(f"%{names[n]}" for n in graph.output_nodes))
+    pending = [n for n in names if isinstance(n.op, Nested)]
+    for node in pending:
+        inner, pending_too = _inner_lines(node, names, sites)
+        lines += ["", f"%{names[node]}, {node.op.name}:", *inner]
+        pending += pending_too
     return "\n".join(lines) + "\n"
+
+
+def _inner_lines(
+    node: Node, names: dict[Node, int], sites: bool
+) -> tuple[list[str], list[Node]]:
+    """The listing of the graphs that a loop or a choice runs, and those in them."""
+    assert isinstance(node.op, Nested)
+    roots = node.op.inner(*node.inputs)
+    made = _number(toposort(roots), names)
+    lines = ["  " + _line(n, names, sites=sites) for n in made]
+    lines.append("  return " + ", ".join(f"%{names[n]}" for n in roots))
+    return lines, [n for n in made if isinstance(n.op, Nested)]
 
 
 def _order(graph: Graph) -> list[Node]:
@@ -163,6 +197,10 @@ def tree_text(shown: object, *, sites: bool = False) -> str:
         lines.append(indent + text + (" (above)" if again else ""))
         if not again:
             stack.extend((i, depth + 1) for i in reversed(node.inputs))
+        if not again and isinstance(node.op, Nested):
+            inner = node.op.inner(*node.inputs)
+            _number(toposort(inner), names)
+            stack.extend((i, depth + 2) for i in reversed(inner))
     return "\n".join(lines) + "\n"
 
 

@@ -43,7 +43,10 @@ class IfElse(Nested):
 
     def parameters(self, inputs: Sequence[Node]) -> tuple[Node, ...]:
         """Fresh parameters of the bodies; sizes stand for themselves."""
-        return tuple(i if is_size(i) else of_type(i.type).node for i in inputs[1:])
+        return tuple(
+            i if is_size(i) else of_type(i.type, f"outer {k}").node
+            for k, i in enumerate(inputs[1:])
+        )
 
     def opened(
         self, inputs: Sequence[Node]

@@ -91,14 +91,20 @@ class Loop(Nested):
         """Fresh parameters of the body; sizes stand for themselves."""
         given = self.parts(inputs)
 
-        def fresh(kind: TensorType) -> Node:
-            return of_type(kind).node
+        def fresh(kind: TensorType, what: str, number: int) -> Node:
+            return of_type(kind, f"{what} {number}").node
 
         return Parts(
-            fresh(tensor("int64", ())),
-            tuple(fresh(i.type) for i in given.carried),
-            tuple(fresh(tensor(i.type.dtype, i.type.dims[1:])) for i in given.rows),
-            tuple(i if is_size(i) else fresh(i.type) for i in given.rest),
+            of_type(tensor("int64", ()), "round").node,
+            tuple(fresh(i.type, "carried", k) for k, i in enumerate(given.carried)),
+            tuple(
+                fresh(tensor(i.type.dtype, i.type.dims[1:]), "row", k)
+                for k, i in enumerate(given.rows)
+            ),
+            tuple(
+                i if is_size(i) else fresh(i.type, "outer", k)
+                for k, i in enumerate(given.rest)
+            ),
         )
 
     def opened(self, inputs: Sequence[Node]) -> tuple[Parts, tuple[Node, ...]]:

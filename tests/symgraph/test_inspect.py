@@ -12,6 +12,7 @@ import networkx
 import numpy as np
 import pytest
 
+import symgraph as sg
 from symgraph import ops
 from symgraph.autodiff import grad
 from symgraph.declare import tensor
@@ -201,3 +202,17 @@ def test_deep_graphs_take_no_stack_and_linear_space(
         sys.setrecursionlimit(limit)
     size = len(shown["nodes"]) if isinstance(shown, dict) else len(str(shown)) / 250
     assert size <= len(graph)
+
+
+def test_loops_and_choices_show_what_they_run() -> None:
+    x, k = sg.dvector("x"), sg.dscalar("k")
+    last, _ = sg.scan(lambda c, v: (c * sg.sin(v) + k, c), 1.0, x, name="damped")
+    chosen = sg.ifelse(k > 0, last, k)
+    tree = tree_text(chosen)
+    assert tree.count("parameter carried 0") >= 1
+    assert "damped<body=#" in tree and "sin" in tree
+    listing = graph_text(sg.Graph([x, k], [chosen]))
+    assert ", ifelse:\n" in listing and ", damped:\n" in listing
+    numbers = [line.split(" = ")[0].strip() for line in listing.splitlines()]
+    numbers = [n for n in numbers if n.startswith("%") and n[1:].isdigit()]
+    assert len(set(numbers)) == len(numbers)
