@@ -441,6 +441,37 @@ def summed_products(g: Grower) -> Variable | None:
     return sg.einsum(g.choose("ij,jk->ki", "ij,jk->jik", "ij,jk", "ij,jk->j"), x, y)
 
 
+def looped(g: Grower) -> Variable | None:
+    """Scans over the rows of x, which see another array whole."""
+    x = g.float(1)
+    if x is None:
+        return None
+    w = g.pick(lambda v: is_float(v.dtype) and g.shape(v) in ((), g.shape(x)[1:]))
+    seen = 0.5 if w is None else sg.cast(w, x.dtype)
+    zero = sg.zeros(x.shape[1:], x.dtype)
+    steps: tuple[Callable[[Variable, Variable], tuple[Variable, Variable]], ...] = (
+        lambda c, v: (sg.tanh(c * 0.5 + v * seen), c + v),
+        lambda c, v: (c * 0.25 + sg.sin(v), sg.sum(c * v)),
+        lambda c, v: (sg.where(v > c, v, c), c * 0.5 + seen),
+    )
+    step = g.choose(*steps)
+    last, kept = sg.scan(step, zero, x, reverse=g.choose(True, False))
+    return g.choose(last, kept)
+
+
+def either(g: Grower) -> Variable | None:
+    """One of two formulas, by a condition that rounding does not decide."""
+    x = g.float()
+    y = g.float()
+    if x is None or y is None:
+        return None
+    condition = sg.sum(sg.cast(y, "float64"))
+    if abs(float(g.value(condition))) < APART:
+        return None
+    one, other = sg.sin(x), x * 0.5 - 1
+    return sg.ifelse(condition > 0, lambda: one, lambda: sg.cast(other, x.dtype))
+
+
 RULES = (
     unary,
     unary,
@@ -482,4 +513,6 @@ RULES = (
     changed,
     spread,
     summed_products,
+    looped,
+    either,
 )
