@@ -10,11 +10,11 @@ from typing import Any, TypeAlias
 from .. import ops
 from ..composite import of_type
 from ..errors import ArgumentError, DTypeError, ShapeError, refuse
-from ..graph import Node, rebuild, toposort
-from ..leaf import Shared
+from ..graph import Node, leaves, rebuild, toposort
+from ..leaf import Constant, Shared
 from ..ops.sizes import size_variable
 from ..random.keys import fold_in
-from ..types import tensor
+from ..types import is_float, tensor
 from ..variable import Variable, apply, as_tensor
 from .chunks import in_chunks
 from .loop import Loop
@@ -171,21 +171,45 @@ class _Traced:
         self.conditional = False
         self.label = options.label
         self.shared: list[Variable] = []
+        self.carried: list[Node] = []
 
     def run(self) -> None:
         """Trace, and again where a start takes the dtype of what follows it."""
-        for _ in range(1 + len(self.starts)):
-            nexts = self._once()
-            widened = list(map(_widened, self.starts, nexts))
-            if all(map(operator.is_, widened, self.starts)):
-                break
-            self.starts = widened
+        nexts = self._once()
+        for fitted in (self._narrowed, _widened):
+            for _ in range(1 + 2 * len(self.starts)):
+                starts = list(map(fitted, self.starts, nexts))
+                if all(map(operator.is_, starts, self.starts)):
+                    break
+                self.starts = starts
+                nexts = self._once()
         for start, after in zip(self.starts, nexts, strict=True):
             self._check(start, after)
+
+    def _narrowed(self, start: Start, after: Variable) -> Start:
+        """`start` in float32 where that is all that it is computed with.
+
+        A Python number takes any float type, but alone it is traced as float64.
+        """
+        if not start.weak or start.value.dtype == "float32":
+            return start
+        pairs = zip(self.carried, self.starts, strict=True)
+        weak = {p for p, s in pairs if s.weak and s.value.dtype != "float32"}
+        others = {
+            leaf.type.dtype
+            for leaf in leaves([after.node])
+            if is_float(leaf.type.dtype)
+            and leaf not in weak
+            and not (isinstance(leaf.op, Constant) and leaf.op.small)
+        }
+        if others != {"float32"}:
+            return start
+        return replace(start, value=ops.cast(start.value, "float32"))
 
     def _once(self) -> list[Variable]:
         t = of_type(tensor("int64", ()))
         carried = [of_type(s.value.type) for s in self.starts]
+        self.carried = [c.node for c in carried]
         elements = [of_type(tensor(r.dtype, r.type.dims[1:])) for r in self.rows]
         made = self.step(t, list(carried), list(elements))
         nexts = [as_tensor(v) for v in made.carried]
@@ -246,7 +270,7 @@ def _widened(start: Start, after: Variable) -> Start:
     """`start` in the dtype of what follows it, where that is for it to take."""
     if not start.weak or start.value.dtype == after.dtype:
         return start
-    return replace(start, value=ops.cast(start.value, after.dtype), weak=False)
+    return replace(start, value=ops.cast(start.value, after.dtype))
 
 
 def _travelling(
