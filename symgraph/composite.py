@@ -97,12 +97,21 @@ class Body:
     def ref(self, *arrays: Array) -> tuple[Array, ...]:
         """The outputs' values where the parameters are `arrays`, each op by its ref."""
         values = list(arrays)
-        for applied, places in self.steps:
+        for number, (applied, places) in enumerate(self.steps):
             if isinstance(applied, Constant):
                 values.append(applied.data)
-            else:
+                continue
+            try:
                 values.append(applied.ref(*(values[k] for k in places)))
+            except (ValueError, IndexError) as error:
+                raise self._on_its_line(error, number) from None
         return tuple(values[k] for k in self.outputs)
+
+    def _on_its_line(self, error: Exception, number: int) -> Exception:
+        """`error`, which remembers the line that wrote step `number`."""
+        if self.sites and getattr(error, "site", None) is None:
+            error.site = self.sites[number]  # type: ignore[attr-defined]
+        return error
 
 
 def _text(made: Op) -> str:

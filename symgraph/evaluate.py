@@ -122,7 +122,7 @@ def _told(
         message(
             f"{node.op.name}: {reason}",
             operands=shown(node, [a.shape for a in arrays]),
-            line=describe_site(node.site),
+            line=describe_site(getattr(error, "site", None) or node.site),
             remedy=remedy,
         )
     )

@@ -177,9 +177,10 @@ class Loop(Nested):
                 np.asarray(t, "int64"), *state, *map(np.asarray, rows), *rest
             )
         except (ValueError, IndexError) as error:
-            raise type(error)(
-                f"in round {t}: {error.args[0]}", *error.args[1:]
-            ) from None
+            reason, *remedy = error.args
+            told = type(error)(f"in round {t}: {reason}", *remedy)
+            told.site = getattr(error, "site", None)  # type: ignore[union-attr]
+            raise told from None
         for number, (before, after) in enumerate(
             zip(state, made[: self.carries], strict=True)
         ):
