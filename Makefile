@@ -37,7 +37,7 @@ format: $(VENV)/installed-dev
 bench: $(VENV)/installed $(PEERS)/installed
 	@$(PEERS)/bin/python bench/compare.py --python $(BIN)/python --only '$(ONLY)'
 	@test -n '$(ONLY)' || \
-	    for each in import_time roofline scaling batch_sizes growth; do \
+	    for each in import_time roofline scaling batch_sizes growth loops; do \
 	        $(PEERS)/bin/python bench/$$each.py --python $(BIN)/python || exit 1; \
 	    done
 
