@@ -63,7 +63,7 @@ MAY_IMPORT = {
         "mode": "errors passes",
         "compiler": "codegen composite config graph graphs leaf lower op passes "
         "rewrite variable",
-        "inspect": "codegen dims graph graphs leaf lower op variable",
+        "inspect": "codegen composite dims graph graphs leaf lower op variable",
         "debug": "check codegen compiler config dims errors evaluate graph leaf "
         "lower op passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
