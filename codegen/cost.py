@@ -183,7 +183,9 @@ def panels(m: int, n: int, k: int) -> tuple[int, float]:
         raise OverflowError(TOO_LARGE.decode())
     work = float(m) * float(n) * float(k)
     wanted = int(min(work / product.PANEL_WORK, product.MOST_PANELS))
-    aim = max(min(wanted, wide // product.PANEL_LEAST), 1)
+    slim = min(m, n) <= product.SLIM
+    least = product.SLIM_LEAST if slim else product.PANEL_LEAST
+    aim = max(min(wanted, wide // least), 1)
     even = -(-wide // aim)
     align = product.PANEL_ALIGN
     extent = max(-(-even // align) * align, align)

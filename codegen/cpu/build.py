@@ -11,7 +11,7 @@ from dataclasses import replace
 from .. import columns, rolled, schedule
 from ..ir import Kernel
 from ..program import Gemm, Launch, Program
-from . import product
+from . import direct, product
 from .canonical import canonical
 from .compile import compile_assembly, compile_module
 from .emit import Emitted, emit_kernel, partial_bytes
@@ -46,7 +46,6 @@ def llvm_text(program: Program, host: Host) -> str:
     )
     parts = [
         f'target triple = "{host.triple}"',
-        "\n".join(sorted({*INTRINSICS, *declarations})),
         entry(program),
         driver(program, prepared),
         *kernels,
@@ -54,7 +53,12 @@ def llvm_text(program: Program, host: Host) -> str:
     ]
     if products:
         parts.append(unoptimized(product.PANELS_TEXT))
-    parts += [unoptimized(product.product(dtype)) for dtype in dict.fromkeys(products)]
+    for dtype in dict.fromkeys(products):
+        most = (direct.MOST_ROWS, direct.width(dtype, host), direct.depth(host))
+        text = product.product(dtype, *most)
+        parts += [direct.direct(dtype, host), unoptimized(text)]
+        declarations.add(direct.declaration(dtype, host))
+    parts.insert(1, "\n".join(sorted({*INTRINSICS, *declarations})))
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 

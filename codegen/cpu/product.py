@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from .runtime import Slot
 
-#: Fewer multiplications than this are one panel: about 50 microseconds.
-PANEL_WORK = 2_000_000
+#: Fewer multiplications than this are one panel: about 30 microseconds.
+PANEL_WORK = 1_000_000
 #: The least extent of a panel.  Each panel packs the other operand again, so that one
 #: of 64 runs at four fifths of the speed of one of 256; 128 leaves enough to share out.
 PANEL_LEAST = 128
+#: Where the other dimension is no more than this, packing costs little, and panels may
+#: be so short.
+SLIM, SLIM_LEAST = 64, 32
 #: Panels start at multiples of this many rows or columns: the block of BLAS's kernels.
 PANEL_ALIGN = 16
 #: The most panels of one product.
 MOST_PANELS = 32
-#: How many multiplications of a product take as long as one scalar addition of a loop.
-PER_COST = 20
+#: How many multiplications of a product take as long as one scalar addition of a loop,
+#: which is one of several in a vector.
+PER_COST = 2
 
 #: Words of a product's sizes.  The first ones are the caller's; `panels` fills in the
 #: last three.
@@ -67,7 +71,9 @@ cut:
   %by.work = fdiv double %work, {float(PANEL_WORK):e}
   %few = call double @llvm.minnum.f64(double %by.work, double {float(MOST_PANELS):e})
   %wanted = fptosi double %few to i64
-  %possible = udiv i64 %wide, {PANEL_LEAST}
+  %slim = icmp sle i64 %narrow, {SLIM}
+  %least = select i1 %slim, i64 {SLIM_LEAST}, i64 {PANEL_LEAST}
+  %possible = udiv i64 %wide, %least
   %fewer = call i64 @llvm.smin.i64(i64 %wanted, i64 %possible)
   %aim = call i64 @llvm.smax.i64(i64 %fewer, i64 1)
   %wide.up = add i64 %wide, %aim
@@ -95,15 +101,17 @@ cut:
 """
 
 
-def product(dtype: str) -> str:
+def product(dtype: str, rows: int, width: int, depth: int) -> str:
     """The kernel ``product_DTYPE``: panels lo to hi of ``out, lhs, rhs`` in `bufs`.
 
+    Panels of `rows` rows and sums of `depth` terms at the most, and of `width` columns
+    at least, of products whose right operand is not transposed, go to ``direct_DTYPE``.
     The fourth of `bufs` is the run-time table.  Row-major C = A B is column-major
     C' = B' A', which is what the Fortran-style function is asked for.
     """
     kind, shift, slot = ELEMENT[dtype]
     return _HEAD.format(dtype=dtype, kind=kind, slot=int(slot)) + _BODY.format(
-        kind=kind, shift=shift
+        kind=kind, shift=shift, dtype=dtype, width=width, most=rows, depth=depth
     )
 
 
@@ -204,7 +212,26 @@ loop:
   %a = getelementptr {kind}, ptr %lhs, i64 %index.lhs
   %b = getelementptr {kind}, ptr %rhs, i64 %index.rhs
   %c = getelementptr {kind}, ptr %out, i64 %index.out
-  br i1 %no.depth, label %zero, label %call
+  br i1 %no.depth, label %zero, label %choose
+choose:
+  %few = icmp sle i64 %height, {most}
+  %wide = icmp sge i64 %width, {width}
+  %some.rows = icmp sge i64 %height, 1
+  %straight = xor i1 %is.tr, true
+  %fresh = xor i1 %is.add, true
+  %fit.1 = and i1 %few, %wide
+  %shallow = icmp sle i64 %k, {depth}
+  %fit.0 = and i1 %some.rows, %shallow
+  %fit.2 = and i1 %fit.1, %fit.0
+  %fit.3 = and i1 %straight, %fresh
+  %fit = and i1 %fit.2, %fit.3
+  br i1 %fit, label %direct, label %call
+direct:
+  %sai = select i1 %is.tl, i64 1, i64 %lda
+  %sap = select i1 %is.tl, i64 %lda, i64 1
+  call void @direct_{dtype}(ptr %a, i64 %sai, i64 %sap, ptr %b, i64 %ldb, ptr %c,
+    i64 %ldc, i64 %height, i64 %width, i64 %k)
+  br label %again
 call:
   call void %gemm(ptr %letter.rhs, ptr %letter.lhs, ptr %int.columns, ptr %int.rows,
     ptr %int.depth, ptr %alpha, ptr %b, ptr %int.ldb, ptr %a, ptr %int.lda, ptr %beta,

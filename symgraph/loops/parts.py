@@ -10,6 +10,7 @@ from ..composite import Body, capture
 from ..graph import Node
 from ..op import Indexed
 from ..ops import dim_of, items
+from ..ops.view import Transpose
 from ..types import INTEGERS
 from ..variable import Variable
 
@@ -51,7 +52,10 @@ def closed(
 
 
 def _is_view(node: Node) -> bool:
-    return isinstance(node.op, Indexed) and node.op.free and not is_size(node)
+    # A transposed matrix is made once, in front: products read it faster.
+    turned = isinstance(node.op, Transpose)
+    free = isinstance(node.op, Indexed) and node.op.free
+    return free and not turned and not is_size(node)
 
 
 def results(node: Node) -> tuple[Variable, ...]:

@@ -256,6 +256,7 @@ def _one(node: Node, read: dict[int, bool]) -> dict[int, Variable]:
         _before(loop)
         _behind(loop)
         _given(loop)
+    _laid_out(loop)
     _drop(loop, wanted)
     return _closed(loop, node, wanted, op.rounds in read)
 
@@ -303,6 +304,38 @@ def _before(loop: _Open) -> None:
             own = of_type(node.type).node
             places[node] = own
             loop.rows[own] = stack[0].node
+    if places:
+        loop.replace_nodes(places)
+
+
+def _laid_out(loop: _Open) -> None:
+    """Matrices that all rounds multiply by, turned so that their rows are contiguous.
+
+    Products of few rows then need no copy of them.
+    """
+    turned: dict[Node, Node] = {}
+    places: dict[Node, Node] = {}
+    for node in loop.order:
+        if not isinstance(node.op, Contract):
+            continue
+        op, (left, right) = node.op, node.inputs
+        second = op.out == (*op.rows, *op.columns)
+        own, labels = (right, op.right) if second else (left, op.left)
+        columns = op.columns if second else op.rows
+        if own not in loop.rest or labels != (*columns, *op.contracted):
+            continue
+        if len(labels) != 2 or op.stack:
+            continue
+        if own not in turned:
+            rows = Variable(own).type.dims[::-1]
+            turned[own] = of_type(tensor(own.type.dtype, rows)).node
+            outer = Variable(loop.rest[own])
+            loop.rest[turned[own]] = ops.transpose(outer).node
+        if second:
+            made, inputs = replace(op, right=labels[::-1]), (left, turned[own])
+        else:
+            made, inputs = replace(op, left=labels[::-1]), (turned[own], right)
+        places[node] = intern(made, inputs, node.site)
     if places:
         loop.replace_nodes(places)
 

@@ -44,6 +44,20 @@ def operand(array: np.ndarray, transposed: bool) -> np.ndarray:
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("left", [False, True])
+def test_few_rows(dtype: str, left: bool):
+    """Without the library: every number of rows, and columns that are no whole block."""
+    f = make(matmul(dtype, left, False)).entry
+    shapes = [(m, 70, 11) for m in range(1, 15)]
+    shapes += [(7, n, 5) for n in range(1, 80)]
+    shapes += [(5, 64, k) for k in (0, 1, 2, 3, 512, 513)]
+    for m, n, k in shapes:
+        a, b = random(dtype, m, k), random(dtype, k, n)
+        result = f(operand(a, left), b)
+        np.testing.assert_allclose(result, a @ b, rtol=0, atol=tolerance(dtype, k))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize(("left", "right"), FLAGS)
 def test_transposes_and_shapes(dtype: str, left: bool, right: bool):
     f = make(matmul(dtype, left, right)).entry

@@ -145,10 +145,10 @@ def test_a_batch_of_products() -> None:
     (row,) = cost(products(), sizes).steps
     assert (row.name, row.kind) == ("gemm y = a @ w", "product")
     assert row.flops == 2 * 3 * 1000 * 200 * 500
-    assert row.work == 3 * 1000 * 200 * 500 // 20
+    assert row.work == 3 * 1000 * 200 * 500 // 2
     assert row.bytes_read == 4 * (3 * 1000 * 500 + 500 * 200)
     assert row.bytes_written == 4 * 3 * 1000 * 200
-    # Seven panels of 144 rows or fewer: 10**8 / 7 / 20 units, more than a chunk, each.
+    # Seven panels of 144 rows or fewer: 10**8 / 7 / 2 units, more than a chunk, each.
     assert row.chunks == 3 * 7
     (more,) = cost(products(accumulate=True), sizes).steps
     assert more.bytes_read == row.bytes_read + more.bytes_written
@@ -159,7 +159,7 @@ def test_formulas_give_the_numbers() -> None:
     (row,) = cost(products(), sizes).steps
     (formula,) = cost(products(), {size: name(size) for size in sizes}).steps
     assert formula.chunks is None
-    assert str(formula.work) == "b*k*m*n/20"
+    assert str(formula.work) == "b*k*m*n/2"
     for field in ("work", "flops", "bytes_read", "bytes_written"):
         assert eval(str(getattr(formula, field)), sizes) == getattr(row, field)
 

@@ -110,7 +110,7 @@ def test_a_step_of_training() -> None:
         2 * 50 * 32 * 10,
         2 * 50 * 64 * 32,
     ]
-    assert [r.work for r in products] == [5120, 800, 800, 800, 5120]
+    assert [r.work for r in products] == [51200, 8000, 8000, 8000, 51200]
     first = products[0]
     assert first.bytes_read == 4 * (50 * 64 + 64 * 32)
     assert first.bytes_written == 4 * 50 * 32
