@@ -46,7 +46,7 @@ def operand(array: np.ndarray, transposed: bool) -> np.ndarray:
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("left", [False, True])
 def test_few_rows(dtype: str, left: bool):
-    """Without the library: every number of rows, and columns that are no whole block."""
+    """Without the library: any number of rows, columns that are no whole block."""
     f = make(matmul(dtype, left, False)).entry
     shapes = [(m, 70, 11) for m in range(1, 15)]
     shapes += [(7, n, 5) for n in range(1, 80)]
