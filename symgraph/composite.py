@@ -15,7 +15,7 @@ from typing import Any
 
 from .errors import ArgumentError, refuse
 from .graph import Node, Site, here, intern, rebuild, toposort
-from .leaf import Constant, Input
+from .leaf import Constant, Parameter
 from .op import Array, Expanded, Op, by_expansion, op
 from .types import TensorType
 from .variable import Variable, as_tensor
@@ -124,7 +124,7 @@ def parameter(like: Variable) -> Variable:
 
 def of_type(kind: TensorType) -> Variable:
     """A fresh input of exactly this type, symbolic dimensions included."""
-    return Variable(intern(Input(kind), ()))
+    return Variable(intern(Parameter(kind), ()))
 
 
 def capture(

@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakValueDictionary
 
 if TYPE_CHECKING:
@@ -278,8 +278,10 @@ def at_entry(size: Size) -> bool:
         if isinstance(dim, int) or dim in seen:
             continue
         seen.add(dim)
-        if dim.kind == "value" and dim.args[0].inputs:  # type: ignore[attr-defined]
-            return False
+        if dim.kind == "value":
+            node: Any = dim.args[0]
+            if not getattr(node.op, "at_entry", False):
+                return False
         stack.extend(operands(dim))
     return True
 

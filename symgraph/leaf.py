@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -22,7 +22,13 @@ _uids = itertools.count()
 
 
 class Leaf(Op):
-    """An op without inputs whose value comes from outside or is given."""
+    """An op without inputs whose value comes from outside or is given.
+
+    Attributes:
+        at_entry: whether the value is there before anything runs.
+    """
+
+    at_entry: ClassVar[bool] = True
 
     def ref(self, *arrays: Array) -> Array:
         raise NotImplementedError("a leaf has no rule: its value is given")
@@ -43,6 +49,13 @@ class Input(Leaf):
             for axis, size in enumerate(self.declared.shape)
         )
         return tensor(self.declared.dtype, shape)
+
+
+class Parameter(Input):
+    """An input of a body, which is given what is computed in a function."""
+
+    name: ClassVar[str] = "input"
+    at_entry: ClassVar[bool] = False
 
 
 class Storage:
