@@ -125,15 +125,21 @@ class Loop(Nested):
 
     def infer(self, *inputs: Node) -> TensorType:
         given = self.parts(inputs)
+        n = dim_of(inputs[0])
         for node in given.rows:
             if not node.type.ndim:
                 raise ShapeError("a scalar has no rows", "give it an axis to go along")
+            size = node.type.dims[0]
+            if isinstance(size, int) and isinstance(n, int) and size != max(n, 0):
+                raise ShapeError(
+                    f"{node.type} has {size} rows for {n} rounds",
+                    "go through arrays of one length, or say how many rounds there are",
+                )
         roots = self.inner(*inputs)
         for number, (before, after) in enumerate(
             zip(given.carried, roots[: self.carries], strict=True)
         ):
             _same_kind(number, before.type, after.type)
-        n = dim_of(inputs[0])
         stacks = [
             tensor(r.type.dtype, (n, *r.type.dims)) for r in roots[self.carries :]
         ]
@@ -155,6 +161,13 @@ class Loop(Nested):
         count, a = int(n), self.carries
         state, rows, rest = others[:a], others[a : a + self.sequences], others[a:]
         rest = rest[self.sequences :]
+        for row in rows:
+            if len(row) != max(count, 0):
+                raise ShapeError(
+                    f"sizes {len(row)} and {count} differ: of an array that is gone "
+                    "through, and of the number of rounds",
+                    "the sizes must be equal in each call",
+                )
         stacks: list[Array] | None = None
         done = 0
         for t in range(count):
