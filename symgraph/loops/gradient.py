@@ -274,7 +274,7 @@ class _Body:
                 total = self._product(term, held, stacks)
                 known = totals.get(own)
                 totals[own] = total if known is None else known + total
-        carried = [sent.get(k) for k in range(loop.carries)]
+        carried = [self._arrived(sent.get(k)) for k in range(loop.carries)]
         rows = [per_row.get(p) for p in back.parts.rows]
         whole = [totals.get(p) for p in back.parts.rest]
         return (None, *carried, *rows, *whole)
@@ -285,6 +285,13 @@ class _Body:
     def _forward_round(self) -> Variable:
         """The number that the round had on the way forward."""
         return Variable(self.back.given.first) - 1 - self.t
+
+    @property
+    def _rounds(self) -> Variable:
+        """How many rounds there were on the way forward."""
+        if not self.loop.conditional:
+            return Variable(self.back.given.first)
+        return apply(Item(self.loop.rounds), Variable(self.back.node))
 
     def _next(self, k: int) -> Variable:
         found = self.found[self.back.parts.carried[k]]
@@ -299,11 +306,14 @@ class _Body:
         return self._chosen(value, ops.zeros_like(value))
 
     def _chosen(self, value: Variable, otherwise: Variable) -> Variable:
-        """`value` where the round took place, on the way forward."""
+        """`value` where the round took place, and gradients go through it."""
         if not self.loop.conditional:
             return value
-        rounds = apply(Item(self.loop.rounds), Variable(self.back.node))
-        return ops.where(self._forward_round < rounds, value, otherwise)
+        t, rounds = self._forward_round, self._rounds
+        counts = t < rounds
+        if self.loop.truncate:
+            counts = counts & (t >= rounds - self.loop.truncate)
+        return ops.where(counts, value, otherwise)
 
     def _is_back(self, node: Node) -> bool:
         """Whether a node depends on cotangents, and is known on the way back only."""
@@ -391,25 +401,39 @@ class _Body:
 
     # -- gradients cut off -------------------------------------------------------------
 
+    def _arrived(self, value: Variable | None) -> Variable | None:
+        """What reaches a first value of what does the last round that is gone through.
+
+        In a loop that ends by a condition, which rounds that are is known in the end.
+        """
+        if value is None or not self.loop.truncate:
+            return value
+        every = self._rounds <= self.loop.truncate
+        return ops.where(every, value, ops.zeros_like(value))
+
+    @property
+    def _whole(self) -> bool:
+        return not self.loop.truncate or self.loop.conditional
+
     def _bounds(self) -> tuple[Variable, Variable]:
         """How many rows there are, and how many the gradient goes through."""
         count = Variable(self.back.given.first)
         return count, ops.minimum(count, self.loop.truncate)
 
     def _cut(self, stack: Variable) -> Variable:
-        if not self.loop.truncate:
+        if self._whole:
             return stack
         count, used = self._bounds()
         return stack[:used] if self.loop.backwards else stack[count - used :]
 
     def _truncated(self, given: list[Variable]) -> tuple[Variable, list[Variable]]:
         count = Variable(self.back.given.first)
-        if self.loop.truncate:
+        if not self._whole:
             count = self._bounds()[1]
         return count, [self._cut(g) for g in given]
 
     def _padded(self, stack: Variable) -> Variable:
-        if not self.loop.truncate:
+        if self._whole:
             return stack
         count, used = self._bounds()
         zeros = ops.zeros((count, *stack.shape[1:]), stack.dtype)
