@@ -326,6 +326,8 @@ class Nested(Opaque):
     """An op that runs graphs of its own: a loop, or branches of which one is taken."""
 
     inlines: ClassVar[bool] = True
+    #: Whether all of its graphs are run.
+    runs_all: ClassVar[bool] = True
 
     def inner(self, *inputs: Node) -> tuple[Node, ...]:
         """The roots of its graphs, over parameters of the right types."""
