@@ -69,7 +69,7 @@ class _Backward:
     def __init__(self, loop: Loop, gs: dict[int, Variable], node: Node) -> None:
         self.loop = loop
         self.node = node
-        self.given = loop.parts(node.inputs)
+        self.given = loop.sorted(node.inputs)
         self.parts, self.roots = loop.opened(node.inputs)
         self.last = {k: g for k, g in gs.items() if k < loop.carries}
         self.stacks = {k: g for k, g in gs.items() if loop.carries <= k < loop.rounds}
@@ -457,7 +457,7 @@ def pushed_forward(
 ) -> dict[int, Variable]:
     """The tangents of a loop's results, from those of some of its inputs."""
     parts, roots = loop.opened([x.node for x in xs])
-    tangents = loop.parts(list(range(len(xs))))  # type: ignore[arg-type]
+    tangents = loop.sorted(list(range(len(xs))))  # type: ignore[arg-type]
     own = {
         node: parameter(Variable(node))
         for node, place in zip(parts, tangents, strict=True)
@@ -492,7 +492,7 @@ def pushed_forward(
         updated=0,
         label=f"{loop.label} tangent",
     )
-    given = loop.parts([x.node for x in xs])
+    given = loop.sorted([x.node for x in xs])
     inputs = [
         xs[0],
         *map(Variable, given.carried),

@@ -94,14 +94,14 @@ class Loop(Nested):
         """The number of the result that is how many rounds there were."""
         return len(self.body.outputs)
 
-    def parts(self, given: Sequence[Node]) -> Parts:  # type: ignore[override]
+    def sorted(self, given: Sequence[Node]) -> Parts:
         """Inputs or parameters by what they are for."""
         a, b = 1 + self.carries, 1 + self.carries + self.sequences
         return Parts(given[0], tuple(given[1:a]), tuple(given[a:b]), tuple(given[b:]))
 
     def parameters(self, inputs: Sequence[Node]) -> Parts:
         """Fresh parameters of the body; sizes stand for themselves."""
-        given = self.parts(inputs)
+        given = self.sorted(inputs)
 
         def fresh(kind: TensorType) -> Node:
             return of_type(kind).node
@@ -124,7 +124,7 @@ class Loop(Nested):
     # -- what it is --------------------------------------------------------------------
 
     def infer(self, *inputs: Node) -> TensorType:
-        given = self.parts(inputs)
+        given = self.sorted(inputs)
         n = dim_of(inputs[0])
         for node in given.rows:
             if not node.type.ndim:
@@ -147,7 +147,7 @@ class Loop(Nested):
         return TupleType((*last, *stacks, tensor("int64", ())))
 
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
-        given, roots = self.parts(inputs), self.inner(*inputs)
+        given, roots = self.sorted(inputs), self.inner(*inputs)
         for before, after in zip(given.carried, roots[: self.carries], strict=True):
             yield from zip(before.type.dims, after.type.dims, strict=True)
         for node in given.rows:
@@ -287,7 +287,7 @@ class Loop(Nested):
 
     def steps(self, node: Node, emit: Emitter) -> None:
         parameters, roots = self.opened(node.inputs)
-        given = self.parts(node.inputs)
+        given = self.sorted(node.inputs)
         readers = emit.partition.users[node]
         used = {i.op.number: i for i in readers if isinstance(i.op, Item)}
         carried = zip(parameters.carried, given.carried, roots, strict=False)
