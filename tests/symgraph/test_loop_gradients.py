@@ -13,36 +13,11 @@ from symgraph.errors import NotDifferentiableError
 from symgraph.variable import Variable
 
 from ..support import MODES, Computer, assert_same, compute
-from .scans import Checked, plain_scan
+from .scans import Checked, plain_scan, unrolled
 
 #: What builds a case: given `scan` in JAX's form, or one that writes the rounds out.
 Scan = Callable[..., Any]
 rng = np.random.default_rng(0)
-
-
-def unrolled(
-    step: Any,
-    init: Any,
-    xs: Any = None,
-    length: int = 0,
-    reverse: bool = False,
-    **_: Any,
-) -> Any:
-    """``scan(step, init, xs)`` of arrays, or pairs of them, without a loop."""
-    rows = xs if isinstance(xs, tuple) else (xs,)
-    count = length if xs is None else rows[0].type.dims[0]
-    kept: list[Any] = []
-    carry = init
-    for t in reversed(range(count)) if reverse else range(count):
-        row = tuple(x[t] for x in rows) if isinstance(xs, tuple) else xs
-        carry, value = step(
-            carry, row if xs is None or isinstance(row, tuple) else xs[t]
-        )
-        kept.append(value)
-    kept = kept[::-1] if reverse else kept
-    if isinstance(kept[0], tuple):
-        return carry, tuple(sg.stack(list(part)) for part in zip(*kept, strict=True))
-    return carry, None if kept[0] is None else sg.stack(kept)
 
 
 # -- cases: each is an expression of arrays, made by `scan` ----------------------------

@@ -199,6 +199,14 @@ def test_products_of_states_that_are_only_kept_are_one_behind_it() -> None:
     run(rng.normal(size=(5, 2, 9)), *DATA[1::2])
 
 
+def test_products_behind_of_rows_that_the_loop_needs_no_more() -> None:
+    rows = sg.tensor("rows", shape=(None, None, 9))
+    _, kept = sg.scan(lambda h, r: (sg.tanh(h + 1), (h * r) @ wh), states, rows)
+    run = Checked([rows, states, wh], [kept])
+    assert [depth for depth, _ in run.gemms] == [0]
+    run(rng.normal(size=(5, 2, 9)), *DATA[1::2])
+
+
 def test_the_gradient_of_weights_is_a_product_behind_the_loop() -> None:
     last, kept = rnn()
     cost = sg.sum(last) + sg.sum(kept * kept)
