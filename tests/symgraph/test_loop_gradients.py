@@ -274,6 +274,23 @@ def test_while_loops_of_several_values() -> None:
     Checked(args, outputs_of(fn(*args), args))(*points)
 
 
+def test_while_loops_in_scans() -> None:
+    """Each round has as many inner ones as its own values say."""
+
+    def fn(x: Variable, w: Variable) -> Variable:
+        def step(c: Variable, r: Variable) -> Any:
+            y = sg.while_loop(lambda s: s < 2, lambda s: s * w + sg.sin(r), c, 5)
+            return y / 3, y
+
+        last, kept = sg.scan(step, 1.0, x)
+        return last + sg.sum(kept)
+
+    points = [np.array([0.5, 0.1, 0.9]), np.array(1.2)]
+    sg.verify_grad(fn, points, n_tests=1)
+    args = [sg.dvector("x"), sg.dscalar("w")]
+    Checked(args, outputs_of(fn(*args), args))(*points)
+
+
 def test_without_a_bound_there_is_no_gradient() -> None:
     a = sg.dscalar("a")
     y = sg.while_loop(lambda s: s < 9, lambda s: s * 2, a)

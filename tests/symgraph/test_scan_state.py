@@ -59,6 +59,15 @@ def test_updates_alone_and_as_pairs(mode: str) -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
+def test_updates_of_rounds_that_are_made(mode: str) -> None:
+    w = sg.shared(np.zeros(2))
+    y = sg.scan(lambda r: (r * 2, {w: w + r}, sg.until(r > 2)), sequences=x)
+    f = sg.function([x], y, mode=mode)
+    np.testing.assert_array_equal(f([1.0, 2.0, 3.0, 4.0]), [2.0, 4.0, 6.0])
+    np.testing.assert_array_equal(w.get_value(), [6.0, 6.0])
+
+
+@pytest.mark.parametrize("mode", MODES)
 def test_a_call_that_fails_updates_nothing(mode: str) -> None:
     """An index out of bounds in the last round; it is said which, and what to do."""
     w = sg.shared(np.int64(0))
