@@ -7,6 +7,7 @@ shared from the start and equality is identity.
 
 from __future__ import annotations
 
+import functools
 import linecache
 import sys
 import threading
@@ -75,13 +76,14 @@ def intern(op: Op, inputs: tuple[Node, ...], site: Site | None = None) -> Node:
         return _table.setdefault(key, node)
 
 
-_PACKAGE = str(Path(__file__).parent) + "/"
+#: Where frames are not the user's; caches of what is made once are called in between.
+_NOT_USERS = (str(Path(__file__).parent) + "/", str(functools.__file__))
 
 
 def here() -> Site | None:
     """The innermost frame outside symgraph: the user's line."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else (frame.f_code, frame.f_lasti)
 

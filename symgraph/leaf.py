@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
@@ -48,7 +48,8 @@ class Input(Leaf):
 class Parameter(Input):
     """What stands in a body for a value that each use of the body is given."""
 
-    at_entry = False
+    name: ClassVar[str] = "input"
+    at_entry: ClassVar[bool] = False
 
 
 class Storage:

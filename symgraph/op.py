@@ -53,6 +53,7 @@ from .errors import (
     ShapeError,
     SymgraphError,
     UnsupportedError,
+    refuse,
 )
 from .types import TensorType, tensor
 
@@ -328,6 +329,16 @@ class Nested(Opaque):
     """An op that runs graphs of its own: a loop, or branches of which one is taken."""
 
     inlines: ClassVar[bool] = True
+    #: Whether all of its graphs are run.
+    runs_all: ClassVar[bool] = True
+
+    def parts(self, *operands: Variable | Pair) -> Pair | Variable:
+        """Refuse: values are carried and kept as they are."""
+        refuse(
+            UnsupportedError,
+            f"{self.name}: complex values in it have no native form",
+            remedy="pass real and imaginary parts, or use mode='interpret'",
+        )
 
     def inner(self, *inputs: Node) -> tuple[Node, ...]:
         """The roots of its graphs, over parameters of the right types."""

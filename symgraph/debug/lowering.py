@@ -51,11 +51,16 @@ def step_name(step: Step) -> str:
 
 
 def last_writes(program: Program) -> Iterator[tuple[int, Step, str]]:
-    """Each array with the step that writes it for the last time, in order."""
+    """Each array with the step that writes it for the last time, in order.
+
+    Not those that loops write row by row.
+    """
+    written = {n for step in program.steps for n in written_by(step)}
+    stacks = {row.target for row in program.by_role("row") if row.name in written}
     last = {n: k for k, step in enumerate(program.steps) for n in written_by(step)}
     for number, step in enumerate(program.steps):
         for name in written_by(step):
-            if last[name] == number:
+            if last[name] == number and name not in stacks:
                 yield number, step, name
 
 

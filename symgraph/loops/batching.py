@@ -1,7 +1,7 @@
 """A loop over a stack of arguments: one loop, each round over the whole stack.
 
-All that is carried and kept gets a batch axis in front.  A loop that ends by a
-condition goes on while any of the stack does; those that have ended keep their values.
+All that is carried and kept gets a batch axis in front.  Loops that end by a condition,
+another one for each of the stack, are refused.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def batched_loop(loop: Loop, batched: Flags, xs: Sequence[Variable]) -> Variable:
     """`loop` over inputs of which some have a batch axis in front."""
-    flags = loop.parts(list(batched))  # type: ignore[arg-type]
+    flags = loop.sorted(list(batched))  # type: ignore[arg-type]
     if flags.first or loop.conditional:
         what = "a number of rounds" if flags.first else "a condition"
         refuse(
@@ -37,7 +37,7 @@ def batched_loop(loop: Loop, batched: Flags, xs: Sequence[Variable]) -> Variable
             remedy="run as many rounds for all, and choose with sg.where",
         )
     size = next(x for x, flag in zip(xs, batched, strict=True) if flag).shape[0]
-    given = loop.parts([x.node for x in xs])
+    given = loop.sorted([x.node for x in xs])
     first = [
         x if flag else repeated(x, size)
         for x, flag in zip(map(Variable, given.carried), flags.carried, strict=True)

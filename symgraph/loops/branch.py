@@ -40,6 +40,7 @@ class IfElse(Nested):
     no: Body
 
     name: ClassVar[str] = "ifelse"
+    runs_all: ClassVar[bool] = False
 
     def parameters(self, inputs: Sequence[Node]) -> tuple[Node, ...]:
         """Fresh parameters of the bodies; sizes stand for themselves."""

@@ -25,7 +25,7 @@ def in_chunks(
     loop: Loop, inputs: Sequence[Variable], every: int
 ) -> tuple[Variable, ...]:
     """The results of `loop`, run in chunks of `every` rounds."""
-    given = loop.parts([v.node for v in inputs])
+    given = loop.sorted([v.node for v in inputs])
     count = Variable(given.first)
     chunks = count // every
     left = count - chunks * every

@@ -72,7 +72,7 @@ class _Backward:
     def __init__(self, loop: Loop, gs: dict[int, Variable], node: Node) -> None:
         self.loop = loop
         self.node = node
-        self.given = loop.parts(node.inputs)
+        self.given = loop.sorted(node.inputs)
         self.parts, self.roots = loop.opened(node.inputs)
         self.last = {k: g for k, g in gs.items() if k < loop.carries}
         self.stacks = {k: g for k, g in gs.items() if loop.carries <= k < loop.rounds}
@@ -282,7 +282,7 @@ class _Body:
                 total = self._product(term, held, stacks)
                 known = totals.get(own)
                 totals[own] = total if known is None else known + total
-        carried = [sent.get(k) for k in range(loop.carries)]
+        carried = [self._arrived(sent.get(k)) for k in range(loop.carries)]
         rows = [per_row.get(p) for p in back.parts.rows]
         whole = [totals.get(p) for p in back.parts.rest]
         return (None, *carried, *rows, *whole)
@@ -293,6 +293,13 @@ class _Body:
     def _forward_round(self) -> Variable:
         """The number that the round had on the way forward."""
         return Variable(self.back.given.first) - 1 - self.t
+
+    @property
+    def _rounds(self) -> Variable:
+        """How many rounds there were on the way forward."""
+        if not self.loop.conditional:
+            return Variable(self.back.given.first)
+        return apply(Item(self.loop.rounds), Variable(self.back.node))
 
     def _next(self, k: int) -> Variable:
         found = self.found[self.back.parts.carried[k]]
@@ -307,11 +314,14 @@ class _Body:
         return self._chosen(value, ops.zeros_like(value))
 
     def _chosen(self, value: Variable, otherwise: Variable) -> Variable:
-        """`value` where the round took place, on the way forward."""
+        """`value` where the round took place, and gradients go through it."""
         if not self.loop.conditional:
             return value
-        rounds = apply(Item(self.loop.rounds), Variable(self.back.node))
-        return ops.where(self._forward_round < rounds, value, otherwise)
+        t, rounds = self._forward_round, self._rounds
+        counts = t < rounds
+        if self.loop.truncate:
+            counts = counts & (t >= rounds - self.loop.truncate)
+        return ops.where(counts, value, otherwise)
 
     def _is_back(self, node: Node) -> bool:
         """Whether a node depends on cotangents, and is known on the way back only."""
@@ -399,25 +409,39 @@ class _Body:
 
     # -- gradients cut off -------------------------------------------------------------
 
+    def _arrived(self, value: Variable | None) -> Variable | None:
+        """What reaches a first value of what does the last round that is gone through.
+
+        In a loop that ends by a condition, which rounds that are is known in the end.
+        """
+        if value is None or not self.loop.truncate:
+            return value
+        every = self._rounds <= self.loop.truncate
+        return ops.where(every, value, ops.zeros_like(value))
+
+    @property
+    def _whole(self) -> bool:
+        return not self.loop.truncate or self.loop.conditional
+
     def _bounds(self) -> tuple[Variable, Variable]:
         """How many rows there are, and how many the gradient goes through."""
         count = Variable(self.back.given.first)
         return count, ops.minimum(count, self.loop.truncate)
 
     def _cut(self, stack: Variable) -> Variable:
-        if not self.loop.truncate:
+        if self._whole:
             return stack
         count, used = self._bounds()
         return stack[:used] if self.loop.backwards else stack[count - used :]
 
     def _truncated(self, given: list[Variable]) -> tuple[Variable, list[Variable]]:
         count = Variable(self.back.given.first)
-        if self.loop.truncate:
+        if not self._whole:
             count = self._bounds()[1]
         return count, [self._cut(g) for g in given]
 
     def _padded(self, stack: Variable) -> Variable:
-        if not self.loop.truncate:
+        if self._whole:
             return stack
         count, used = self._bounds()
         zeros = ops.zeros((count, *stack.shape[1:]), stack.dtype)
@@ -441,7 +465,7 @@ def pushed_forward(
 ) -> dict[int, Variable]:
     """The tangents of a loop's results, from those of some of its inputs."""
     parts, roots = loop.opened([x.node for x in xs])
-    tangents = loop.parts(list(range(len(xs))))  # type: ignore[arg-type]
+    tangents = loop.sorted(list(range(len(xs))))  # type: ignore[arg-type]
     own = {
         node: parameter(Variable(node))
         for node, place in zip(parts, tangents, strict=True)
@@ -476,7 +500,7 @@ def pushed_forward(
         updated=0,
         label=f"{loop.label} tangent",
     )
-    given = loop.parts([x.node for x in xs])
+    given = loop.sorted([x.node for x in xs])
     inputs = [
         xs[0],
         *map(Variable, given.carried),

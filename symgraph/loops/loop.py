@@ -82,14 +82,14 @@ class Loop(Nested):
         """The number of the result that is how many rounds there were."""
         return len(self.body.outputs)
 
-    def parts(self, given: Sequence[Node]) -> Parts:  # type: ignore[override]
+    def sorted(self, given: Sequence[Node]) -> Parts:
         """Inputs or parameters by what they are for."""
         a, b = 1 + self.carries, 1 + self.carries + self.sequences
         return Parts(given[0], tuple(given[1:a]), tuple(given[a:b]), tuple(given[b:]))
 
     def parameters(self, inputs: Sequence[Node]) -> Parts:
         """Fresh parameters of the body; sizes stand for themselves."""
-        given = self.parts(inputs)
+        given = self.sorted(inputs)
 
         def fresh(kind: TensorType, what: str, number: int) -> Node:
             return of_type(kind, f"{what} {number}").node
@@ -118,16 +118,22 @@ class Loop(Nested):
     # -- what it is --------------------------------------------------------------------
 
     def infer(self, *inputs: Node) -> TensorType:
-        given = self.parts(inputs)
+        given = self.sorted(inputs)
+        n = dim_of(inputs[0])
         for node in given.rows:
             if not node.type.ndim:
                 raise ShapeError("a scalar has no rows", "give it an axis to go along")
+            size = node.type.dims[0]
+            if isinstance(size, int) and isinstance(n, int) and size != max(n, 0):
+                raise ShapeError(
+                    f"{node.type} has {size} rows for {n} rounds",
+                    "go through arrays of one length, or say how many rounds there are",
+                )
         roots = self.inner(*inputs)
         for number, (before, after) in enumerate(
             zip(given.carried, roots[: self.carries], strict=True)
         ):
             _same_kind(number, before.type, after.type)
-        n = dim_of(inputs[0])
         stacks = [
             tensor(r.type.dtype, (n, *r.type.dims)) for r in roots[self.carries :]
         ]
@@ -135,14 +141,14 @@ class Loop(Nested):
         return TupleType((*last, *stacks, tensor("int64", ())))
 
     def agree(self, *inputs: Node) -> Iterable[tuple[Size, Size]]:
-        given, roots = self.parts(inputs), self.inner(*inputs)
+        given, roots = self.sorted(inputs), self.inner(*inputs)
         for before, after in zip(given.carried, roots[: self.carries], strict=True):
             yield from zip(before.type.dims, after.type.dims, strict=True)
         for node in given.rows:
             yield node.type.dims[0], dim_of(inputs[0])
 
     def data(self, *inputs: Node) -> tuple[Node, ...]:
-        given = self.parts(inputs)
+        given = self.sorted(inputs)
         rows = (unchunked(r)[0] for r in given.rows)
         return tuple(i for i in (*given.carried, *rows, *given.rest) if not is_size(i))
 
@@ -151,6 +157,13 @@ class Loop(Nested):
         count, a = int(n), self.carries
         state, rows, rest = others[:a], others[a : a + self.sequences], others[a:]
         rest = rest[self.sequences :]
+        for row in rows:
+            if len(row) != max(count, 0):
+                raise ShapeError(
+                    f"sizes {len(row)} and {count} differ: of an array that is gone "
+                    "through, and of the number of rounds",
+                    "the sizes must be equal in each call",
+                )
         stacks: list[Array] | None = None
         done = 0
         for t in range(count):
@@ -265,7 +278,7 @@ class Loop(Nested):
 
     def steps(self, node: Node, emit: Emitter) -> None:
         parameters, roots = self.opened(node.inputs)
-        given = self.parts(node.inputs)
+        given = self.sorted(node.inputs)
         readers = emit.partition.users[node]
         used = {i.op.number: i for i in readers if isinstance(i.op, Item)}
         carried = zip(parameters.carried, given.carried, roots, strict=False)

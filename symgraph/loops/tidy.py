@@ -83,7 +83,7 @@ def _carrying(node: Node) -> object:
     """What loops have in common that may be merged."""
     op = node.op
     assert isinstance(op, Loop)
-    given = op.parts(node.inputs)
+    given = op.sorted(node.inputs)
     return (
         op.carries, op.sequences, op.backwards, op.conditional,
         given.first, given.carried, given.rows,
@@ -95,7 +95,7 @@ def _together(first: Node, others: Sequence[Node]) -> dict[Node, Node]:
     op = first.op
     assert isinstance(op, Loop)
     parts, roots = op.opened(first.inputs)
-    known = dict(zip(op.parts(first.inputs).rest, parts.rest, strict=True))
+    known = dict(zip(op.sorted(first.inputs).rest, parts.rest, strict=True))
     nexts = roots[: op.carries]
     kept = dict.fromkeys(roots[op.carries :])
     joined: list[tuple[Node, tuple[Node, ...]]] = [(first, roots[op.carries :])]
@@ -104,7 +104,7 @@ def _together(first: Node, others: Sequence[Node]) -> dict[Node, Node]:
         assert isinstance(theirs, Loop)
         if first in toposort(other.inputs) or other in toposort(first.inputs):
             continue
-        rest = theirs.parts(other.inputs).rest
+        rest = theirs.sorted(other.inputs).rest
         for node in rest:
             if node not in known:
                 known[node] = node if is_size(node) else of_type(node.type).node
@@ -120,7 +120,7 @@ def _together(first: Node, others: Sequence[Node]) -> dict[Node, Node]:
         return {}
     whole = Parts(parts.first, parts.carried, parts.rows, tuple(known.values()))
     body, more = closed(whole, [*nexts, *kept])
-    given = op.parts(first.inputs)
+    given = op.sorted(first.inputs)
     inputs = (given.first, *given.carried, *given.rows, *known, *(v.node for v in more))
     loop = intern(replace(op, body=body), inputs, first.site)
     items = [v.node for v in results(loop)]
@@ -235,7 +235,7 @@ def _one(node: Node, read: dict[int, bool]) -> dict[int, Variable]:
     """What stands for the results of a loop that are read, and for last rows."""
     op = node.op
     assert isinstance(op, Loop)
-    given = op.parts(node.inputs)
+    given = op.sorted(node.inputs)
     parts, roots = op.opened(node.inputs)
     pairs = zip(given.carried, roots, strict=False)
     loop = _Open(
@@ -364,12 +364,14 @@ def _stacked(
 class _Later:
     """A stack that is computed behind the loop.
 
-    `value` is over `stands`, for stacks that are kept, by number, or given (None).
+    `value` is over `stands`, for stacks that are kept, by number, or given (None): as
+    `rows` says, also where the loop itself needs them no more.
     """
 
     value: Variable
     stands: dict[Node, Node]
     numbers: dict[Node, int | None]
+    rows: dict[Node, Node]
 
 
 def _behind(loop: _Open) -> None:
@@ -400,7 +402,8 @@ def _behind(loop: _Open) -> None:
         found = _stacked(loop, [root], stands)
         if found is not None:
             del loop.kept[number]
-            loop.later[number] = _Later(found[0], stands, _keep(loop, list(edge)))
+            numbers = _keep(loop, list(edge))
+            loop.later[number] = _Later(found[0], stands, numbers, dict(loop.rows))
 
 
 def _keep(loop: _Open, nodes: Sequence[Node]) -> dict[Node, int | None]:
@@ -465,14 +468,14 @@ def _closed(
         if counted:
             made[loop.op.rounds] = found[-1]
     for number, later in loop.later.items():
-        made[number] = _computed(loop, later, made)
+        made[number] = _computed(later, made)
     return made
 
 
-def _computed(loop: _Open, later: _Later, made: dict[int, Variable]) -> Variable:
+def _computed(later: _Later, made: dict[int, Variable]) -> Variable:
     """A stack computed behind the loop."""
     places = {
-        later.stands[node]: loop.rows[node] if number is None else made[number].node
+        later.stands[node]: later.rows[node] if number is None else made[number].node
         for node, number in later.numbers.items()
     }
     return Variable(rebuild([later.value.node], places)[0])

@@ -1,7 +1,7 @@
 """Branches in a Program: a `When` around the steps of two graphs, of which one runs.
 
 Both write their results into the same arrays.  What only one of them needs is computed
-in it, and only if it runs.
+in it, and only if it runs; so is what it requires of sizes and integer arguments.
 """
 
 from __future__ import annotations
@@ -55,6 +55,7 @@ def _branch(emit: Emitter, choice: Branches, roots: tuple[Node, ...]) -> None:
         made = emit.distinct(emit.settled([roots[k] for k in choice.results]))
         for root, item in zip(made, choice.results.values(), strict=True):
             emit.also(root, emit.array(item))
+        emit.demand(made)
         emit.partition = Partition(made, emit.classes)
         for group in emit.partition.groups:
             emit.lower_unit(group)

@@ -25,7 +25,7 @@ from ..dims import Size
 from ..errors import SymgraphError
 from ..graph import Node
 from ..leaf import Constant
-from ..op import Element, Elemwise, Index, Indexed, Reduce
+from ..op import Element, Elemwise, Index, Indexed, Reduce, Requirement
 from ..types import is_complex, real_dtype
 from .at import At, Context
 from .fuse import Partition
@@ -134,6 +134,12 @@ class KernelBuilder:
     ) -> None:
         code = self.env.failure(reason, node, error)
         self.builder.statements.append(ir.Check(str(ok.atom), code))
+
+    def require(self, node: Node, it: Requirement) -> None:
+        """Check what `node` requires of sizes."""
+        at = self.at(node, ())
+        a, b = (at.value(at.extent(size)) for size in (it.left, it.right))
+        self._check(a < b if it.relation == "lt" else a <= b, it.reason, node, it.error)
 
     # -- values ------------------------------------------------------------------------
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -118,18 +118,22 @@ def lower(
     classes.unify(more)
     roots = _distinct(_prepared(in_halves(rewritten.roots), classes))
     emitter = Emitter(rewritten.with_roots(roots), classes, name)
-    return emitter.run((*demanding, *more))
+    certain = [*with_inner(asked, certain=True), *with_inner(roots, certain=True)]
+    return emitter.run((*demanding, *more), certain)
 
 
-def with_inner(roots: Sequence[Node]) -> list[Node]:
-    """All nodes under `roots`, and those of the graphs that loops and branches run."""
+def with_inner(roots: Sequence[Node], *, certain: bool = False) -> list[Node]:
+    """All nodes under `roots`, and those of the graphs that loops and branches run.
+
+    With `certain`, not those of branches, which may not be taken.
+    """
     found: list[Node] = []
     pending = [tuple(roots)]
     while pending:
         order = toposort(pending.pop())
         found += order
         for node in order:
-            if isinstance(node.op, Nested):
+            if isinstance(node.op, Nested) and (node.op.runs_all or not certain):
                 pending.append(written_out(node.op.inner(*node.inputs)))
     return found
 
@@ -216,19 +220,18 @@ class Emitter:
     _codes: dict[tuple[str, Node], int] = field(default_factory=dict)
     _roles: dict[Node, tuple[Role, str | None]] = field(default_factory=dict)
 
-    def run(self, demanding: Iterable[Node]) -> Lowered:
-        """The program, with entry checks for what `demanding` nodes require."""
+    def run(self, written: Sequence[Node], certain: Sequence[Node]) -> Lowered:
+        """The program, with entry checks for what `certain` nodes require."""
         self.sizes = SizeTable(self.classes)
         self._declare_arguments()
         self._declare_results()
-        written = list(dict.fromkeys(demanding))
-        for node in written:
+        for node in dict.fromkeys(certain):
             for it in node.op.require(*node.inputs):
                 self.require(it.left, it.relation, it.right, it.reason, node, it.error)
         self.partition = Partition(self.request.roots, self.classes)
         for group in self.partition.groups:
             self.lower_unit(group)
-        self._guard(written)
+        self._guard(list(dict.fromkeys(written)))
         program = Program(
             self.name,
             tuple(self.arrays.values()),
@@ -400,6 +403,20 @@ class Emitter:
             return
         code = self.failure(reason, node, error)
         self.sizes.require(left, relation, right, code)
+
+    def demand(self, roots: Sequence[Node]) -> None:
+        """Append a kernel that checks what `roots` require, where they are computed."""
+        wanted = [
+            (node, it)
+            for node in with_inner(roots, certain=True)
+            for it in node.op.require(*node.inputs)
+        ]
+        if wanted:
+            name, group = f"k{len(self.steps)}_require", Group([], {}, {}, [], [], {})
+            kernel = KernelBuilder(self, name, group)
+            for node, it in wanted:
+                kernel.require(node, it)
+            self.steps.append(kernel.finish([], None, parallel=False))
 
     def _guard(self, written: Sequence[Node]) -> None:
         """Guards on sizes that no argument's shape settles.

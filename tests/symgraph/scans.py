@@ -116,3 +116,28 @@ def plain_scan(
         if last:
             break
     return stacks
+
+
+def unrolled(
+    step: Any,
+    init: Any,
+    xs: Any = None,
+    length: int = 0,
+    reverse: bool = False,
+    **_: Any,
+) -> Any:
+    """``scan(step, init, xs)`` of arrays, or pairs of them, without a loop."""
+    rows = xs if isinstance(xs, tuple) else (xs,)
+    count = length if xs is None else rows[0].type.dims[0]
+    kept: list[Any] = []
+    carry = init
+    for t in reversed(range(count)) if reverse else range(count):
+        row = tuple(x[t] for x in rows) if isinstance(xs, tuple) else xs
+        carry, value = step(
+            carry, row if xs is None or isinstance(row, tuple) else xs[t]
+        )
+        kept.append(value)
+    kept = kept[::-1] if reverse else kept
+    if isinstance(kept[0], tuple):
+        return carry, tuple(sg.stack(list(part)) for part in zip(*kept, strict=True))
+    return carry, None if kept[0] is None else sg.stack(kept)

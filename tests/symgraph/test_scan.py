@@ -438,6 +438,34 @@ def test_python_numbers_take_the_dtype_of_what_follows() -> None:
     assert got == [6.5, 2.0, 4.5, True, 4]
 
 
+def test_complex_values_are_interpreted_only() -> None:
+    """Beside a loop, and inside of it where they stay, they compile."""
+    z = sg.tensor("z", "complex128", (None,))
+    turned = sg.map(lambda r: sg.real(sg.exp(1j * r)), x)
+    sums = sg.scan(lambda c, r: (c + r, c), 0.0, x)[1]
+    f = sg.function([x, z], [turned, sums * z])
+    got = f([1.0, 2.0], [1j, 2j])
+    np.testing.assert_allclose(got[0], np.cos([1.0, 2.0]))
+    np.testing.assert_array_equal(got[1], [0, 2j])
+    last, _ = sg.scan(lambda c, r: (c * 1j + r, None), 0j, x)
+    assert sg.function([x], last, mode="interpret")([1.0, 2.0]) == 2 + 1j
+    with pytest.raises(UnsupportedError, match=r"no native form[\s\S]*interpret"):
+        sg.function([x], last)
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+def test_mode_debug(seed: int) -> None:
+    """Agrees with loops, those that end by a condition, and choices."""
+    ends = sg.scan(lambda r, a: (a + r, sg.until(r > 2)), sequences=x, outputs_info=0.0)
+    last, kept = sg.scan(lambda c, r: (sg.sin(c) + r, c), 0.0, x)
+    chosen = sg.ifelse(n > 0, x[n], sg.max(x))
+    f = sg.function([x, n], [ends, last, kept, chosen], mode="debug")
+    g = sg.function([x, n], [ends, last, kept, chosen])
+    given = np.arange(1.0, 6.0), seed
+    for a, b in zip(f(*given), g(*given), strict=True):
+        assert_same(a, b, "debug")
+
+
 # -- ends ------------------------------------------------------------------------------
 
 

@@ -1,0 +1,254 @@
+"""What the pass "loops" makes of loops and choices, and that it changes no value."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph.codegen.program import Launch, Program, Repeat, When, brackets
+from symgraph.codegen.text import print_program
+from symgraph.variable import Variable
+
+from ..support import assert_same
+from .scans import Checked
+
+WITHOUT = sg.Mode().excluding("loops")
+
+x, m, h0 = sg.dvector("x"), sg.dmatrix("m"), sg.dvector("h0")
+w, v = sg.dmatrix("w"), sg.dvector("v")
+n = sg.lscalar("n")
+#: A batch of sequences, states, and weights of 10 features and 9 units:
+#: what is smaller is added up round by round.
+seq = sg.tensor("seq", shape=(None, None, 10))
+states = sg.tensor("states", shape=(None, 9))
+wx, wh = sg.tensor("wx", shape=(10, 9)), sg.tensor("wh", shape=(9, 9))
+rng = np.random.default_rng(0)
+
+
+def rnn() -> tuple[Variable, Variable]:
+    def step(h: Variable, r: Variable) -> Any:
+        h = sg.tanh(r @ wx + h @ wh)
+        return h, h
+
+    return sg.scan(step, states, seq)  # type: ignore[no-any-return]
+
+
+DATA = [rng.normal(size=s) for s in ((5, 2, 10), (2, 9), (10, 9), (9, 9))]
+ARGS = [seq, states, wx, wh]
+
+
+def long_arrays(program: Program, size: object) -> list[str]:
+    """The arrays that are as long as the loop, apart from the arguments."""
+    return [
+        a.name
+        for a in program.by_role("temp", "output", "update", "constant")
+        if a.shape[:1] == (size,)
+    ]
+
+
+def body(program: Program) -> list[Launch]:
+    """The kernels in the first loop."""
+    steps = program.steps
+    begin = next(k for k, s in enumerate(steps) if isinstance(s, Repeat))
+    return [s for s in steps[begin : brackets(steps)[begin]] if isinstance(s, Launch)]
+
+
+# -- values ----------------------------------------------------------------------------
+
+
+def first_values() -> list[Variable]:
+    """Loops on which all parts of the pass have something to do."""
+    last, kept = rnn()
+    cost = sg.sum(kept[-1] * last) + sg.mean(kept)
+    swapped, _ = sg.scan(
+        lambda c, r: ((c[1], c[0], c[2]), None), (last, last * 2, wh), seq
+    )
+    few, stack = sg.scan(lambda c, t: (c * 2 + t, c), states, np.arange(3.0))
+    alone = sg.map(lambda r: r @ wx, seq)
+    fixed = sg.map(lambda _: sg.exp(wh) @ wh, seq)
+    other = sg.map(lambda r, s: r @ wx * s, seq, wx[0])
+    return [cost, *swapped, few, stack, alone, fixed, other, *sg.grad(cost, ARGS)]
+
+
+def test_the_pass_changes_no_value() -> None:
+    outputs = first_values()
+    tidy, plain = Checked(ARGS, outputs), Checked(ARGS, outputs, WITHOUT)
+    assert tidy.repeats < plain.repeats
+    for shape in ((5, 2), (1, 1), (2, 3)):
+        data = [
+            rng.normal(size=(*shape, 10)),
+            rng.normal(size=(shape[1], 9)),
+            *DATA[2:],
+        ]
+        for number, (a, b) in enumerate(zip(tidy(*data), plain(*data), strict=True)):
+            assert_same(a, b, f"{shape}, output {number}", rtol=1e-9)
+
+
+def test_the_pass_changes_no_value_of_loops_with_conditions() -> None:
+    def step(r: Variable, a: Variable) -> Any:
+        return [sg.tanh(a @ w + r), r @ w], sg.until(sg.sum(r) > 2)
+
+    first, second = sg.scan(step, sequences=m, outputs_info=[h0, None])
+    state = sg.while_loop(
+        lambda s: sg.sum(s[0]) < 9, lambda s: (s[0] * 2 + s[1] @ w, s[1]), (h0, h0), 9
+    )
+    outputs = [first, second, first[-1], second[-1], *state]
+    outputs += sg.grad(sg.sum(first[-1]) + sg.sum(state[0]), [m, h0, w])
+    runs = [Checked([m, h0, w], outputs, mode) for mode in (None, WITHOUT)]
+    data = [rng.uniform(-1, 1, s) for s in ((6, 2), (2,), (2, 2))]
+    for late in (0, 3):
+        data[0][late] = 2.0
+        for a, b in zip(*(run(*data) for run in runs), strict=True):
+            assert_same(a, b, f"{late}", rtol=1e-9)
+
+
+# -- what is kept ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("step", "first"),
+    [
+        (lambda c, r: (c * 0.5 + r, c * 0.5 + r), 1.0),
+        (lambda c, r: (c + r, c * r), 1.0),
+        (lambda c, r: ((c[1], c[0] + r), c[0] * c[1]), (1.0, 0.0)),
+    ],
+)
+def test_of_what_is_read_last_no_stack_is_kept(step: Any, first: Any) -> None:
+    _, kept = sg.scan(step, first, x)
+    run = Checked([x], [kept[-1]])
+    assert run.repeats == 1
+    assert not long_arrays(run.program, run.program.array("x0").shape[0])
+    full = Checked([x], [kept], WITHOUT)
+    for size in (1, 2, 5):
+        data = rng.normal(size=size)
+        assert_same(run(data)[0], full(data)[0][-1], f"{size}", rtol=1e-9)
+    with pytest.raises(IndexError):
+        run.f([])
+
+
+def test_the_last_carried_values_need_no_stack() -> None:
+    last, _ = rnn()
+    run = Checked(ARGS, [sg.sum(last)])
+    (size, *_) = run.program.array("x0").shape
+    # The inputs' products, of all rounds at once, are the only thing so long.
+    assert len(long_arrays(run.program, size)) == 1
+
+
+def test_a_stack_of_rows_is_the_sequence() -> None:
+    last, kept = sg.scan(lambda c, r: (c + r, (r, r * 2)), 0.0, x)
+    run = Checked([x], [last, kept[0]])
+    assert run([1.0, 2.0])[0] == 3.0
+    assert len(body(run.program)) == 1
+
+
+def test_what_nobody_reads_costs_nothing() -> None:
+    def both(c: Any, r: Variable) -> Any:
+        return (c[0] + r, sg.sum(sg.exp(w @ w.T)) + c[1]), (c[0], w @ w.T * r)
+
+    def one(c: Variable, r: Variable) -> Any:
+        return c + r, c
+
+    (last, _), (kept, _) = sg.scan(both, (0.0, 1.0), x)
+    small = sg.scan(one, 0.0, x)
+    texts = [
+        print_program(
+            sg.function([x, w], list(outputs), on_unused_input="ignore").program
+        )
+        for outputs in ((last, kept), small)
+    ]
+    assert texts[0] == texts[1]
+
+
+def test_constants_of_the_loop_are_computed_in_front() -> None:
+    y = sg.scan(lambda r, s: r * sg.sum(sg.exp(s)), sequences=x, non_sequences=v)
+    (carried, fixed), _ = sg.scan(lambda c, r: ((c[0] * sg.sum(sg.exp(c[1])) + r, c[1]),
+                                                None), (1.0, v), x)  # fmt: skip
+    for outputs in ([y], [carried], [carried, fixed]):
+        run = Checked([x, v], outputs)
+        assert all("x1" not in s.arrays for s in body(run.program))
+        assert "exp" not in print_program(run.program).split("repeat")[-1]
+        run(rng.normal(size=4), rng.normal(size=3))
+
+
+# -- products --------------------------------------------------------------------------
+
+
+def test_products_of_inputs_are_one_in_front_of_the_loop() -> None:
+    last, _ = rnn()
+    run = Checked(ARGS, [last])
+    products = [(depth, g.k) for depth, g in run.gemms]
+    assert sorted(products) == [(0, 10), (1, 9)]
+    want = DATA[1]
+    for row in DATA[0]:
+        want = np.tanh(row @ DATA[2] + want @ DATA[3])
+    assert_same(run(*DATA)[0], want, "rnn", rtol=1e-9)
+
+
+def test_products_of_states_that_are_only_kept_are_one_behind_it() -> None:
+    def step(h: Variable, r: Variable) -> Any:
+        h = sg.tanh(r + h)
+        return h, h @ wh
+
+    rows = sg.tensor("rows", shape=(None, None, 9))
+    y = sg.scan(step, states, rows)[1]
+    run = Checked([rows, states, wh], [y])
+    assert [(depth, g.k) for depth, g in run.gemms] == [(0, 9)]
+    run(rng.normal(size=(5, 2, 9)), *DATA[1::2])
+
+
+def test_products_behind_of_rows_that_the_loop_needs_no_more() -> None:
+    rows = sg.tensor("rows", shape=(None, None, 9))
+    _, kept = sg.scan(lambda h, r: (sg.tanh(h + 1), (h * r) @ wh), states, rows)
+    run = Checked([rows, states, wh], [kept])
+    assert [depth for depth, _ in run.gemms] == [0]
+    run(rng.normal(size=(5, 2, 9)), *DATA[1::2])
+
+
+def test_the_gradient_of_weights_is_a_product_behind_the_loop() -> None:
+    last, kept = rnn()
+    cost = sg.sum(last) + sg.sum(kept * kept)
+    run = Checked(ARGS, [cost, *sg.grad(cost, [wx, wh])])
+    assert run.repeats == 2
+    inner = [g for depth, g in run.gemms if depth]
+    outer = [g for depth, g in run.gemms if not depth]
+    # In the loops h @ wh, and g @ wh.T; outside of them seq @ wx, and the gradients.
+    assert len(inner) == 2 and len(outer) == 3
+    assert {(g.m, g.n) for g in outer[1:]} in ({(10, 9), (9, 9)}, {(9, 10), (9, 9)})
+    run(*DATA)
+
+
+def test_a_value_and_its_gradient_share_the_loop_forward() -> None:
+    last, kept = rnn()
+    for cost in (sg.sum(last), sg.sum(kept), sg.sum(kept[-1] * last)):
+        run = Checked(ARGS, [cost, *sg.grad(cost, ARGS)])
+        assert run.repeats == 2
+        run(*DATA)
+    second = sg.scan(lambda c, r: (sg.tanh(r @ wx + c @ wh), c), states, seq)
+    assert Checked(ARGS, [last, *second]).repeats == 1
+
+
+# -- few rounds, choices ---------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rounds", [1, 3, 4])
+def test_few_rounds_are_written_out(rounds: int) -> None:
+    rows = sg.tensor("rows", shape=(rounds, None))
+    last, kept = sg.scan(lambda c, r: (c * r, c + r), h0, rows, reverse=True)
+    run = Checked(
+        [rows, h0], [last, kept, kept[0], *sg.grad(sg.sum(kept[0]), [rows, h0])]
+    )
+    assert bool(run.repeats) == (rounds > 3)
+    run(rng.normal(size=(rounds, 2)), np.ones(2))
+
+
+def test_choices_of_constants_and_of_what_nobody_reads() -> None:
+    chosen = sg.ifelse(True, x * 2, sg.exp(x))
+    run = Checked([x], [chosen])
+    assert not any(isinstance(s, When) for s in run.program.steps)
+    a, _ = sg.ifelse(n > 0, (x, sg.exp(w) @ w), (x * 2, w))
+    used = Checked([n, x, w], [a])
+    assert "exp" not in print_program(used.program)
+    np.testing.assert_array_equal(used(0, [1.0], [[1.0]])[0], [2.0])
