@@ -19,7 +19,7 @@ from runner import LIBRARIES, Figures, Options, describe, in_turn, measure, pars
 
 ORDER = (
     "black_scholes", "layernorm_softmax", "log_softmax", "distances", "logistic", "mlp",
-    "scalars", "small_vectors", "exp_sigmoid",
+    "lstm", "lorenz", "hmm", "kalman", "scalars", "small_vectors", "exp_sigmoid",
 )  # fmt: skip
 NAMES = (
     "symgraph", "numpy", "numexpr", "jax", "torch", "torch.compile", "pytensor",

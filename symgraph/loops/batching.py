@@ -1,7 +1,7 @@
 """A loop over a stack of arguments: one loop, each round over the whole stack.
 
-All that is carried and kept gets a batch axis in front.  Loops that end by a condition,
-another one for each of the stack, are refused.
+All that is carried and kept gets a batch axis in front.  A loop that ends by a
+condition goes on while it holds for any of the stack; what has ended keeps its values.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from .. import ops
 from ..composite import of_type, parameter
 from ..errors import UnsupportedError, refuse
 from ..graph import Node
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 def batched_loop(loop: Loop, batched: Flags, xs: Sequence[Variable]) -> Variable:
     """`loop` over inputs of which some have a batch axis in front."""
     flags = loop.sorted(list(batched))  # type: ignore[arg-type]
-    if flags.first or loop.conditional:
-        what = "a number of rounds" if flags.first else "a condition"
+    if flags.first:
         refuse(
             UnsupportedError,
-            f"vectorize: {loop.label} has {what} for each element of the batch",
+            f"vectorize: {loop.label} has a number of rounds for each element of the "
+            "batch",
             *xs[:1],
             remedy="run as many rounds for all, and choose with sg.where",
         )
@@ -57,9 +58,40 @@ def batched_loop(loop: Loop, batched: Flags, xs: Sequence[Variable]) -> Variable
         w if w.ndim > v.ndim else repeated(w, size)
         for w, v in zip(batch(roots, stacks), roots, strict=True)
     ]
+    batched_one = replace(loop, updated=0)
+    if loop.conditional:
+        batched_one = replace(batched_one, carries=loop.carries + 2, masked=True)
+        wide, first, made = _masked(loop, wide, first, made)
     body, more = closed(wide, [v.node for v in made])
     inputs = [xs[0], *first, *rows, *map(Variable, given.rest), *more]
-    return apply(replace(loop, body=body, updated=0), *inputs)
+    return apply(replace(batched_one, body=body), *inputs)
+
+
+def _masked(
+    loop: Loop, wide: Parts, first: Sequence[Variable], made: Sequence[Variable]
+) -> tuple[Parts, list[Variable], list[Variable]]:
+    """The loop's parameters, first values and roots where each element ends by itself.
+
+    In front of what is carried is whether any goes on, behind it each one's rounds.
+    """
+    going = Variable(wide.carried[0])
+    on, rounds = of_type(tensor("bool", ())), of_type(tensor("int64", going.type.dims))
+
+    def where(value: Variable, otherwise: Variable) -> Variable:
+        axes = tuple(range(1, value.ndim))
+        return ops.where(ops.expand_dims(going, axes), value, otherwise)
+
+    after = ops.bitwise_and(going, made[0])
+    nexts = [
+        where(new, Variable(old))
+        for new, old in zip(made[1 : loop.carries], wide.carried[1:], strict=True)
+    ]
+    kept = [where(k, ops.zeros_like(k)) for k in made[loop.carries :]]
+    count = rounds + ops.cast(going, "int64")
+    roots = [ops.any(after), after, *nexts, count, *kept]
+    begun = ops.zeros_like(ops.cast(first[0], "int64"))
+    parts = replace(wide, carried=(on.node, *wide.carried, rounds.node))
+    return parts, [ops.any(first[0]), *first, begun], roots
 
 
 def _parameters(

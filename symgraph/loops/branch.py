@@ -175,9 +175,9 @@ class IfElse(Nested):
             )  # fmt: skip
         return Variable(made_all[0].node.inputs[0])
 
-    def batched_item(self, item: Variable, number: int) -> Variable:
-        """A result of a batched choice, whose batch axis is in front already."""
-        return item
+    def batched_item(self, x: Variable, number: int) -> Variable:
+        """Result `number` of a batched choice, whose batch axis is in front already."""
+        return apply(Item(number), x)
 
     def rewritten(
         self, node: Node, change: Callable[[tuple[Node, ...]], tuple[Node, ...]]

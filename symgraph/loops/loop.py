@@ -53,6 +53,8 @@ class Loop(Nested):
         truncate: gradients pass through the last so many rounds only; 0: through all.
         updated: the last so many carried values are those of shared variables, which
             are updated with them.
+        masked: a conditional loop over a stack (`batching`): the second carried value
+            says which of it go on, the last one how many rounds each has made.
         label: what the loop is called in dumps and messages.
     """
 
@@ -64,6 +66,7 @@ class Loop(Nested):
     remember: bool = True
     truncate: int = 0
     updated: int = 0
+    masked: bool = False
     label: str = "loop"
 
     foreign: ClassVar[bool] = False
@@ -237,11 +240,15 @@ class Loop(Nested):
     def batch(self, batched: Flags, *xs: Variable) -> Variable:
         return batched_loop(self, batched, xs)
 
-    def batched_item(self, item: Variable, number: int) -> Variable:
-        """A result of a batched loop with its batch axis in front."""
-        if self.carries <= number < self.rounds:
-            return move_axes(item, (1,), (0,))
-        return item
+    def batched_item(self, x: Variable, number: int) -> Variable:
+        """Result `number` of the loop of which this is the batched one."""
+        if self.masked and number == self.rounds - 2:
+            return apply(Item(self.carries - 1), x)
+        if self.masked:
+            number += 1 if number < self.carries - 2 else 2
+        item = apply(Item(number), x)
+        kept = self.carries <= number < self.rounds
+        return move_axes(item, (1,), (0,)) if kept else item
 
     def last_row(self, node: Node, number: int, counted: bool) -> Variable | None:
         if number < self.carries or self.backwards or counted != self.conditional:

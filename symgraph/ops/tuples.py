@@ -34,7 +34,7 @@ class Item(Opaque):
     def batch(self, batched: Flags, x: Variable) -> Variable:
         """The op that has several results says where it has their batch axis."""
         moved: Any = x.node.op
-        return moved.batched_item(apply(self, x), self.number)  # type: ignore[no-any-return]
+        return moved.batched_item(x, self.number)  # type: ignore[no-any-return]
 
     def steps(self, node: Node, emit: Emitter) -> None:
         """Nothing: the array is written by the op that has several results."""
