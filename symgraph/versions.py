@@ -82,7 +82,9 @@ class Version:
             if raised is not None:
                 trace = raised.__traceback__  # from the frame that native code entered
                 raise raised.with_traceback(trace and trace.tb_next)
-        raise_failure(self.compilation, code)
+        from .codegen.cpu.link import failure
+
+        raise_failure(self.compilation, *failure(code))
 
 
 def stretches(compilation: Compilation, values: Sequence[Array]) -> bool:
@@ -127,8 +129,13 @@ def check_guards(compilation: Compilation, values: Sequence[Array]) -> dict[str,
     return {name: int(size) for name, size in sizes.items()}
 
 
-def raise_failure(compilation: Compilation, code: int) -> NoReturn:
-    """Raise the error that a guard's or a check's code stands for."""
+def raise_failure(
+    compilation: Compilation, code: int, turn: int | None = None
+) -> NoReturn:
+    """Raise the error that a guard's or a check's code stands for.
+
+    `turn` is the number of the round in which it failed, in a loop.
+    """
     name = compilation.name
     failure = compilation.lowered.failures.get(code)
     if failure is None:
@@ -141,6 +148,8 @@ def raise_failure(compilation: Compilation, code: int) -> NoReturn:
     reason = failure.reason
     if not reason.startswith(node.op.name):
         reason = f"{node.op.name}: {reason}"
+    if turn is not None:
+        reason += f" (in round {turn} of a loop)"
     refuse(
         failure.error,
         f"{name}: {reason}",

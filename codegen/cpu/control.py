@@ -41,6 +41,7 @@ class ControlFlow:
         self._ends = brackets(program.steps)
         self._begins = {end: begin for begin, end in self._ends.items()}
         self._held: dict[str, str] = {}
+        self._open: list[Repeat] = []
 
     def begin(self) -> None:
         """Put the pointers of what moves into memory; find where views lie."""
@@ -51,12 +52,21 @@ class ControlFlow:
                     self.out.store("ptr", self._pointer(name), held)
                     self._held[name] = held
         self._look_again()
+        if self.loops:
+            self.out.do("%round = alloca i64")
+            self.out.store("i64", "0", "%round")
+
+    @property
+    def loops(self) -> bool:
+        """Whether there are any; then ``%round`` says which round it is, from 1."""
+        return any(isinstance(step, Repeat) for step in self.program.steps)
 
     def write(self, position: int, step: Control) -> None:
         """Write the step at `position`."""
         match step:
             case Repeat():
                 self.out.store("i64", "0", self._pointer(step.counter))
+                self._open.append(step)
                 self._round(position, step)
             case When():
                 self._when(position, step)
@@ -104,6 +114,7 @@ class ControlFlow:
             out.require(more, f"after{self._ends[position]}")
             more = self._holds(step.going)
         out.require(more, f"after{self._ends[position]}")
+        self.out.store("i64", self.out.let(f"add i64 {number}, 1"), "%round")
         self._look_again()
         for row in self.program.by_role("row"):
             if row.row is not None and row.row.counter == step.counter:
@@ -131,9 +142,20 @@ class ControlFlow:
             self.out.store("i64", self.out.let(f"add i64 {number}, 1"), counter)
             self._move(step)
             self.out.do(f"br label %round{begun}")
+            self._start(f"after{position}")
+            self._open.pop()
+            self._outer_round()
         else:
             self.out.do(f"br label %after{position}")
-        self._start(f"after{position}")
+            self._start(f"after{position}")
+
+    def _outer_round(self) -> None:
+        """Behind a loop: the round of the one around it, or none."""
+        number = "0"
+        if self._open:
+            outer = self.out.load("i64", self.pointers[self._open[-1].counter])
+            number = self.out.let(f"add i64 {outer}, 1")
+        self.out.store("i64", number, "%round")
 
     def _move(self, step: Repeat) -> None:
         """Exchange pointers, all at once."""

@@ -387,7 +387,10 @@ def _leave_failed(e: _Entry) -> None:
     out.label("failed")
     out.require(out.let("icmp sgt i32 %status, 0"), "error")
     _release(e)
-    code = out.let("sext i32 %status to i64")
+    # The round in which it failed stands in the upper half.
+    code = out.let("zext i32 %status to i64")
+    turn = out.load("i64", "%cells", 8 * Cell.ROUND)
+    code = out.let(f"or i64 {code}, {out.let(f'shl i64 {turn}, 32')}")
     number = out.call("ptr", Slot.FROM_LONG, f"i64 {code}")
     made = out.let(f"icmp ne ptr {number}, null")
     out.require(made, "nothing")

@@ -43,6 +43,15 @@ class _MethodDef(ctypes.Structure):
     )
 
 
+def failure(number: int) -> tuple[int, int | None]:
+    """A failed check's code, and the round of the innermost loop that it stood in.
+
+    None: in no loop, or in one that is a kernel by itself.
+    """
+    code, turn = number & 0xFFFFFFFF, number >> 32
+    return code, turn - 1 if turn else None
+
+
 class _Cells(np.ndarray[tuple[int], np.dtype[np.uint64]]):
     """A function's words, with the objects that they point at.
 
@@ -131,7 +140,8 @@ def link(
     an array for each constant, both in its order; `functions` are those that it calls.
     ``slow(*args, **kwargs)`` gets the
     calls that the entry declines, and must convert the arguments before it calls the
-    entry again.  ``fail(code)`` raises the error for a failed check.
+    entry again.  ``fail(number)`` raises the error for a failed check, which `failure`
+    reads off the number.
 
     Raises `LinkError` where the bytes do not fit this process.
     """

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import CompileError
 from ..ir import Extent, Kernel, Let
-from ..program import Array, Call, Gemm, Launch, Program
+from ..program import Array, Call, Gemm, Launch, Program, Repeat
 from . import product
 from .control import ControlFlow
 from .runtime import Cell, Slot
@@ -419,6 +419,8 @@ def _finish(d: _Driver, arena: bool) -> None:
     out.do("%warned = call i32 @warn(ptr %table)")
     out.do("ret i32 %warned")
     out.label("failed")
+    if any(isinstance(step, Repeat) for step in d.program.steps):
+        out.store("i64", out.let("load i64, ptr %round"), "%cells", 8 * Cell.ROUND)
     out.do(f"ret i32 {result}")
     out.label("overflow")
     error = out.slot(Slot.OVERFLOW_ERROR)

@@ -29,7 +29,7 @@ from ..ir import DTYPES
 
 #: The version of what `link` and compiled code agree on: the table, the cells, and the
 #: exported names ``entry``, ``trim``, ``arena_bytes`` and ``layout``.
-LAYOUT = 5
+LAYOUT = 6
 #: The dtypes of arrays that a call takes and returns.
 OUTER_DTYPES = (*DTYPES, "complex64", "complex128")
 #: Bits of the last word of ``layout``.
@@ -91,9 +91,10 @@ class Cell(IntEnum):
     SLOW = 1  #: called with the arguments that the entry does not take
     FAIL = 2  #: called with the error code of a failed check
     ARENA = 3  #: memory for temporaries, or 0 while a call uses it
+    ROUND = 4  #: of the innermost loop, one more than its number, where a check failed
     #: The shared boxes, then the constant arrays, then the addresses of the functions
     #: that the program calls.
-    OBJECTS = 4
+    OBJECTS = 5
 
 
 _PYTHON = {

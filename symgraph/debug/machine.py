@@ -67,5 +67,7 @@ def _decline(*args: Any, **kwargs: Any) -> NoReturn:
     raise Declined
 
 
-def _fail(code: int) -> NoReturn:
-    raise Failed(code)
+def _fail(number: int) -> NoReturn:
+    from ..codegen.cpu.link import failure
+
+    raise Failed(failure(number)[0])
