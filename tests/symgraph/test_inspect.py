@@ -209,7 +209,7 @@ def test_loops_and_choices_show_what_they_run() -> None:
     last, _ = sg.scan(lambda c, v: (c * sg.sin(v) + k, c), 1.0, x, name="damped")
     chosen = sg.ifelse(k > 0, last, k)
     tree = tree_text(chosen)
-    assert tree.count("parameter carried 0") >= 1
+    assert tree.count("input carried 0") >= 1
     assert "damped<body=#" in tree and "sin" in tree
     listing = graph_text(sg.Graph([x, k], [chosen]))
     assert ", ifelse:\n" in listing and ", damped:\n" in listing
