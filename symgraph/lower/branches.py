@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..codegen.program import End, Otherwise, When
-from ..errors import UnsupportedError, refuse
-from ..graph import Node, describe_node
-from ..types import is_complex
+from ..graph import Node
 from .fuse import Partition
-from .rounds import Source
+from .rounds import Source, refuse_complex
 
 if TYPE_CHECKING:
     from .program import Emitter
@@ -37,7 +35,8 @@ class Branches:
 
 def lower_branches(emit: Emitter, choice: Branches) -> None:
     """Append the steps of a choice."""
-    _refuse_complex(choice)
+    own = [s.parameter for s in choice.parameters]
+    refuse_complex(choice.node, [*own, *choice.results.values()])
     for item in choice.results.values():
         emit.array(item)
     for source in choice.parameters:
@@ -60,16 +59,3 @@ def _branch(emit: Emitter, choice: Branches, roots: tuple[Node, ...]) -> None:
         for group in emit.partition.groups:
             emit.lower_unit(group)
     emit.partition = outer
-
-
-def _refuse_complex(choice: Branches) -> None:
-    nodes = [s.parameter for s in choice.parameters] + list(choice.results.values())
-    for node in nodes:
-        if is_complex(node.type.dtype):
-            refuse(
-                UnsupportedError,
-                f"{choice.node.op.name}: complex values have no native form",
-                describe_node(node),
-                site=choice.node.site,
-                remedy="choose real and imaginary parts, or use mode='interpret'",
-            )

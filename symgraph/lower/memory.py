@@ -15,6 +15,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..codegen import ir
+from ..codegen.liveness import owners
 from ..codegen.program import Array, Launch, Program, Repeat, Step, arrays_of, brackets
 
 #: The size of an array in a form that compares: bytes times the product of the names.
@@ -27,18 +28,6 @@ class Lifetime:
 
     first: int
     last: int
-
-
-def owners(program: Program) -> dict[str, str]:
-    """For each array, the one whose memory it is: that of a view or row, or itself."""
-    target = {a.name: str(a.target) for a in program.by_role("view", "row")}
-    owner: dict[str, str] = {}
-    for array in program.arrays:
-        name = array.name
-        while name in target:
-            name = target[name]
-        owner[array.name] = name
-    return owner
 
 
 def lifetimes(program: Program) -> dict[str, Lifetime]:

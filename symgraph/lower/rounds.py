@@ -8,6 +8,7 @@ another carried value, that one's memory is handed on, without a copy.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -69,7 +70,7 @@ class Rounds:
 
 def lower_rounds(emit: Emitter, loop: Rounds) -> None:
     """Append the steps of a loop."""
-    _refuse_complex(loop)
+    refuse_complex(loop.node, _operands(loop))
     loop, alike = _settled(emit, loop)
     for _, stack in loop.kept:
         emit.array(stack)
@@ -222,15 +223,20 @@ def _clear(emit: Emitter, stack: Node) -> None:
     emit.loop(stack, stack.type.dims, body)
 
 
-def _refuse_complex(loop: Rounds) -> None:
+def _operands(loop: Rounds) -> list[Node]:
+    """All that goes into the body, and what is kept."""
     nodes = [s.parameter for s in (*loop.rows, *loop.rest)]
-    nodes += [c.parameter for c in loop.carried] + [k for k, _ in loop.kept]
+    return nodes + [c.parameter for c in loop.carried] + [k for k, _ in loop.kept]
+
+
+def refuse_complex(user: Node, nodes: Sequence[Node]) -> None:
+    """Refuse `user`, a loop or a choice, where one of `nodes` is complex."""
     for node in nodes:
         if is_complex(node.type.dtype):
             refuse(
                 UnsupportedError,
-                f"{loop.node.op.name}: complex values in a loop have no native form",
+                f"{user.op.name}: complex values in it have no native form",
                 describe_node(node),
-                site=loop.node.site,
-                remedy="carry real and imaginary parts, or use mode='interpret'",
+                site=user.site,
+                remedy="take real and imaginary parts apart, or use mode='interpret'",
             )

@@ -17,6 +17,7 @@ from symgraph.codegen.run import run_program
 from symgraph.codegen.text import print_program
 
 from .native import make
+from .test_control import FIBONACCI
 
 Results = list[np.ndarray]
 
@@ -125,45 +126,6 @@ def test_state_is_in_values() -> None:
     lines = print_program(prepared(FILTER)[1])
     assert "next: float64" not in lines
     assert "load h" not in lines.partition("serial")[2].partition("launch")[0]
-
-
-#: Fibonacci numbers below a bound: two carries, of which one follows the other.
-FIBONACCI = """\
-program fibonacci
-  input most: int64[]
-  temp a: int64[] slot 0
-  temp b: int64[] slot 1
-  temp c: int64[] slot 2
-  temp going: bool[] slot 3
-  temp on: bool[] slot 4
-  temp t: int64[] slot 5
-  output last: int64[]
-  output count: int64[]
-  kernel begin(most: in int64[], a: out int64[], b: out int64[], going: out bool[])
-    m = load most[]: int64
-    store a[] = 0:int64
-    store b[] = 1:int64
-    on = lt(1:int64, m): bool
-    store going[] = on
-  kernel step(a: in int64[], b: in int64[], m: in int64[], c: out int64[], on: out bool[])
-    v1 = load a[]: int64
-    v2 = load b[]: int64
-    v3 = add(v1, v2): int64
-    store c[] = v3
-    most = load m[]: int64
-    v4 = lt(v3, most): bool
-    store on[] = v4
-  kernel copy(a: in int64[], b: out int64[])
-    v = load a[]: int64
-    store b[] = v
-  launch begin(most, a, b, going)
-  repeat t < 90 while going moving a <- b, b <- c, going <- on
-  launch step(a, b, most, c, on)
-  end
-  launch copy(a, last)
-  launch copy(t, count)
-  return last, count
-"""  # noqa: E501
 
 
 @pytest.mark.parametrize("most", [0, 1, 2, 100, 1 << 62])
