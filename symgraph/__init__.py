@@ -256,6 +256,7 @@ from .ops import (
     zeros,
     zeros_like,
 )
+from .saved import load, save
 from .shared import SharedVariable, shared
 from .types import TensorType
 from .userops import from_numba_function, from_numpy_function, op_from_graph

@@ -60,6 +60,7 @@ MAY_IMPORT = {
         "passes": "check config errors graph loops op rewrite rules",
         "userops": "autodiff codegen composite errors ops shared types variable",
         "graphs": "dims errors graph leaf op passes rewrite types variable",
+        "saved": "composite errors graphs leaf op",
         "mode": "errors passes",
         "compiler": "codegen composite config graph graphs leaf lower op passes "
         "rewrite variable",
@@ -74,7 +75,7 @@ MAY_IMPORT = {
         "jit": "config declare errors function tree variable",
         "target": "function graph graphs leaf variable",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
-        "linalg loops op ops passes random rewrite shared special types userops "
+        "linalg loops op ops passes random rewrite saved shared special types userops "
         "variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
