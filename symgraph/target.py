@@ -1,4 +1,4 @@
-"""A command's TARGET: ``file.py:name``, run and taken out of the file."""
+"""A command's TARGET: ``file.py:name``, or a graph in a file of `symgraph.save`."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import TypeAlias
 
+from .errors import SymgraphError
 from .function import Function, function
 from .graph import toposort
 from .graphs import Graph
 from .leaf import Input
+from .saved import load
 from .variable import Variable
 
 #: A target's file among the modules: a name that shadows none and is not "__main__".
@@ -51,6 +53,8 @@ def resolve(target: str) -> Function:
             else.
     """
     path, name = _split(target)
+    if not name and path.suffix != ".py":
+        return _saved(path)
     found = vars(_run(path)).copy()
     if name not in found:
         what = f"{path} has no {name!r}" if name else f"no name in {target!r}"
@@ -64,6 +68,15 @@ def resolve(target: str) -> Function:
             usage=True,
         )
     return as_function(shown, name)
+
+
+def _saved(path: Path) -> Function:
+    """The graph that a file holds, as a function."""
+    try:
+        return as_function(load(path), path.stem)
+    except (SymgraphError, OSError) as error:
+        said, remedy = one_line(error)
+        raise TargetError(said, remedy or "give another file", usage=True) from error
 
 
 def is_target(value: object) -> bool:
@@ -106,7 +119,9 @@ def _split(target: str) -> tuple[Path, str]:
     if not path.is_file():
         what = f"{path} is not a file" if path.exists() else f"there is no file {path}"
         raise TargetError(
-            what, "TARGET is FILE.py:NAME, such as net.py:loss", usage=True
+            what,
+            "TARGET is FILE.py:NAME, such as net.py:loss, or a saved graph",
+            usage=True,
         )
     return path, name if file else ""
 

@@ -14,6 +14,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 import symgraph
+import symgraph as sg
 from symgraph.cli import Format, Stage, app
 from symgraph.passes import RulePass
 from symgraph.target import MODULE
@@ -297,3 +298,11 @@ def test_every_stage_has_a_text_form(net: Callable[[str], str]) -> None:
     for stage in Stage:
         assert shown("dump", net("step"), "--stage", stage).strip(), stage
     assert os.listdir() == ["net.py"]
+
+
+def test_a_saved_graph_is_a_target(tmp_path: Path) -> None:
+    x = sg.dvector("x")
+    path = tmp_path / "graph.npz"
+    sg.save(sg.Graph([x], [sg.exp(x) * 2]), path)
+    done = CliRunner().invoke(app, ["dump", str(path), "--stage", "loops"])
+    assert done.exit_code == 0 and "exp(" in done.output

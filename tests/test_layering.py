@@ -73,7 +73,7 @@ MAY_IMPORT = {
         "function": "arguments codegen compiler cuts debug errors estimate evaluate "
         "graph graphs leaf lower mode op shared tree updates variable versions",
         "jit": "config declare errors function tree variable",
-        "target": "function graph graphs leaf variable",
+        "target": "errors function graph graphs leaf saved variable",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
         "linalg loops op ops passes random rewrite saved shared special types userops "
         "variable vectorize",
