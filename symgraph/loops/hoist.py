@@ -53,10 +53,12 @@ def _one(
     outside = rebuild(parameters, places)
     condition = inputs[0]
     built = choice(condition, parameters, outside, (yes, no), node.site)
+    items = [apply(Item(k), Variable(built)).node for k in range(len(used))]
     if isinstance(condition.op, Constant):
         chosen = rebuild(yes if condition.op.data else no, places)
-        return built, dict(zip(used, chosen, strict=True))
-    items = [apply(Item(k), Variable(built)).node for k in range(len(used))]
+        # A size may be known of the other branch alone.
+        pairs = zip(items, chosen, strict=True)
+        items = [own if own.type == item.type else item for item, own in pairs]
     return built, dict(zip(used, items, strict=True))
 
 
