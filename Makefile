@@ -34,7 +34,9 @@ format: $(VENV)/installed-dev
 	@$(BIN)/ruff check --fix --exit-zero
 	@$(BIN)/ruff format
 
+# Compiled ahead, as what is installed from a wheel is: the editable tree might never be.
 bench: $(VENV)/installed $(PEERS)/installed
+	@$(BIN)/python -m compileall -q symgraph
 	@$(PEERS)/bin/python bench/compare.py --python $(BIN)/python --only '$(ONLY)'
 	@test -n '$(ONLY)' || \
 	    for each in import_time roofline scaling batch_sizes growth loops; do \

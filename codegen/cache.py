@@ -262,12 +262,17 @@ def fingerprint(host: Host) -> str:
 @functools.cache
 def sources_digest(package: Path) -> str:
     """A digest of the ``.py`` files under `package`, read once in a process."""
-    digest = hashlib.sha256()
-    for path in sorted(package.rglob("*.py")):
-        body = path.read_bytes()
-        name = path.relative_to(package).as_posix().encode()
-        # Lengths keep two files from digesting like one.
-        digest.update(struct.pack("<QQ", len(name), len(body)))
-        digest.update(name)
-        digest.update(body)
+    digest = hashlib.blake2b(digest_size=32)
+    root = len(os.fspath(package)) + 1
+    for folder, folders, files in os.walk(package):  # half of what pathlib takes
+        folders.sort()
+        for file in sorted(f for f in files if f.endswith(".py")):
+            path = os.path.join(folder, file)
+            with open(path, "rb", buffering=0) as opened:
+                body = opened.read()
+            name = path[root:].replace(os.sep, "/").encode()
+            # Lengths keep two files from digesting like one.
+            digest.update(struct.pack("<QQ", len(name), len(body)))
+            digest.update(name)
+            digest.update(body)
     return digest.hexdigest()
