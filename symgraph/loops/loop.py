@@ -32,7 +32,7 @@ from ..types import TensorType, TupleType, tensor
 from ..variable import Variable, apply
 from .batching import batched_loop
 from .gradient import pulled_back, pushed_forward
-from .parts import Parts, closed, is_size, results
+from .parts import Parts, closed, is_size, last_of, results
 
 if TYPE_CHECKING:
     from ..lower import Emitter
@@ -256,7 +256,7 @@ class Loop(Nested):
         outputs = self.body.outputs
         if outputs[number] in outputs[: self.carries]:
             place = outputs.index(outputs[number])
-            return apply(Item(place), Variable(node))
+            return last_of(apply(Item(place), Variable(node)), node.inputs[0])
         if not counted:
             return None
         rounds = apply(Item(self.rounds), Variable(node))

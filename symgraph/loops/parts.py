@@ -9,7 +9,8 @@ from .. import dims
 from ..composite import Body, capture
 from ..graph import Node
 from ..op import Indexed
-from ..ops import dim_of, items
+from ..ops import dim_of, items, maximum
+from ..ops.broadcasting import repeated
 from ..ops.view import Transpose
 from ..types import INTEGERS
 from ..variable import Variable
@@ -64,3 +65,14 @@ def results(node: Node) -> tuple[Variable, ...]:
 
 
 __all__ = ["FOREVER", "Parts", "closed", "is_size", "results"]
+
+
+def last_of(value: Variable, count: Node) -> Variable:
+    """`value`, the last of the rows of `count` rounds; refused where there are none.
+
+    In a branch nothing else would refuse it: what a branch requires is what is read in
+    it once it is rewritten.
+    """
+    if dims.surely_nonnegative(dims.sub(dim_of(count), 1)):
+        return value
+    return repeated(value, maximum(Variable(count), 0))[-1]

@@ -26,7 +26,7 @@ from ..vectorize import batch
 from .branch import IfElse
 from .hoist import hoisted
 from .loop import Loop
-from .parts import Parts, closed, is_size, results
+from .parts import Parts, closed, is_size, last_of, results
 
 #: Loops of so many rounds or fewer, of bodies of so many ops in all, are written out.
 FEW_ROUNDS = 3
@@ -258,7 +258,8 @@ def _one(node: Node, read: dict[int, bool]) -> dict[int, Variable]:
         _given(loop)
     _laid_out(loop)
     _drop(loop, wanted)
-    return _closed(loop, node, wanted, op.rounds in read)
+    found = _closed(loop, node, wanted, op.rounds in read)
+    return {k: last_of(v, given.first) if k <= _LAST else v for k, v in found.items()}
 
 
 def _last_rows(loop: _Open, read: dict[int, bool]) -> dict[int, Node]:

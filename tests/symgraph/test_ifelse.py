@@ -352,3 +352,19 @@ def test_updates_of_shared_variables_by_a_choice(mode: str) -> None:
     f = sg.function([k], sg.sum(w), updates={w: sg.ifelse(k > 0, w * 2, w)}, mode=mode)
     assert (f(1), f(0), f(1)) == (3.0, 6.0, 6.0)
     np.testing.assert_array_equal(w.get_value(), [4.0, 8.0])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("form", ["carried", "kept"])
+def test_the_last_row_of_no_rounds_is_refused_in_a_branch(mode: str, form: str) -> None:
+    """Though the loop is rewritten to keep no rows; and only where it is run."""
+
+    def last() -> Variable:
+        step = {"carried": lambda c, r: (c + r, c + r), "kept": lambda c, r: (c + r, r)}
+        return sg.scan(step[form], x, v)[1][-1]
+
+    f = sg.function([k, x, v], sg.ifelse(k > 0, last, lambda: -x), mode=mode)
+    assert f(1, 1.0, [2.0, 5.0]) == {"carried": 8.0, "kept": 5.0}[form]
+    assert f(0, 1.0, []) == -1.0
+    with pytest.raises(IndexOutOfBoundsError):
+        f(1, 1.0, [])
