@@ -48,10 +48,7 @@ def direct(dtype: str, host: Host) -> str:
     A is m x k, its elements `sai` and `sap` apart; B and C have rows of n elements,
     `ldb` and `ldc` apart.  m and k are 1 or more, n is `width` or more.
     """
-    kind, shift, _ = ELEMENT[dtype]
-    lanes, rows, columns = _lanes(dtype, host), _rows(host), width(dtype, host)
-    vector = f"<{lanes} x {kind}>"
-    cells = [(r, v) for r in range(rows) for v in range(ACROSS)]
+    kind, columns = ELEMENT[dtype][0], width(dtype, host)
     lines = [
         f"define internal void @direct_{dtype}(ptr %a, i64 %sai, i64 %sap, ptr %b,",
         "    i64 %ldb, ptr %c, i64 %ldc, i64 %m, i64 %n, i64 %k) {",
@@ -65,18 +62,40 @@ def direct(dtype: str, host: Host) -> str:
         f"  %b.at = getelementptr {kind}, ptr %b, i64 %j.at",
         f"  %c.at = getelementptr {kind}, ptr %c, i64 %j.at",
         "  br label %block",
-        "block:",
-        "  %i = phi i64 [ 0, %strip ], [ %i.next, %store ]",
+        *_block(dtype, host),
+        *_depth(dtype, host),
+        *_store(dtype, host),
+        "strip.end:",
+        f"  %j.next = add i64 %j, {columns}",
+        "  %more.columns = icmp slt i64 %j.next, %n",
+        "  br i1 %more.columns, label %strip, label %done",
+        "done:",
+        "  ret void",
+        "}",
     ]
-    for r in range(rows):
+    return "\n".join(lines)
+
+
+def _block(dtype: str, host: Host) -> list[str]:
+    """Where the rows of a block begin; those past the last are the last again."""
+    kind = ELEMENT[dtype][0]
+    lines = ["block:", "  %i = phi i64 [ 0, %strip ], [ %i.next, %store ]"]
+    for r in range(_rows(host)):
         lines += [
             f"  %row{r}.past = add i64 %i, {r}",
             f"  %row{r} = call i64 @llvm.smin.i64(i64 %row{r}.past, i64 %last.row)",
             f"  %skip{r} = mul i64 %row{r}, %sai",
             f"  %a{r} = getelementptr {kind}, ptr %a, i64 %skip{r}",
         ]
-    lines += [
-        "  br label %depth",
+    return [*lines, "  br label %depth"]
+
+
+def _depth(dtype: str, host: Host) -> list[str]:
+    """The sums of a block, in registers."""
+    kind, shift, _ = ELEMENT[dtype]
+    lanes, rows = _lanes(dtype, host), _rows(host)
+    vector = f"<{lanes} x {kind}>"
+    lines = [
         "depth:",
         "  %p = phi i64 [ 0, %block ], [ %p.next, %depth ]",
         "  %along = phi i64 [ 0, %block ], [ %along.next, %depth ]",
@@ -84,7 +103,8 @@ def direct(dtype: str, host: Host) -> str:
     ]
     lines += [
         f"  %t{r}.{v} = phi {vector} [ zeroinitializer, %block ], [ %s{r}.{v}, %depth ]"
-        for r, v in cells
+        for r in range(rows)
+        for v in range(ACROSS)
     ]
     for v in range(ACROSS):
         lines += [
@@ -104,37 +124,38 @@ def direct(dtype: str, host: Host) -> str:
             f"%x{r}.all, {vector} %b{v}, {vector} %t{r}.{v})"
             for v in range(ACROSS)
         ]
-    lines += [
+    return [
+        *lines,
         "  %p.next = add i64 %p, 1",
         "  %along.next = add i64 %along, %sap",
         f"  %down.next = getelementptr {kind}, ptr %down, i64 %ldb",
         "  %deeper = icmp slt i64 %p.next, %k",
         "  br i1 %deeper, label %depth, label %store",
-        "store:",
     ]
+
+
+def _store(dtype: str, host: Host) -> list[str]:
+    """The sums put into C, and on to the next block."""
+    kind, shift, _ = ELEMENT[dtype]
+    lanes, rows = _lanes(dtype, host), _rows(host)
+    lines = ["store:"]
     for r in range(rows):
         lines += [
             f"  %over{r} = mul i64 %row{r}, %ldc",
             f"  %c{r} = getelementptr {kind}, ptr %c.at, i64 %over{r}",
         ]
-    for r, v in cells:
-        lines += [
-            f"  %c{r}.{v} = getelementptr {kind}, ptr %c{r}, i64 {v * lanes}",
-            f"  store {vector} %s{r}.{v}, ptr %c{r}.{v}, align {1 << shift}",
-        ]
-    lines += [
+        for v in range(ACROSS):
+            lines += [
+                f"  %c{r}.{v} = getelementptr {kind}, ptr %c{r}, i64 {v * lanes}",
+                f"  store <{lanes} x {kind}> %s{r}.{v}, ptr %c{r}.{v}, "
+                f"align {1 << shift}",
+            ]
+    return [
+        *lines,
         f"  %i.next = add i64 %i, {rows}",
         "  %more.rows = icmp slt i64 %i.next, %m",
         "  br i1 %more.rows, label %block, label %strip.end",
-        "strip.end:",
-        f"  %j.next = add i64 %j, {columns}",
-        "  %more.columns = icmp slt i64 %j.next, %n",
-        "  br i1 %more.columns, label %strip, label %done",
-        "done:",
-        "  ret void",
-        "}",
     ]
-    return "\n".join(lines)
 
 
 def _multiply_add(dtype: str, lanes: int) -> str:
