@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -79,6 +80,32 @@ class Built:
     stacks: list[Variable]
     rounds: Variable
     conditional: bool
+
+
+def called(fn: Callable[..., Any], arguments: Sequence[Any], label: str) -> Any:
+    """What a user's function makes of `arguments`.
+
+    Raises:
+        ArgumentError: it is no function, or not one of so many arguments.
+    """
+    if not callable(fn):
+        refuse(
+            ArgumentError,
+            f"{label}: {fn!r} is not a function",
+            remedy="give one that makes a round of symbolic variables",
+        )
+    try:
+        inspect.signature(fn).bind(*arguments)
+    except ValueError:  # built in, without a signature
+        pass
+    except TypeError as error:
+        refuse(
+            ArgumentError,
+            f"{label}: the function does not take what it is given: {error}",
+            *arguments,
+            remedy="let it take these, in this order",
+        )
+    return fn(*arguments)
 
 
 #: Makes a round of its number, what is carried, and the rows.

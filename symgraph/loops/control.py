@@ -8,7 +8,7 @@ from typing import Any
 from .. import ops
 from ..errors import ArgumentError, ShapeError, refuse
 from ..variable import Variable, as_tensor
-from .build import Options, Round, Start, build
+from .build import Options, Round, Start, build, called
 from .parts import FOREVER
 from .scan import flat, scan
 from .taps import Taps
@@ -48,7 +48,7 @@ def while_loop(
     label = name or "while_loop"
 
     def holds(state: list[Variable]) -> Variable:
-        made = as_tensor(condition(structure.build(iter(state))))
+        made = as_tensor(called(condition, [structure.build(iter(state))], label))
         if made.ndim:
             refuse(
                 ShapeError,
@@ -59,7 +59,7 @@ def while_loop(
         return ops.cast(made, "bool")
 
     def once(t: Variable, carried: list[Variable], rows: list[Variable]) -> Round:
-        nexts, after = flat(step(structure.build(iter(carried))))
+        nexts, after = flat(called(step, [structure.build(iter(carried))], label))
         if after != structure:
             refuse(
                 ArgumentError,

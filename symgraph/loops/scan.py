@@ -10,7 +10,7 @@ from ..errors import ArgumentError, refuse
 from ..ops.sizes import size_variable
 from ..tree import Structure, flatten
 from ..variable import Variable, as_tensor
-from .build import Options, Round, Start, build
+from .build import Options, Round, Start, build, called
 from .taps import Taps
 
 _MISSING: Any = object()
@@ -144,7 +144,8 @@ def _carrying(
     structures: list[Structure] = []
 
     def once(t: Variable, carried: list[Variable], row: list[Variable]) -> Round:
-        made = step(carry.build(iter(carried)), elements.build(iter(row)))
+        state, x = carry.build(iter(carried)), elements.build(iter(row))
+        made = called(step, [state, x], options.label)
         if not isinstance(made, tuple) or len(made) != 2:
             refuse(
                 ArgumentError,

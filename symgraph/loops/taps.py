@@ -15,7 +15,7 @@ from ..errors import ArgumentError, ShapeError, refuse
 from ..leaf import Shared
 from ..ops.sizes import size_variable
 from ..variable import Variable, as_tensor
-from .build import Built, Options, Round, Start, build
+from .build import Built, Options, Round, Start, build, called
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,8 @@ class Taps:
             histories = [[next(past) for _ in o.starts] for o in self.outputs]
             for output, history in zip(self.outputs, histories, strict=True):
                 args += [history[-tap - 1] for tap in output.taps]
-            made = _Made.of(fn(*args, *self.rest), options.label)
+            returned = called(fn, [*args, *self.rest], options.label)
+            made = _Made.of(returned, options.label)
             singles[:] = [made.single]
             self._check(len(made.outputs), options.label)
             nexts: list[Any] = []

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.errors import IndexOutOfBoundsError
+from symgraph.errors import ArgumentError, IndexOutOfBoundsError
 
 x, k = sg.dmatrix("x"), sg.lvector("k")
 
@@ -41,3 +41,29 @@ def test_rounds_of_the_loop_inside() -> None:
     f = sg.function([x, rows], sg.scan(outer, zero, rows)[0])
     with pytest.raises(IndexOutOfBoundsError, match="in round 1 of a loop"):
         f(np.ones((3, 40)), [[0, 1, 2], [0, 5, 0]])
+
+
+NOT_STEPS = {
+    "scan": lambda fn: sg.scan(fn, (0.0, x), k),
+    "taps": lambda fn: sg.scan(fn, sequences=k, outputs_info=0.0, non_sequences=[x]),
+    "map": lambda fn: sg.map(fn, k, x),
+    "while_loop": lambda fn: sg.while_loop(lambda s: s < 9, fn, 0.0),
+    "condition": lambda fn: sg.while_loop(fn, lambda s: s + 1, 0.0),
+}
+
+
+@pytest.mark.parametrize("form", NOT_STEPS)
+def test_a_step_that_does_not_take_what_it_is_given(form: str) -> None:
+    with pytest.raises(ArgumentError, match="what it is given") as told:
+        NOT_STEPS[form](lambda a, b, c, d, e: a)
+    assert "test_loop_errors.py" in str(told.value)
+    with pytest.raises(ArgumentError, match="3 is not a function"):
+        NOT_STEPS[form](3)
+    failing = TypeError("its own")
+
+    def fails(*args: object) -> None:
+        raise failing
+
+    with pytest.raises(TypeError) as caught:
+        NOT_STEPS[form](fails)
+    assert caught.value is failing
