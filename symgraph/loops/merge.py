@@ -26,8 +26,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..composite import of_type
-from ..graph import Node, intern, toposort, users
+from ..dims import Size
+from ..graph import Node, intern, rebuild, toposort, users
+from ..leaf import Leaf
 from ..ops import Item
+from ..ops.sizes import Shape, dim_of
 from ..types import tensor
 from .loop import Loop
 from .opened import Open
@@ -42,14 +45,31 @@ MOST_GUESSES = 8
 
 def merged(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
     """`outputs` with loops put together."""
-    order = toposort(outputs)
-    if sum(isinstance(node.op, Loop) for node in order) < 2:
+    if sum(isinstance(node.op, Loop) for node in toposort(outputs)) < 2:
         return outputs
+    outputs = _sized(outputs)
+    order = toposort(outputs)
     places: dict[Node, Node] = {}
     for group in _Plan(order).groups():
         if len(group) > 1:
             places |= _together(group)
     return _replaced(outputs, places) if places else outputs
+
+
+def _sized(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
+    """`outputs` with sizes taken from inputs, or loops' counts, where these have them.
+
+    So that what has as many rows as a loop keeps need not come after that loop.
+    """
+    order = toposort(outputs)
+    sizes = [node for node in order if isinstance(node.op, Shape)]
+    first = [node for node in sizes if isinstance(node.inputs[0].op, Leaf)]
+    counts = [node.inputs[0] for node in order if isinstance(node.op, Loop)]
+    known: dict[Size, Node] = {}
+    for node in (*first, *counts):
+        known.setdefault(dim_of(node), node)
+    places = {n: known[dim_of(n)] for n in sizes if dim_of(n) in known}
+    return rebuild(outputs, {n: p for n, p in places.items() if n is not p})
 
 
 def _replaced(outputs: tuple[Node, ...], places: dict[Node, Node]) -> tuple[Node, ...]:
