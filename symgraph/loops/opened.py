@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 
+from ..composite import of_type
 from ..graph import Node, Site, intern, rebuild, toposort
+from ..types import tensor
 from ..variable import Variable
 from .loop import Loop
 from .parts import Parts, closed
@@ -46,6 +48,24 @@ class Open:
             {p: g for p, g in zip(parts.rest, given.rest, strict=True) if p is not g},
             {k: roots[k] for k in range(op.carries, op.rounds) if k in read},
         )
+
+    def row(self, outer: Node) -> Node:
+        """The parameter for rows of the array `outer`, a new one if there is none."""
+        for own, known in self.rows.items():
+            if known is outer:
+                return own
+        made = of_type(tensor(outer.type.dtype, outer.type.dims[1:])).node
+        self.rows[made] = outer
+        return made
+
+    def outer(self, outer: Node) -> Node:
+        """The parameter for `outer`, the same in all rounds, a new one if need be."""
+        for own, known in self.rest.items():
+            if known is outer:
+                return own
+        made = of_type(outer.type).node
+        self.rest[made] = outer
+        return made
 
     def shut(self, site: Site | None) -> Node:
         """The loop put together again."""

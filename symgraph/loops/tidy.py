@@ -21,6 +21,7 @@ from ..ops.slices import Pick
 from ..variable import Variable
 from .branch import IfElse
 from .hoist import hoisted
+from .inward import rows_inward
 from .loop import Loop
 from .merge import merged
 from .opened import Later, Open
@@ -35,7 +36,9 @@ def tidied(outputs: Sequence[Node]) -> tuple[Node, ...]:
     kinds = {type(node.op) for node in toposort(current)}
     if IfElse in kinds:
         current = hoisted(current)
-    return _Tidied(merged(current)).outputs() if Loop in kinds else current
+    if Loop not in kinds:
+        return current
+    return _Tidied(merged(rows_inward(current))).outputs()
 
 
 # -- one loop at a time ----------------------------------------------------------------
