@@ -28,7 +28,6 @@ from dataclasses import dataclass, field, replace
 from ..composite import of_type
 from ..dims import Size
 from ..graph import Node, intern, rebuild, toposort, users
-from ..leaf import Leaf
 from ..ops import Item
 from ..ops.sizes import Shape, dim_of
 from ..types import tensor
@@ -53,7 +52,7 @@ def merged(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
     for group in _Plan(order).groups():
         if len(group) > 1:
             places |= _together(group)
-    return _replaced(outputs, places) if places else outputs
+    return replaced(outputs, places) if places else outputs
 
 
 def _sized(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
@@ -62,17 +61,23 @@ def _sized(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
     So that what has as many rows as a loop keeps need not come after that loop.
     """
     order = toposort(outputs)
+    known = known_sizes(order)
     sizes = [node for node in order if isinstance(node.op, Shape)]
-    first = [node for node in sizes if isinstance(node.inputs[0].op, Leaf)]
-    counts = [node.inputs[0] for node in order if isinstance(node.op, Loop)]
-    known: dict[Size, Node] = {}
-    for node in (*first, *counts):
-        known.setdefault(dim_of(node), node)
     places = {n: known[dim_of(n)] for n in sizes if dim_of(n) in known}
     return rebuild(outputs, {n: p for n, p in places.items() if n is not p})
 
 
-def _replaced(outputs: tuple[Node, ...], places: dict[Node, Node]) -> tuple[Node, ...]:
+def known_sizes(order: Sequence[Node]) -> dict[Size, Node]:
+    """What has the value of a size, of inputs or numbers of rounds."""
+    first = [n for n in order if isinstance(n.op, Shape) and not n.inputs[0].inputs]
+    counts = [node.inputs[0] for node in order if isinstance(node.op, Loop)]
+    known: dict[Size, Node] = {}
+    for node in (*first, *counts):
+        known.setdefault(dim_of(node), node)
+    return known
+
+
+def replaced(outputs: tuple[Node, ...], places: dict[Node, Node]) -> tuple[Node, ...]:
     """`outputs` with new nodes, over old ones, in the places of others."""
 
     def inputs_of(node: Node) -> Sequence[Node]:
@@ -367,4 +372,4 @@ class _Whole:
         return found
 
 
-__all__ = ["merged"]
+__all__ = ["known_sizes", "merged", "replaced"]

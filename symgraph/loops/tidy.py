@@ -19,6 +19,7 @@ from ..ops import Item
 from ..ops.sizes import dim_of
 from ..ops.slices import Pick
 from ..variable import Variable
+from .absorb import stacks_inward
 from .branch import IfElse
 from .hoist import hoisted
 from .inward import rows_inward
@@ -38,7 +39,8 @@ def tidied(outputs: Sequence[Node]) -> tuple[Node, ...]:
         current = hoisted(current)
     if Loop not in kinds:
         return current
-    return _Tidied(merged(rows_inward(current))).outputs()
+    current = merged(rows_inward(current))
+    return _Tidied(stacks_inward(current)).outputs()
 
 
 # -- one loop at a time ----------------------------------------------------------------
