@@ -6,9 +6,8 @@ their rounding loses beside them (Knuth's two-sum, as reductions do), so that th
 as exact as over a stack.  And of ``kept * 2`` the product is kept in the first place.
 
 That is done where a stack goes away by it, and for formulas as light as those that
-:mod:`.inward` takes: long ones are computed in vectors, of the stack.  The rows that a
-loop has made that ends by a condition have no length that is known before: what reads
-these can be computed in the rounds alone, and is, however long it is.
+:mod:`.inward` takes: long ones are computed in vectors, of the stack.  Of loops that
+end by a condition nothing is taken: rows of rounds that were not made are zero.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ from ..ops import Item
 from ..ops.broadcasting import repeated
 from ..ops.floating import RoundingError
 from ..ops.sizes import Shape, dim_of
-from ..ops.slices import Pick, of_rounds
+from ..ops.slices import Pick
 from ..types import FLOATS
 from ..variable import Variable, apply
 from .inward import MOST_WEIGHT
@@ -69,14 +68,12 @@ def stacks_inward(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
 class _Along:
     """What has a row for each round of `loop`, or is reduced over them.
 
-    `stacks` are those it is made of.  `cut` says that it has rows for the rounds that
-    were made only.
+    `stacks` are those it is made of.
     """
 
     loop: Node
     weight: int
     stacks: frozenset[Node]
-    cut: bool
 
 
 class _Found:
@@ -115,12 +112,8 @@ class _Found:
     def _along(self, node: Node) -> _Along | None:
         maker = kept_of(node)
         if maker is not None:
-            few = self.traits[maker].few
-            return None if few else _Along(maker, 0, frozenset([node]), False)
-        kept = of_rounds(node)
-        if kept is not None:
-            own = self.along.get(kept)
-            return None if own is None else replace(own, cut=True)
+            other = self.traits[maker].few or self.traits[maker].op.conditional
+            return None if other else _Along(maker, 0, frozenset([node]))
         if isinstance(node.op, Reduce) and 0 in node.op.axes:
             return self._reduced(node)
         flags = goes_along(node)
@@ -130,21 +123,18 @@ class _Found:
         with_stacks = [self.along[i] for i in rows if self._has_rows(i)]
         if not with_stacks:
             return None
-        first = with_stacks[0]
-        loop, cut = first.loop, first.cut
-        if any(a.loop is not loop or a.cut != cut for a in with_stacks):
+        loop = with_stacks[0].loop
+        if any(a.loop is not loop for a in with_stacks):
             return None
         free = [i for i in node.inputs if not self._has_rows(i)]
-        if cut and any(i in free for i in rows):
-            return None
         if any(self.known[i] > self.phase[loop] for i in free):
             return None
         weight = max(a.weight for a in with_stacks)
         weight += node.op.weight if isinstance(node.op, Elemwise) else 1
-        if weight > MOST_WEIGHT and not cut:
+        if weight > MOST_WEIGHT:
             return None
         stacks = frozenset().union(*(a.stacks for a in with_stacks))
-        return _Along(loop, weight, stacks, cut)
+        return _Along(loop, weight, stacks)
 
     def _has_rows(self, node: Node) -> bool:
         """Whether a node has a row for each round (and is not reduced over them)."""
@@ -156,7 +146,6 @@ class _Found:
         if not isinstance(node.op, _REDUCTIONS) or not self._has_rows(x):
             return None
         own = self.along[x]
-        loop = self.traits[own.loop]
         sizes = [s for k, s in enumerate(x.type.dims) if k not in node.op.axes]
         for size in sizes:
             if isinstance(size, int):
@@ -165,10 +154,6 @@ class _Found:
                 return None
             if self.known[self.sizes[size]] > self.phase[own.loop]:
                 return None
-        if own.cut and node.op.nonempty and not _begins(loop.node):
-            return None
-        if loop.op.conditional and not own.cut:
-            return None
         return own
 
     # -- what is -----------------------------------------------------------------------
@@ -179,10 +164,10 @@ class _Found:
         needed: set[Node] = set()
         for node, own in self.along.items():
             outside = self._outside(node)
-            if _is_total(node) or (own.stacks != {node} and outside and not _cut(node)):
+            if _is_total(node) or (outside and not isinstance(node.op, Item)):
                 for stack in own.stacks:
                     last.setdefault(stack, []).append(node)
-            elif outside and not own.cut:
+            elif outside:
                 needed |= own.stacks
             loop = self.traits[own.loop]
             if isinstance(node.op, Item) and node.op.number in loop.late:
@@ -212,7 +197,7 @@ class _Found:
         if isinstance(reader.op, Shape):
             return True
         op = self.traits[own.loop].op
-        if op.backwards or op.conditional or not isinstance(reader.op, Pick):
+        if op.backwards or not isinstance(reader.op, Pick):
             return False
         last = reader.inputs[1].op
         ends = isinstance(last, Constant) and int(last.data) == -1
@@ -223,8 +208,6 @@ class _Found:
     ) -> bool:
         """Whether a stack goes away where `node` is computed in the rounds."""
         own = self.along[node]
-        if own.cut:
-            return True
         free = own.stacks - needed
         if _is_total(node):
             return bool(free)
@@ -238,17 +221,6 @@ def _is_total(node: Node) -> bool:
     return isinstance(node.op, Reduce) and 0 in node.op.axes
 
 
-def _cut(node: Node) -> bool:
-    """Whether `node` is a stack, or the rows of it that were made."""
-    return isinstance(node.op, Item) or of_rounds(node) is not None
-
-
-def _begins(node: Node) -> bool:
-    """Whether a conditional loop makes a round if it may make any."""
-    first = node.inputs[1].op
-    return isinstance(first, Constant) and bool(first.data)
-
-
 class _Absorbed:
     """A loop that computes more in its rounds."""
 
@@ -257,38 +229,31 @@ class _Absorbed:
         assert isinstance(op, Loop)
         self.found = found
         self.node = node
+        self.op = op
         self.loop = Open.of(node, range(op.rounds))
         self.own = list(self.loop.carried)
         self.row: dict[Node, Node] = {}
         #: For a reduction what is carried for it: the total, and maybe an error.
         self.totals: dict[Node, list[Node]] = {}
-        self.later: dict[Node, Node] = {}
 
     def places(self, chosen: Sequence[Node]) -> dict[Node, Node]:
         """What stands for results of the loop, and for the nodes `chosen`."""
         for node in self._inside(chosen):
             self._into(node)
-        kept = list(self.loop.kept)
-        for node in chosen:
-            if node not in self.totals:
-                number = 1 + max([*self.loop.kept, self.node.op.rounds])  # type: ignore[attr-defined]
-                self.loop.kept[number] = self.row[node]
-                self.later[node] = Variable(node).node
+        kept = len(self.loop.kept)
+        rows = [node for node in chosen if node not in self.totals]
+        first = self.op.rounds
+        self.loop.kept |= {first + k: self.row[node] for k, node in enumerate(rows)}
         made = results(self.loop.shut(self.node.site))
         last = dict(zip(self.loop.carried, made, strict=False))
         stacks = made[len(self.loop.carried) : -1]
-        items = [*(last[p] for p in self.own), *stacks[: len(kept)], made[-1]]
+        items = [*(last[p] for p in self.own), *stacks[:kept], made[-1]]
         found = {
             intern(Item(k), (self.node,)): item.node for k, item in enumerate(items)
         }
-        late = dict(zip(self.later, stacks[len(kept) :], strict=True))
-        for node in chosen:
-            if node in late:
-                cut = self.found.along[node].cut
-                stack = late[node]
-                found[node] = (stack[: made[-1]] if cut else stack).node
-            else:
-                found[node] = self._total(node, [last[p] for p in self.totals[node]])
+        found |= {n: v.node for n, v in zip(rows, stacks[kept:], strict=True)}
+        for node, carried in self.totals.items():
+            found[node] = self._total(node, [last[p] for p in carried])
         return found
 
     def _inside(self, chosen: Sequence[Node]) -> list[Node]:
@@ -299,14 +264,13 @@ class _Absorbed:
             node = stack.pop()
             if node in self.found.along and node not in found:
                 found.add(node)
-                stack += [] if _cut(node) else node.inputs
+                stack += () if isinstance(node.op, Item) else node.inputs
         return [node for node in self.found.along if node in found]
 
     def _into(self, node: Node) -> None:
         """Add a node to the round."""
-        kept = node if isinstance(node.op, Item) else of_rounds(node)
-        if kept is not None:
-            self.row[node] = self.loop.kept[kept.op.number]  # type: ignore[attr-defined]
+        if isinstance(node.op, Item):
+            self.row[node] = self.loop.kept[node.op.number]
             return
         if _is_total(node):
             self._carry(node, self.row[node.inputs[0]])
