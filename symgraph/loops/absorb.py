@@ -19,13 +19,14 @@ from typing import Any
 from .. import dims, ops
 from ..codegen import ir
 from ..composite import of_type
+from ..dims import Size
 from ..graph import Node, intern, toposort, users
 from ..leaf import Constant
 from ..op import Elemwise, Reduce
 from ..ops import Item
 from ..ops.broadcasting import repeated
 from ..ops.floating import RoundingError
-from ..ops.sizes import Shape, dim_of
+from ..ops.sizes import Shape, common_size, dim_of
 from ..ops.slices import Pick
 from ..types import FLOATS
 from ..variable import Variable, apply
@@ -146,15 +147,29 @@ class _Found:
         if not isinstance(node.op, _REDUCTIONS) or not self._has_rows(x):
             return None
         own = self.along[x]
-        sizes = [s for k, s in enumerate(x.type.dims) if k not in node.op.axes]
-        for size in sizes:
-            if isinstance(size, int):
-                continue
-            if size not in self.sizes:
+        for k, size in enumerate(x.type.dims):
+            made = None if k in node.op.axes else self.size(size)
+            if k not in node.op.axes and made is None:
                 return None
-            if self.known[self.sizes[size]] > self.phase[own.loop]:
+            late = isinstance(made, Variable) and self._since(made.node)
+            if late and late > self.phase[own.loop]:
                 return None
         return own
+
+    def size(self, size: Size) -> Variable | int | None:
+        """A size as a value, if it can be had of inputs."""
+        if isinstance(size, int):
+            return size
+        if size in self.sizes:
+            return Variable(self.sizes[size])
+        met = dims.operands(size)
+        if size.kind == "bcast" and all(d in self.sizes for d in met):
+            return common_size(*(Variable(self.sizes[d]) for d in met))
+        return None
+
+    def _since(self, node: Node) -> int:
+        """The phase from which on a size is known."""
+        return max((self.known.get(n, 0) for n in (node, *node.inputs)), default=0)
 
     # -- what is -----------------------------------------------------------------------
 
@@ -294,12 +309,11 @@ class _Absorbed:
         dtype = value.type.dtype
         combine = op.combine_for(dtype)
         start = ir.identity(combine, dtype).value
-        shape = [
-            self.found.sizes[size] if not isinstance(size, int) else size
+        sizes = [
+            self.found.size(size)
             for k, size in enumerate(node.inputs[0].type.dims)
             if k not in op.axes
         ]
-        sizes = [Variable(s) if isinstance(s, Node) else s for s in shape]
         own = of_type(value.type)
         total = _COMBINED[combine](own, Variable(value))
         self.loop.carried[own.node] = ops.full(sizes, start, dtype).node, total.node

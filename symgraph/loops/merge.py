@@ -29,8 +29,9 @@ from ..composite import of_type
 from ..dims import Size
 from ..graph import Node, intern, rebuild, toposort, users
 from ..ops import Item
-from ..ops.sizes import Shape, dim_of
+from ..ops.sizes import Shape, dim_of, shape_of
 from ..types import tensor
+from ..variable import Variable
 from .loop import Loop
 from .opened import Open
 from .parts import is_size, results
@@ -69,11 +70,14 @@ def _sized(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
 
 def known_sizes(order: Sequence[Node]) -> dict[Size, Node]:
     """What has the value of a size, of inputs or numbers of rounds."""
-    first = [n for n in order if isinstance(n.op, Shape) and not n.inputs[0].inputs]
-    counts = [node.inputs[0] for node in order if isinstance(node.op, Loop)]
     known: dict[Size, Node] = {}
-    for node in (*first, *counts):
-        known.setdefault(dim_of(node), node)
+    for node in order:
+        for axis, size in enumerate(() if node.inputs else node.type.dims):
+            if size not in known and not isinstance(size, int):
+                known[size] = shape_of(Variable(node), axis).node
+    for node in order:
+        if isinstance(node.op, Loop):
+            known.setdefault(dim_of(node.inputs[0]), node.inputs[0])
     return known
 
 

@@ -107,7 +107,7 @@ def _one(node: Node, read: dict[int, bool]) -> dict[int, Variable]:
     op, parameters = loop.op, list(loop.carried)
     wanted = {k: parameters[k] for k in read if k < op.carries}
     wanted |= _last_rows(loop, read)
-    if is_few(op, count := dim_of(loop.count)):
+    if is_few(op, count := dim_of(loop.count), len(loop.kept)):
         assert isinstance(count, int)
         return written_out(loop, count, wanted, read)
     _hoist_constants(loop, wanted)

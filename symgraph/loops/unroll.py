@@ -1,10 +1,20 @@
-"""Loops of few, known rounds, one round after another."""
+"""Loops of few, known rounds, one round after another.
+
+Two kinds are written out: loops of at most `FEW_ROUNDS` rounds, whatever they do, as
+long as that is little; and loops that take one array a few times through a formula,
+such as an iteration towards a root.  In rounds the array would be read and written in
+each, while the formula written out is one pass over memory.  That pays for no others:
+a loop over a few numbers runs in one kernel in any case, and to put the rows of a stack
+together costs more than to write each where it belongs.
+"""
 
 from __future__ import annotations
 
 from .. import ops
 from ..dims import Size
 from ..graph import Node, rebuild
+from ..leaf import Constant
+from ..op import Elemwise, Indexed
 from ..ops.slices import Pick
 from ..variable import Variable, apply, constant
 from .loop import Loop
@@ -13,14 +23,39 @@ from .opened import Open
 #: Loops of so many rounds or fewer, of bodies of so many ops in all, are written out.
 FEW_ROUNDS = 3
 FEW_OPS = 60
+#: The same of loops without rows, of elementwise formulas of so many statements in all:
+#: they are compiled in some hundredths of a second.
+SOME_ROUNDS = 16
+SOME_STATEMENTS = 64
 
 
-def is_few(op: Loop, count: Size) -> bool:
-    """Whether a loop of `count` rounds is written out."""
-    if not isinstance(count, int) or op.conditional:
+def is_few(op: Loop, count: Size, kept: int | None = None) -> bool:
+    """Whether a loop of `count` rounds is written out.
+
+    `kept` says how many of its stacks are read; without it all are.
+    """
+    if not isinstance(count, int) or op.conditional or count <= 0:
         return False
-    small = count * len(op.body.steps) <= FEW_OPS
-    return 0 < count <= FEW_ROUNDS and small
+    if count <= FEW_ROUNDS:
+        return count * len(op.body.steps) <= FEW_OPS
+    stacks = op.kept if kept is None else kept
+    if count > SOME_ROUNDS or op.sequences or stacks:
+        return False
+    length = _length(op)
+    return length is not None and count * length <= SOME_STATEMENTS
+
+
+def _length(op: Loop) -> int | None:
+    """The statements of a round for each element; None if it is not elementwise."""
+    length = 0
+    for made, _ in op.body.steps:
+        if isinstance(made, Elemwise):
+            length += made.weight
+        elif not isinstance(made, Constant) and not (
+            isinstance(made, Indexed) and made.free
+        ):
+            return None
+    return length
 
 
 def written_out(
