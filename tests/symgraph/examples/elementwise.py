@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -44,6 +45,21 @@ def from_parts(re: Array, im: Array) -> Array:
     made = np.empty(np.broadcast(re, im).shape, np.result_type(re, 1j))
     made.real, made.imag = re, im
     return made
+
+
+@np.vectorize
+def _lost(a: Any, b: Any, total: Any) -> float:
+    """a + b less its rounded value, in rational numbers."""
+    if not np.isfinite(total):
+        return np.nan
+    return float(Fraction(float(a)) + Fraction(float(b)) - Fraction(float(total)))
+
+
+def lost(a: Array, b: Array) -> Array:
+    with np.errstate(all="ignore"):
+        total = a + b
+    made = _lost(a, b, total) if total.size else np.zeros(total.shape)
+    return np.asarray(made, total.dtype)
 
 
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
@@ -119,6 +135,14 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.SignBit: elementwise(ops.signbit, np.signbit, ANY, dtypes=ALL, smooth=False),
     ops.CopySign: elementwise(ops.copysign, np.copysign, ANY, ANY, dtypes=FLOATED),
     ops.NextAfter: elementwise(ops.nextafter, np.nextafter, ANY, ANY, dtypes=FLOATED),
+    ops.RoundingError: elementwise(
+        lambda a, b: apply(ops.RoundingError(), a, b),
+        lost,
+        ANY,
+        ANY,
+        dtypes=FLOATS,
+        smooth=False,
+    ),
     ops.OnesLike: elementwise(
         lambda x: x**0, np.ones_like, ANY, dtypes=FIELD, smooth=False
     ),
