@@ -17,7 +17,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import dims, ops
-from ..codegen import ir
 from ..composite import of_type
 from ..dims import Size
 from ..graph import Node, intern, toposort, users
@@ -308,7 +307,6 @@ class _Absorbed:
             value = intern(replace(op, axes=inner, keepdims=False), (value,), node.site)
         dtype = value.type.dtype
         combine = op.combine_for(dtype)
-        start = ir.identity(combine, dtype).value
         sizes = [
             self.found.size(size)
             for k, size in enumerate(node.inputs[0].type.dims)
@@ -316,7 +314,10 @@ class _Absorbed:
         ]
         own = of_type(value.type)
         total = _COMBINED[combine](own, Variable(value))
-        self.loop.carried[own.node] = ops.full(sizes, start, dtype).node, total.node
+        self.loop.carried[own.node] = (
+            ops.full(sizes, op.start(dtype), dtype).node,
+            total.node,
+        )
         self.totals[node] = [own.node]
         if combine == "sum" and dtype in FLOATS:
             error = of_type(value.type)
