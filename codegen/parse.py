@@ -184,7 +184,9 @@ def _parse_statement(line: Line) -> Statement:
     elif line.accept("check"):
         ok = line.take("name")
         line.expect("else")
-        statement = Check(ok, _parse_int(line))
+        code = _parse_int(line)
+        number = _parse_atom(line) if line.accept("in") else None
+        statement = Check(ok, code, number)
     elif line.accept(*get_args(LoopKind)):
         axis = line.take("name")
         line.expect("<")
@@ -376,8 +378,8 @@ def _parse_array(line: Line, role: Role) -> Array:
 def _parse_row(line: Line) -> Row:
     start = _parse_extent(line)
     line.expect("+")
-    sign = -1 if line.accept("-") else 1
-    stride = sign * _parse_int(line)
+    negative = line.accept("-")
+    stride = -_parse_int(line) if negative else _parse_extent(line)
     line.expect("*")
     return Row(line.take("name"), start, stride)
 

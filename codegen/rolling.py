@@ -144,6 +144,7 @@ class _Rolling:
         if self.done is not None:
             number = self.unroller.let("add", (self.done, self.axis), "int64")
         cells[loop.counter] = Cells("int64", (), [number])
+        self.unroller.round = number
         for launch, sizes in self._met():
             self.unroller.run(launch.kernel, launch.arrays, sizes)
         taken = rotation(loop.moves)
@@ -248,6 +249,8 @@ class _Rolling:
 
     def _row(self, row: Row) -> Affine:
         """The number of a row in terms of the kernel's round."""
+        if not isinstance(row.stride, int):
+            raise UnfitError("how many rows a round goes on by is known when it runs")
         number = axis(self.axis)
         if self.done is not None:
             number += axis(self.done)

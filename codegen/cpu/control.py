@@ -52,14 +52,6 @@ class ControlFlow:
                     self.out.store("ptr", self._pointer(name), held)
                     self._held[name] = held
         self._look_again()
-        if self.loops:
-            self.out.do("%round = alloca i64")
-            self.out.store("i64", "0", "%round")
-
-    @property
-    def loops(self) -> bool:
-        """Whether there are any; then ``%round`` says which round it is, from 1."""
-        return any(isinstance(step, Repeat) for step in self.program.steps)
 
     def write(self, position: int, step: Control) -> None:
         """Write the step at `position`."""
@@ -127,7 +119,7 @@ class ControlFlow:
         out, bytes_ = self.out, str(np.dtype(row.dtype).itemsize)
         for extent in self.program.array(str(row.target)).shape[1:]:
             bytes_ = out.let(f"mul i64 {bytes_}, {size(extent, self.sizes)}")
-        steps = out.let(f"mul i64 {number}, {row.row.stride}")
+        steps = out.let(f"mul i64 {number}, {size(row.row.stride, self.sizes)}")
         place = out.let(f"add i64 {steps}, {size(row.row.start, self.sizes)}")
         offset = out.let(f"mul i64 {place}, {bytes_}")
         base = self._pointer(str(row.target))

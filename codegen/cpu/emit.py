@@ -49,7 +49,8 @@ from .reduction import (
     tree,
     two_sum,
 )
-from .statements import SCRATCH_ALIGNMENT, Lanes, Statements, Value
+from .squares import Squares, Turn, turn_of
+from .statements import SCRATCH_ALIGNMENT, Lanes, Value
 
 #: A body of more statements than this is written once, masked throughout.
 HUGE_BODY = 300
@@ -82,8 +83,9 @@ def emit_kernel(kernel: Kernel, host: Host) -> Emitted:
     chunk)``: `bufs` holds the addresses of the kernel's buffers and then of its scratch
     buffers, `sizes` the int64 sizes.  The loop over `kernel.split` runs from `lo` to
     `hi`; `chunk` selects this call's part of each scratch buffer.  A failed check
-    stores its code in the int32 at `status`, and the call goes on: accesses that depend
-    on a check must be guarded.
+    stores its code in the int32 at `status` and the round, from 1, where it has one, in
+    the second int64 there.  The call goes on: accesses that depend on a check must be
+    guarded.
 
     Where the split loop carries (a reduction), the function leaves the chunk's carries
     in its part of one more scratch buffer, of `partial_bytes` for each chunk, and
@@ -135,7 +137,7 @@ def lane_count(kernel: Kernel, vector_bytes: int) -> int:
 
 
 @dataclass(slots=True)
-class _Emitter(Statements):
+class _Emitter(Squares):
     """Adds loops, and the functions around them."""
 
     # ---------------------------------------------------------------- the function
@@ -220,6 +222,10 @@ class _Emitter(Statements):
 
         if loop.state:
             self._keeping(loop, (low, high, 1))
+            return
+        turn = None if self.lanes or low != "0" else turn_of(loop)
+        if turn is not None:
+            self._turning(turn, high)
             return
 
         def body(index: str) -> None:
@@ -343,6 +349,17 @@ class _Emitter(Statements):
             for c, text in zip(loop.carries, held, strict=True)
         ]
         self._bind(loop, results, 1, False)
+
+    def _turning(self, turn: Turn, high: str) -> None:
+        """Loops that turn an array round: squares, and what is left of either axis."""
+        across = str(self.extent(turn.inner.extent))
+        middles = [self._last_multiple("0", end, self.width) for end in (high, across)]
+
+        def rest(column: str, row: str, end: str) -> None:
+            self.values[turn.outer.axis] = Value("int64", (column,))
+            self._lane_loop(turn.inner, (row, end, self.width), [], 0, tail=row != "0")
+
+        self.in_squares(turn, (high, across), (middles[0], middles[1]), rest)
 
     def _last_multiple(self, low: str, high: str, step: int) -> str:
         """Where steps of `step` (a power of 2) from `low` must end."""
