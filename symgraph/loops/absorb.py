@@ -314,10 +314,8 @@ class _Absorbed:
         ]
         own = of_type(value.type)
         total = _COMBINED[combine](own, Variable(value))
-        self.loop.carried[own.node] = (
-            ops.full(sizes, op.start(dtype), dtype).node,
-            total.node,
-        )
+        first = ops.full(sizes, op.start(dtype), dtype)
+        self.loop.carried[own.node] = first.node, total.node
         self.totals[node] = [own.node]
         if combine == "sum" and dtype in FLOATS:
             error = of_type(value.type)
