@@ -7,7 +7,9 @@ as exact as over a stack.  And of ``kept * 2`` the product is kept in the first 
 
 That is done where a stack goes away by it, and for formulas as light as those that
 :mod:`.inward` takes: long ones are computed in vectors, of the stack.  Of loops that
-end by a condition nothing is taken: rows of rounds that were not made are zero.
+end by a condition nothing is taken: rows of rounds that were not made are zero.  And
+a few numbers a round are stored and summed as fast as they are added up exactly: that
+is changed only where it leaves a loop without stacks.
 """
 
 from __future__ import annotations
@@ -27,7 +29,7 @@ from ..ops.broadcasting import repeated
 from ..ops.floating import RoundingError
 from ..ops.sizes import Shape, common_size, dim_of
 from ..ops.slices import Pick
-from ..types import FLOATS
+from ..types import FLOATS, TensorType, tensor
 from ..variable import Variable, apply
 from .inward import MOST_WEIGHT
 from .loop import Loop
@@ -35,7 +37,11 @@ from .merge import known_sizes, replaced
 from .opened import Open
 from .parts import results
 from .rowwise import goes_along, in_round, standing
-from .traits import kept_of, traits_of
+from .traits import cells, kept_of, traits_of
+
+#: Numbers of a round that are stored, and summed in vectors, as fast as they are added
+#: up exactly in scalars: they are kept as long as the loop keeps anything else.
+FEW_NUMBERS = 8
 
 _REDUCTIONS = (ops.Sum, ops.Prod, ops.Max, ops.Min, ops.Any, ops.All)
 
@@ -189,7 +195,9 @@ class _Found:
         candidates = dict.fromkeys(c for found in last.values() for c in found)
         self.chosen = set(candidates)
         while True:
-            poor = {c for c in self.chosen if not self._pays(c, needed, last)}
+            rows = {c for c in self.chosen if not _is_total(c)}
+            keeping = {self.along[n].loop for n in needed | rows}
+            poor = {c for c in self.chosen if not self._pays(c, needed, last, keeping)}
             if not poor:
                 return
             self.chosen -= poor
@@ -218,17 +226,29 @@ class _Found:
         return ends and not reader.op.axis and isinstance(node.op, Item)
 
     def _pays(
-        self, node: Node, needed: set[Node], last: dict[Node, list[Node]]
+        self,
+        node: Node,
+        needed: set[Node],
+        last: dict[Node, list[Node]],
+        keeping: set[Node],
     ) -> bool:
-        """Whether a stack goes away where `node` is computed in the rounds."""
+        """Whether it pays to compute `node` in the rounds: a stack goes away by it.
+
+        For a reduction of a few numbers a round that is the last stack of the loop.
+        """
         own = self.along[node]
         free = own.stacks - needed
         if _is_total(node):
-            return bool(free)
+            few = all(cells(_row_type(s)) <= FEW_NUMBERS for s in free)
+            return bool(free) and not (few and own.loop in keeping)
         rows = [s for s in free if s.type.ndim >= node.type.ndim]
         return any(
             all(other is node or _is_total(other) for other in last[s]) for s in rows
         )
+
+
+def _row_type(stack: Node) -> TensorType:
+    return tensor(stack.type.dtype, stack.type.dims[1:])
 
 
 def _is_total(node: Node) -> bool:
