@@ -428,3 +428,67 @@ def test_an_array_taken_a_few_times_through_a_formula_is_one_pass() -> None:
     long, _ = sg.scan(lambda c, _: (c * c * 0.5 + v, c), v, length=40)
     assert Checked([v], [long]).repeats == 1
     assert Checked([v], [last])(np.ones(3) * 0.1)[0].shape == (3,)
+
+
+def test_loops_that_end_by_one_condition_are_one() -> None:
+    def until(make: Any) -> Any:
+        return sg.scan(
+            lambda r, a: (make(r, a), sg.until(r > 2)), sequences=x, outputs_info=1.0
+        )
+
+    first = until(lambda r, a: a * 0.5 + r)
+    second = until(lambda r, a: sg.sin(a) - r)
+    other = sg.scan(
+        lambda r, a: (a + r, sg.until(a > 3)), sequences=x, outputs_info=1.0
+    )
+    outputs = [first, second, first[-1], other, *sg.grad(first[-1] + second[-1], [x])]
+    runs = [Checked([x], outputs, mode) for mode in (None, WITHOUT)]
+    assert runs[0].repeats < runs[1].repeats
+    for late in (0, 2, 5):
+        data = rng.uniform(-1, 1, 5)
+        data[late : late + 1] = 2.5
+        for a, b in zip(*(run(data) for run in runs), strict=True):
+            assert_same(a, b, f"{late}", rtol=1e-9)
+
+
+@pytest.mark.parametrize("mode", [None, WITHOUT, "interpret"])
+def test_shared_variables_that_several_loops_update(mode: Any) -> None:
+    counts = [sg.shared(np.zeros(2), "a"), sg.shared(1.0, "b")]
+
+    def step(r: Variable) -> Any:
+        return counts[0] * r, {counts[0]: counts[0] * 0.5 + r}
+
+    def other(r: Variable) -> Any:
+        return counts[1] + r, {counts[1]: counts[1] * 2 + r}
+
+    first, second = sg.scan(step, sequences=x), sg.scan(other, sequences=x * 2)
+    f = sg.function([x], [sg.sum(first), second], mode=mode)
+    a, b, rows = np.zeros(2), 1.0, []
+    for _ in range(2):
+        total = 0.0
+        rows = []
+        data = rng.normal(size=4)
+        for value in data:
+            total += np.sum(a * value)
+            rows.append(b + value * 2)
+            a, b = a * 0.5 + value, b * 2 + value * 2
+        got = f(data)
+        np.testing.assert_allclose(got[0], total, rtol=1e-12)
+        np.testing.assert_allclose(got[1], rows, rtol=1e-12)
+        np.testing.assert_allclose(counts[0].get_value(), a, rtol=1e-12)
+        np.testing.assert_allclose(counts[1].get_value(), b, rtol=1e-12)
+
+
+def test_loops_in_the_rounds_of_a_loop_are_one() -> None:
+    def step(c: Variable, r: Variable) -> Any:
+        (a, _), (b, kept) = running(0.5, r * 2), running(0.9, r, c)
+        return b * 0.1, a + sg.sum(kept * kept)
+
+    last, kept = sg.scan(step, 0.0, m)
+    outputs = [last, kept, *sg.grad(last + sg.sum(kept), [m])]
+    runs = [Checked([m], outputs, mode) for mode in (None, WITHOUT)]
+    assert runs[0].repeats < runs[1].repeats
+    for shape in ((3, 4), (1, 1), (2, 0)):
+        data = rng.normal(size=shape)
+        for a, b in zip(*(run(data) for run in runs), strict=True):
+            assert_same(a, b, f"{shape}", rtol=1e-9)
