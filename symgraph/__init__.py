@@ -232,6 +232,7 @@ from .ops import (
     subtract,
     sum,
     swapaxes,
+    switch,
     take,
     take_along_axis,
     tan,

@@ -90,6 +90,9 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.Maximum: elementwise(ops.maximum, np.maximum, ANY, ANY, dtypes=ALL),
     ops.Where: elementwise(
         ops.where, np.where, Operand(dtype="bool"), ANY, ANY, dtypes=(*ALL, *COMPLEX)
+    )
+    + elementwise(
+        ops.switch, np.where, Operand(dtype="bool"), ANY, ANY, dtypes=("float64",)
     ),
     ops.Negative: elementwise(ops.negative, np.negative, ANY)
     + complex_(ops.negative, np.negative),
