@@ -98,27 +98,45 @@ def graph_text(graph: Graph, *, sites: bool = True) -> str:
 
     ``%3 = add(%1, %2): float32[n, 512]   # file.py:12``
     """
-    names = numbering(_order(graph))
-    lines = [_line(node, names, sites=sites) for node in names]
-    lines.append("return " + ", ".join(f"%{names[n]}" for n in graph.output_nodes))
-    pending = [n for n in names if isinstance(n.op, Nested)]
-    for node in pending:
-        inner, pending_too = _inner_lines(node, names, sites)
-        lines += ["", f"%{names[node]}, {node.op.name}:", *inner]
-        pending += pending_too
+    listing = Listing(graph)
+    names = listing.names
+    lines = []
+    for part in listing.parts:
+        indent = "  " * (part.owner is not None)
+        if part.owner is not None:
+            lines += ["", f"%{names[part.owner]}, {part.owner.op.name}:"]
+        lines += [indent + _line(node, names, sites=sites) for node in part.nodes]
+        results = ", ".join(f"%{names[n]}" for n in part.roots)
+        lines.append(f"{indent}return {results}")
     return "\n".join(lines) + "\n"
 
 
-def _inner_lines(
-    node: Node, names: dict[Node, int], sites: bool
-) -> tuple[list[str], list[Node]]:
-    """The listing of the graphs that a loop or a choice runs, and those in them."""
-    assert isinstance(node.op, Nested)
-    roots = node.op.inner(*node.inputs)
-    made = _number(toposort(roots), names)
-    lines = ["  " + _line(n, names, sites=sites) for n in made]
-    lines.append("  return " + ", ".join(f"%{names[n]}" for n in roots))
-    return lines, [n for n in made if isinstance(n.op, Nested)]
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """A graph of a listing: the whole (no owner), or what a loop or a choice runs."""
+
+    owner: Node | None
+    nodes: tuple[Node, ...]
+    roots: tuple[Node, ...]
+
+
+class Listing:
+    """All nodes of a graph as dumps number them, those of loops and branches too.
+
+    Attributes:
+        names: the number of each node.
+        parts: the graph, then those of its loops and branches, with the nodes of each.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.names = numbering(_order(graph))
+        self.parts = [Part(None, tuple(self.names), graph.output_nodes)]
+        for part in self.parts:  # it grows while it is walked
+            for node in part.nodes:
+                if isinstance(node.op, Nested):
+                    roots = node.op.inner(*node.inputs)
+                    made = _number(toposort(roots), self.names)
+                    self.parts.append(Part(node, tuple(made), roots))
 
 
 def _order(graph: Graph) -> list[Node]:
