@@ -86,7 +86,10 @@ _NOT_USERS = (_FOLDER, str(functools.__file__))
 #: The demo is a user's program.
 _DEMO = _FOLDER + "demo.py"
 #: Where nodes are made by the compiler, on behalf of nodes that the user wrote.
-_COMPILER = (_FOLDER + "passes.py", _FOLDER + "rewrite.py", _FOLDER + "lower/")
+_COMPILER = tuple(
+    _FOLDER + name
+    for name in ("passes.py", "rewrite.py", "lower/", "function.py", "graphs.py")
+)
 
 #: The latest so many lines that wrote a node again are remembered.
 MOST_LINES = 8

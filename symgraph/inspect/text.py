@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TextIO
 
 from ..composite import Body
@@ -242,22 +242,41 @@ def pprint(x: Variable, depth: int = 12) -> str:
     'exp(-x) * (x + 1.0)'
     """
     names = {x.node: x.name} if x.name and not x.node.inputs else {}
+    return formula(x.node, depth, names, lambda op: op.name)
+
+
+def formula(
+    node: Node,
+    depth: int,
+    names: Mapping[Node, str],
+    title: Callable[[Op], str] = op_text,
+    longest: int = 10_000,
+) -> str:
+    """`node` as one line of math, where nodes in `names` are written as these.
+
+    `title` gives the text of an op; what lies deeper than `depth`, or after about
+    `longest` words, is written as ``...``.
+    """
     out: list[str] = []
-    stack: list[str | tuple[Node, int, int]] = [(x.node, depth, 0)]
-    while stack and len(out) < 10_000:
+    stack: list[str | tuple[Node, int, int]] = [(node, depth, 0)]
+    while stack and len(out) < longest:
         item = stack.pop()
         if isinstance(item, str):
             out.append(item)
         else:
-            stack.extend(reversed(_math(*item, names)))
+            stack.extend(reversed(_math(*item, names, title)))
     return "".join(out) + (" ..." if stack else "")
 
 
 def _math(
-    node: Node, depth: int, binding: int, names: Mapping[Node, str | None]
+    node: Node,
+    depth: int,
+    binding: int,
+    names: Mapping[Node, str],
+    title: Callable[[Op], str],
 ) -> list[str | tuple[Node, int, int]]:
     """The pieces of a node's formula, in a context that binds at `binding`."""
-    if not node.inputs:
+    if not node.inputs or node in names:
         return [_leaf_text(node, names)]
     if depth == 0:
         return ["..."]
@@ -272,14 +291,16 @@ def _math(
     if name == "negative":
         body = ["-", (inputs[0], depth - 1, 3)]
         return ["(", *body, ")"] if binding > 1 else body
-    body = [name, "("]
+    body = [title(node.op), "("]
     for number, source in enumerate(inputs):
         body += [", "] * bool(number) + [(source, depth - 1, 0)]
     return [*body, ")"]
 
 
-def _leaf_text(node: Node, names: Mapping[Node, str | None]) -> str:
+def _leaf_text(node: Node, names: Mapping[Node, str]) -> str:
     op = node.op
+    if node in names:
+        return names[node]
     if isinstance(op, Constant):
         return str(op.data.tolist()) if op.data.size <= 6 else f"<{node.type}>"
-    return names.get(node) or getattr(op, "label", None) or f"<{node.type}>"
+    return getattr(op, "label", None) or f"<{node.type}>"
