@@ -376,8 +376,8 @@ def _parse_array(line: Line, role: Role) -> Array:
 def _parse_row(line: Line) -> Row:
     start = _parse_extent(line)
     line.expect("+")
-    sign = -1 if line.accept("-") else 1
-    stride = sign * _parse_int(line)
+    negative = line.accept("-")
+    stride = -_parse_int(line) if negative else _parse_extent(line)
     line.expect("*")
     return Row(line.take("name"), start, stride)
 

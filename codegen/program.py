@@ -26,7 +26,7 @@ class Row:
 
     counter: str
     start: Extent = 0
-    stride: int = 1
+    stride: Extent = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -165,7 +165,7 @@ class _ProgramChecker:
             self.fail(f"{target.name} has no rows of this shape", array)
         if array.row is None:
             self.fail("which row it is is not said", array)
-        self.sizes((array.row.start,), array)
+        self.sizes((array.row.start, array.row.stride), array)
 
     def memory(self, name: str) -> str:
         """The array whose memory `name` is."""

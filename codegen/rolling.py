@@ -248,6 +248,8 @@ class _Rolling:
 
     def _row(self, row: Row) -> Affine:
         """The number of a row in terms of the kernel's round."""
+        if not isinstance(row.stride, int):
+            raise UnfitError("how many rows a round goes on by is known when it runs")
         number = axis(self.axis)
         if self.done is not None:
             number += axis(self.done)

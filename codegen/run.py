@@ -181,7 +181,8 @@ class _Machine:
         for array in self.program.by_role("row"):
             if array.row is not None and array.row.counter == step.counter:
                 start = int(size_of(array.row.start, self.sizes))
-                place = start + array.row.stride * int(number)
+                stride = int(size_of(array.row.stride, self.sizes))
+                place = start + stride * int(number)
                 rows = self.memory[str(array.target)]
                 shape = dims_of(array.shape, self.sizes)
                 count = shape[0] if len(shape) == rows.ndim else 1

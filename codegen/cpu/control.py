@@ -127,7 +127,7 @@ class ControlFlow:
         out, bytes_ = self.out, str(np.dtype(row.dtype).itemsize)
         for extent in self.program.array(str(row.target)).shape[1:]:
             bytes_ = out.let(f"mul i64 {bytes_}, {size(extent, self.sizes)}")
-        steps = out.let(f"mul i64 {number}, {row.row.stride}")
+        steps = out.let(f"mul i64 {number}, {size(row.row.stride, self.sizes)}")
         place = out.let(f"add i64 {steps}, {size(row.row.start, self.sizes)}")
         offset = out.let(f"mul i64 {place}, {bytes_}")
         base = self._pointer(str(row.target))

@@ -16,10 +16,11 @@ from ..leaf import Constant, Shared
 from ..ops.sizes import size_variable
 from ..random.keys import fold_in
 from ..types import is_float, tensor
-from ..variable import Variable, apply, as_tensor
-from .chunks import in_chunks
+from ..variable import Variable, as_tensor
+from .budget import planned
+from .chunks import Chunks, in_chunks
 from .loop import Loop
-from .parts import Parts, closed, results
+from .parts import Parts, closed
 
 #: Round t draws with this many + t folded into a stream's state; the numbers of the
 #: stream's own draws are smaller.
@@ -67,6 +68,7 @@ class Options:
     remember: bool = True
     truncate: int = 0
     every: int | None = None
+    budget: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,32 +156,45 @@ def build(
         label=options.label,
     )
     inputs = [n, *first, *rows, *more]
-    if options.every is None:
-        found = results(apply(made, *inputs).node)
-    else:
-        found = in_chunks(made, inputs, _every(made, options))
+    found = in_chunks(made, inputs, _chunks(made, inputs, options))
     found = found[len(flags) :]
     stacks = list(found[own + len(traced.shared) : -1])
     return Built(list(found[:own]), stacks, found[-1], traced.conditional)
 
 
-def _every(loop: Loop, options: Options) -> int:
-    """How many rounds a chunk has."""
-    every = options.every
-    if not isinstance(every, int) or every < 1:
+def _chunks(loop: Loop, inputs: Sequence[Variable], options: Options) -> Chunks:
+    """How the loop is cut, as the user says or has it found."""
+    asked = {"checkpoint_every": options.every, "max_memory": options.budget}
+    given = {what: number for what, number in asked.items() if number is not None}
+    if len(given) == 2:
         refuse(
             ArgumentError,
-            f"{options.label}: checkpoint_every cannot be {every!r}",
-            remedy="give a number of rounds, about the square root of all of them",
+            f"{options.label}: checkpoint_every and max_memory are both given",
+            remedy="say how many rounds a chunk has, or have it found",
         )
-    if loop.conditional or loop.updated or loop.truncate:
-        refuse(
-            ArgumentError,
-            f"{options.label}: checkpoint_every with an end by a condition, updates of "
-            "shared variables, or a truncated gradient",
-            remedy="leave one of them out",
-        )
-    return every
+    for what, number in given.items():
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            refuse(
+                ArgumentError,
+                f"{options.label}: {what} cannot be {number!r}",
+                remedy=_SOME[what],
+            )
+        if loop.conditional or loop.updated or loop.truncate:
+            refuse(
+                ArgumentError,
+                f"{options.label}: {what} with an end by a condition, updates of "
+                "shared variables, or a truncated gradient",
+                remedy="leave one of them out",
+            )
+    if options.budget is not None:
+        return planned(loop, inputs, options.budget)
+    return Chunks(() if options.every is None else (options.every,))
+
+
+_SOME = {
+    "checkpoint_every": "give a number of rounds, about the square root of all of them",
+    "max_memory": "give a number of bytes",
+}
 
 
 class _Traced:

@@ -48,7 +48,20 @@ def pulled_back(
             site=y.node.site,
             remedy="give it one (max_steps=)",
         )
-    return _Backward(loop, gs, y.node).cotangents()
+    return _Backward(loop, gs, y.node).body().cotangents()
+
+
+def kept_by(loop: Loop, inputs: Sequence[Variable]) -> list[Node]:
+    """What a gradient of all results keeps of each round, as nodes of the body."""
+    found = results(apply(loop, *inputs).node)[: loop.rounds]
+    kinds = {k: v for k, v in enumerate(found) if is_differentiable(v.dtype)}
+    if not kinds:
+        return []
+    gs = {k: of_type(v.type) for k, v in kinds.items()}
+    back = _Backward(loop, gs, found[0].node.inputs[0])
+    body = back.body()
+    body.cotangents()
+    return [*back.kept.nodes, *(f for f in body.factors if body.is_back(f))]
 
 
 @dataclass(slots=True)
@@ -78,8 +91,8 @@ class _Backward:
         self.stacks = {k: g for k, g in gs.items() if loop.carries <= k < loop.rounds}
         self.kept = _Kept()
 
-    def cotangents(self) -> tuple[Variable | None, ...]:
-        """The cotangents of the loop's inputs."""
+    def body(self) -> _Body:
+        """The gradient's loop, in the making."""
         active = self._active()
         carried = {k: parameter(Variable(self.parts.carried[k])) for k in active}
         rows = {k: of_type(self.roots[k].type) for k in self.stacks}
@@ -91,8 +104,7 @@ class _Backward:
             zip(targets, stable_pullback(outputs, targets, seeds), strict=True)
         )
         sums, products = self._sums(found)
-        made = _Body(self, active, carried, rows, found, sums, products)
-        return made.cotangents()
+        return _Body(self, active, carried, rows, found, sums, products)
 
     def _active(self) -> list[int]:
         """The carried values that a cotangent reaches."""
@@ -234,7 +246,7 @@ class _Body:
         nexts = [self._next(k) for k in self.active]
         nexts += [self._added(own) for own in self.sums]
         kept = [self._masked(self.found[p]) for p in self.sent]
-        own_factors = [f for f in self.factors if self._is_back(f)]
+        own_factors = [f for f in self.factors if self.is_back(f)]
         roots = self._over_rows([*nexts, *kept, *map(Variable, own_factors)])
         stacks = self._forward()
         elements = [
@@ -323,8 +335,8 @@ class _Body:
             counts = counts & (t >= rounds - self.loop.truncate)
         return ops.where(counts, value, otherwise)
 
-    def _is_back(self, node: Node) -> bool:
-        """Whether a node depends on cotangents, and is known on the way back only."""
+    def is_back(self, node: Node) -> bool:
+        """Whether `node` depends on cotangents, and is known on the way back only."""
         seeds = {v.node for v in (*self.carried.values(), *self.rows.values())}
         return not seeds.isdisjoint(toposort([node]))
 
@@ -372,7 +384,7 @@ class _Body:
         """
         back, loop = self.back, self.loop
         for factor in self.factors:
-            if not self._is_back(factor) and factor not in back.parts.rows:
+            if not self.is_back(factor) and factor not in back.parts.rows:
                 back.kept.row(factor)
         wanted = back.kept.nodes
         if not wanted:
@@ -539,4 +551,4 @@ def _moving(
         moving |= more
 
 
-__all__ = ["pulled_back", "pushed_forward"]
+__all__ = ["kept_by", "pulled_back", "pushed_forward"]

@@ -31,6 +31,7 @@ def scan(
     truncate_gradient: int = -1,
     remember: bool = True,
     checkpoint_every: int | None = None,
+    max_memory: int | None = None,
     name: str | None = None,
 ) -> Any:
     """Run a step for each row of arrays, carrying values from one to the next.
@@ -88,6 +89,13 @@ def scan(
         checkpoint_every: for the gradient keep what is carried into every k-th round
             only, and compute k rounds again at a time on the way back: with k about the
             square root of the number of rounds, memory grows as that root.
+        max_memory: how many bytes may be kept of the rounds for the gradient; the
+            chunks are chosen so.  If all fits, all is kept; chunks are of about equal
+            parts otherwise, or if numbers and sizes are known, chunks in chunks if need
+            be.  Where they are not known, and even the least is more than that, the
+            least is kept, which grows as the square root.  What the program keeps
+            anyway is not counted: the sequences, stacks that it asks for, and gradients
+            of either.
         name: what the loop is called in dumps and messages.
 
     Random streams used in `fn` draw anew in each round.  Shared variables that `fn`
@@ -95,7 +103,8 @@ def scan(
 
     Raises:
         DTypeError, ShapeError: a carried value has another type after a round.
-        ArgumentError: the arguments do not fit together.
+        ArgumentError: the arguments do not fit together, or no gradient keeps as little
+            as `max_memory`.
     """
     taps = {
         "sequences": sequences,
@@ -104,7 +113,9 @@ def scan(
         "n_steps": n_steps,
     }
     truncate = max(truncate_gradient, 0)
-    options = Options(name or "scan", reverse, remember, truncate, checkpoint_every)
+    options = Options(
+        name or "scan", reverse, remember, truncate, checkpoint_every, max_memory
+    )
     if init is _MISSING:
         if reverse or xs is not None or length is not None:
             _both(["xs", "length", "reverse"], "init")

@@ -155,23 +155,23 @@ def _declare_row(
     node: Node,
     target: str,
     start: ir.Affine,
-    stride: int,
+    stride: Size,
 ) -> None:
     """Declare that `node` is row number start + stride * k of `target`.
 
     k counts the rows in the order of the array, whichever way the loop runs.
     """
     if loop.backwards:
-        last = emit.extent(dims.sub(loop.extent, 1))
-        end = ir.Affine((), last) if isinstance(last, int) else ir.axis(last)
-        start, stride = start + end * stride, -stride
-    row = Row(emit.array(loop.counter), emit.sizes.total(start), stride)
+        end = emit.extent(dims.mul(dims.sub(loop.extent, 1), stride))
+        start += ir.Affine((), end) if isinstance(end, int) else ir.axis(end)
+        stride = dims.scale(stride, -1)
+    row = Row(emit.array(loop.counter), emit.sizes.total(start), emit.extent(stride))
     name, shape = f"r{len(emit.arrays)}", emit.extents(node)
     array = Array(name, node.type.dtype, shape, "row", None, target, row=row)
     emit.declare(node, array)
 
 
-def _rows_of(emit: Emitter, node: Node) -> tuple[str, ir.Affine, int]:
+def _rows_of(emit: Emitter, node: Node) -> tuple[str, ir.Affine, Size]:
     """The array whose rows are those of `node`: row k is number start + stride * k.
 
     A slice along the first axis, or what is built of such, needs no array of its own,
@@ -200,18 +200,18 @@ def _rows_of(emit: Emitter, node: Node) -> tuple[str, ir.Affine, int]:
     start = first + ir.axis("d0") * -stride
     whole = others == tuple(ir.axis(f"d{k}") for k in range(1, node.type.ndim))
     known = {name for name, _ in start.terms} <= named
-    if not whole or not known or (chunk > 1 and stride != 1):
+    if not whole or not known or (chunk != 1 and stride != 1):
         return emit.in_memory(node), ir.Affine(), chunk
-    return emit.array(source), start, stride * chunk
+    return emit.array(source), start, dims.scale(chunk, stride)
 
 
-def unchunked(node: Node) -> tuple[Node, int]:
+def unchunked(node: Node) -> tuple[Node, Size]:
     """What ``node = x.reshape(n, k, ...)`` has k rows each of; else `node` itself."""
     if not isinstance(node.op, Reshape) or node.type.ndim < 2:
         return node, 1
     x, (_, every, *rest) = node.inputs[0], node.type.dims
     same = x.type.ndim == node.type.ndim - 1 and x.type.dims[1:] == tuple(rest)
-    return (x, every) if same and isinstance(every, int) and every > 0 else (node, 1)
+    return (x, every) if same and every != 0 else (node, 1)
 
 
 def _clear(emit: Emitter, stack: Node) -> None:

@@ -18,7 +18,7 @@ from ..op import Array, Element, Indexed, Pair, Read, op
 from ..types import INTEGERS, SIGNED, TensorType, tensor
 from ..variable import Variable, apply, as_tensor, constant
 from .cast import Cast, cast
-from .choice import where
+from .choice import maximum, where
 from .common import Flags, Grads, one_axis, refuse
 from .comparison import equal
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CommonSize",
     "Shape",
+    "as_value",
     "common_size",
     "dim_of",
     "shape_of",
@@ -164,6 +165,55 @@ def _dimension(node: Node, known: dict[Node, Size]) -> Size:
         if size is not None:
             return size
     return dims.of_value(node)
+
+
+def as_value(size: Size, nodes: Iterable[Node]) -> int | Variable:
+    """A dimension as an int64 scalar over `nodes`, whose types it is found in.
+
+    Raises:
+        ShapeError: it is made of what none of them has.
+    """
+    if isinstance(size, int):
+        return size
+    known: dict[Size, Variable] = {}
+    for node in nodes:
+        for axis, dim in enumerate(node.type.dims):
+            if isinstance(dim, dims.Dim) and dim not in known:
+                known[dim] = apply(Shape(axis), Variable(node))
+    stack = [size]
+    while stack:
+        dim = stack.pop()
+        missing = [d for d in dims.operands(dim) if d not in known]
+        if dim not in known and missing:
+            stack += [dim, *missing]
+        elif dim not in known:
+            known[dim] = _value(dim, known)
+    return known[size]
+
+
+def _value(dim: dims.Dim, known: dict[Size, Variable]) -> Variable:
+    """A dimension over the values of its operands."""
+
+    def part(size: object) -> Any:
+        return known[size] if isinstance(size, dims.Dim) else size
+
+    match dim.kind, dim.args:
+        case "value", (node,):
+            return cast(Variable(node), "int64")  # type: ignore[arg-type]
+        case "linear", (const, terms):
+            return sum((part(d) * c for d, c in terms), const)  # type: ignore
+        case "max", (a, b):
+            return maximum(part(a), part(b))
+        case "mul", (a, b):
+            return part(a) * part(b)  # type: ignore[no-any-return]
+        case "floordiv", (a, b):
+            return part(a) // part(b)  # type: ignore[no-any-return]
+        case "bcast", (a, b):
+            return common_size(part(a), part(b))
+    raise ShapeError(
+        f"nothing that is at hand tells the size {dims.text(dim)}",
+        "pass an array that has it",
+    )
 
 
 def size_variable(size: object, what: str) -> Variable:

@@ -19,6 +19,7 @@ from ..graph import Node
 from ..leaf import Constant, Leaf
 from ..op import Expanded, Op
 from ..rewrite import RuleSet
+from ..types import TupleType
 from ..variable import Variable, constant
 
 fold = RuleSet("fold")
@@ -29,6 +30,8 @@ def known_value(node: Node) -> Variable | None:
     """f(c0, c1, ...) -> c, for constants of one element"""
     if isinstance(node.op, Leaf | Expanded) or product(node.type.dims) != 1:
         return None
+    if isinstance(node.type, TupleType):
+        return None  # loops and such, which may take long
     arrays = []
     for source in node.inputs:
         if not isinstance(source.op, Constant) or source.op.data.size != 1:

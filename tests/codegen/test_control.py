@@ -228,9 +228,34 @@ def test_several_rows(n: int) -> None:
     np.testing.assert_allclose(ys, x[1 : 1 + 3 * m].reshape(m, 3, 5).sum(1))
 
 
+#: The same of as many rows as `w` has, from the last ones to the first.
+SIZED = (
+    CHUNKS.replace("  temp i:", "  input w: float64[c]\n  temp i:")
+    .replace("[3, k]", "[c, k]")
+    .replace("j < 3", "j < c")
+    .replace("at 1 + 3 * i", "at first + back * i")
+    .replace("floordiv(s, 3:int64)", "floordiv(s, c)")
+    .replace("  kernel", "  host back = mul(c, -1:int64): int64\n  kernel")
+    .replace("  kernel", "  host first = add(n, back): int64\n  kernel")
+    .replace("b: out float64[k]; k)", "b: out float64[k]; c, k)")
+    .replace("yi; k)", "yi; c, k)")
+)
+
+
+@pytest.mark.parametrize("c", [1, 2, 5])
+@pytest.mark.parametrize("n", [1, 4, 8, 11])
+def test_as_many_rows_as_a_size_says(n: int, c: int) -> None:
+    x = np.random.default_rng(0).normal(size=(n, 5))
+    (ys,) = both_ways(SIZED, x, np.ones(c))
+    m = (n - 1) // c
+    expected = x[n - c * m :].reshape(m, c, 5).sum(1)[::-1]
+    np.testing.assert_allclose(ys, expected)
+
+
 @pytest.mark.parametrize(
     ("text", "old", "new", "reason"),
     [
+        (SIZED, "+ back * i", "+ nothing * i", "nothing"),
         (RECURRENCE, "  end\n", "", "nothing closes"),
         (BRANCH, "  return y", "  end\n  return y", "closes nothing"),
         (RECURRENCE, "launch step(h, xt, next", "launch step(h, xt, h", "passed twice"),

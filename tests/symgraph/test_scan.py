@@ -580,3 +580,11 @@ def test_while_loops_in_scans_and_scans_in_them() -> None:
     while data.sum() < 100:
         data = data * 2 + 1
     np.testing.assert_array_equal(got[1], data)
+
+
+def test_loops_over_constants_alone() -> None:
+    counted, doubled = sg.scan(lambda c, _: (c + 1, 2 * c), 0, length=4)
+    chosen = sg.ifelse(sg.constant(True), counted, doubled[0])
+    last, kept, one = sg.function([], [counted, doubled, chosen])()
+    assert (last, one) == (4, 4)
+    np.testing.assert_array_equal(kept, [0, 2, 4, 6])
