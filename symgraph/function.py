@@ -212,6 +212,11 @@ class Function:
         return self._spec.name
 
     @property
+    def compilation(self) -> Compilation:
+        """The way from the graph to native code, for those who look at its stages."""
+        return self._compilation
+
+    @property
     def graph(self) -> Graph:
         """The graph as it was written."""
         return self._compilation.graph

@@ -8,7 +8,7 @@ node that a step opens adds its inputs.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import FunctionType
 from typing import TypeAlias
@@ -82,6 +82,52 @@ Step: TypeAlias = "Open | Value | Same"
 
 
 @dataclass(frozen=True, slots=True)
+class Miss:
+    """How far a node matches a pattern, and what differs first.
+
+    Attributes:
+        matched: how many of the pattern's parts match.
+        parts: how many there are.
+        at: the node that differs.
+        kind: "op", "parameters", "operands", "constant" or "same".
+        wanted: what the pattern has there.
+    """
+
+    matched: int
+    parts: int
+    at: Node
+    kind: str
+    wanted: str
+
+    @property
+    def plausible(self) -> bool:
+        """Whether it is about what stands there: a number where another is wanted."""
+        return (self.kind == "constant") == isinstance(self.at.op, Constant)
+
+
+def _difference(
+    step: Step, at: Node, registers: Sequence[Node | None]
+) -> tuple[str, str] | None:
+    """What keeps `at` from matching a step: its kind, and what is wanted there."""
+    match step:
+        case Open(cls=cls, op=op, arity=arity):
+            title = cls.__name__.lower() if op is None else op.name
+            if type(at.op) is not cls:
+                return "op", title
+            if op is not None and op != at.op:
+                return "parameters", repr(op)
+            if arity is not None and len(at.inputs) != arity:
+                return "operands", f"{title} of {arity}"
+        case Same(other=other):
+            if registers[other] is not None and at is not registers[other]:
+                return "same", "the same expression twice"
+        case Value(value=value):
+            if not has_value(at, value):
+                return "constant", f"the constant {value}"
+    return None
+
+
+@dataclass(frozen=True, slots=True)
 class Variant:
     """A pattern in one order of its commutative operands, as steps of a matcher."""
 
@@ -103,6 +149,26 @@ class Variant:
         steps = (s for s in self.steps if type(s) is Open)
         return tuple(dict.fromkeys(registers[s.register] for s in steps))
 
+    def miss(self, node: Node) -> Miss | None:
+        """How far `node` matches, and the first thing that differs; None: nothing.
+
+        Below a node that differs nothing is looked at.
+        """
+        registers: list[Node | None] = [node]
+        matched, first = 0, None
+        for step in self.steps:
+            at = registers[step.register]
+            problem = None if at is None else _difference(step, at, registers)
+            if at is not None and problem is None:
+                matched += 1
+            elif at is not None and first is None:
+                assert problem is not None
+                first = (at, *problem)
+            if type(step) is Open and step.arity is not None:
+                known = at is not None and problem is None
+                registers += at.inputs if known else [None] * step.arity  # type: ignore[union-attr]
+        return None if first is None else Miss(matched, len(self.steps), *first)
+
     def _registers(self, node: Node) -> list[Node] | None:
         """All nodes that the matcher has seen, if it matches."""
         registers = [node]
@@ -112,9 +178,10 @@ class Variant:
                 op = at.op
                 if type(op) is not step.cls or not (step.op is None or op == step.op):
                     return None
-                if step.arity is not None and len(at.inputs) != step.arity:
-                    return None
-                registers.extend(at.inputs)
+                if step.arity is not None:
+                    if len(at.inputs) != step.arity:
+                        return None
+                    registers.extend(at.inputs)
             elif type(step) is Same:
                 if at is not registers[step.other]:
                     return None

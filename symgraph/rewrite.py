@@ -19,7 +19,7 @@ from .errors import CompileError, SymgraphError, refuse
 from .graph import Node, Site, here, intern, toposort
 from .history import History
 from .op import Op
-from .pattern import Variant, compiled, parameters
+from .pattern import Miss, Variant, compiled, parameters
 from .pattern import has_value as has_value
 from .pattern import like as like
 from .types import is_complex
@@ -102,15 +102,45 @@ class Rule:
 
     def apply(self, node: Node, seen: Seen, uses: Uses) -> Node | None:
         """What stands in for `node`, or None where the rule does not apply."""
-        arguments: dict[str, Any] = {"node": node, "seen": seen, "uses": uses}
+        arguments = self.arguments(node, seen, uses)
+        if arguments is None:
+            return None
+        result = self.function(**arguments)
+        after = result.node if isinstance(result, Variable) else result
+        return None if after is node else after
+
+    def arguments(self, node: Node, seen: Seen, uses: Uses) -> dict[str, Any] | None:
+        """What the function is called with for `node`; None where it does not match."""
+        given: dict[str, Any] = {"node": node, "seen": seen, "uses": uses}
         if not isinstance(self._source, type):
             bound = self._match(node)
             if bound is None:
                 return None
-            arguments.update(bound)
-        result = self.function(**{name: arguments[name] for name in self._wanted})
-        after = result.node if isinstance(result, Variable) else result
-        return None if after is node else after
+            given.update(bound)
+        return {name: given[name] for name in self._wanted}
+
+    @property
+    def patterned(self) -> bool:
+        """Whether the rule has a pattern, and not just a class of ops."""
+        return not isinstance(self._source, type)
+
+    @property
+    def parts(self) -> int:
+        """How many parts the pattern has; an op class is one."""
+        return len(self._pattern()[1][0].steps) if self.patterned else 1
+
+    def miss(self, node: Node) -> Miss | None:
+        """How nearly `node` matches the pattern; None where it does, or there is none.
+
+        That is in the order of commutative operands in which it comes nearest.
+        """
+        if isinstance(self._source, type):
+            return None
+        misses = [variant.miss(node) for variant in self._pattern()[1]]
+        found = [m for m in misses if m is not None]
+        if len(found) < len(misses):
+            return None
+        return max(found, key=lambda m: (m.matched, m.plausible))
 
     @property
     def summary(self) -> str:

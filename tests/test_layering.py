@@ -67,7 +67,8 @@ MAY_IMPORT = {
         "mode": "errors passes",
         "compiler": "codegen composite config graph graphs history leaf lower op "
         "passes rewrite variable",
-        "inspect": "codegen composite dims graph graphs history leaf lower op variable",
+        "inspect": "codegen composite dims errors graph graphs history leaf lower op "
+        "ops passes rewrite variable",
         "debug": "check codegen compiler config dims errors evaluate graph leaf "
         "lower op passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
@@ -77,9 +78,10 @@ MAY_IMPORT = {
         "graph graphs inspect leaf lower mode op shared tree updates variable versions",
         "jit": "config declare errors function tree variable",
         "target": "errors function graph graphs leaf saved variable",
+        "looking": "inspect target",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
-        "linalg loops op ops passes random rewrite saved shared special types userops "
-        "variable vectorize",
+        "linalg looking loops op ops passes random rewrite saved shared special types "
+        "userops variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
     },

@@ -10,6 +10,7 @@ from .cache import cache_app
 from .demo import demo
 from .dump import dump
 from .errors import Group
+from .explain import explain
 from .passes import passes
 
 app = typer.Typer(
@@ -42,6 +43,6 @@ def main(
     """A symbolic graph compiler: look at what it does."""
 
 
-for _command in (demo, dump, passes):
+for _command in (demo, dump, explain, passes):
     app.command()(_command)
 app.add_typer(cache_app, name="cache")

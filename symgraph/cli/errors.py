@@ -50,7 +50,7 @@ def complain(what: str, remedy: str | None, code: int) -> int:
 @contextlib.contextmanager
 def reporting(show_traceback: bool) -> Iterator[None]:
     """Turn what a command raises into its message and exit code."""
-    from ..errors import SymgraphError
+    from ..errors import NotFoundError, SymgraphError
     from ..target import TargetError, one_line
 
     try:
@@ -62,7 +62,8 @@ def reporting(show_traceback: bool) -> Iterator[None]:
         raise typer.Exit(complain(str(error), error.remedy, code)) from None
     except SymgraphError as error:
         _show(error, show_traceback)
-        raise typer.Exit(complain(*one_line(error), FAILED)) from None
+        code = USAGE if isinstance(error, NotFoundError) else FAILED
+        raise typer.Exit(complain(*one_line(error), code)) from None
     except BrokenPipeError:
         # The reader has all it wanted.  What is still buffered must not fail at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

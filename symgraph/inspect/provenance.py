@@ -74,6 +74,12 @@ class Line:
         """``net.py:12``."""
         return f"{self.file.rsplit('/', 1)[-1]}:{self.number}"
 
+    @property
+    def full(self) -> str:
+        """``/home/me/net.py:12: y = sg.exp(x)``."""
+        text = self.text
+        return f"{self.file}:{self.number}" + (f": {text}" if text else "")
+
     def __str__(self) -> str:
         return f"{self.short}: {self.text}" if self.text else self.short
 
@@ -216,8 +222,8 @@ class Provenance:
         """The lines that wrote what `node`, met on the way, comes from."""
         found: dict[Line, None] = {}
         for source in self.history.origins(node).written:
-            found |= dict.fromkeys(_own_lines(source))
-        return tuple(sorted(found)) or _own_lines(node)
+            found |= dict.fromkeys(own_lines(source))
+        return tuple(sorted(found)) or own_lines(node)
 
     def _written(self, graph: Graph) -> list[Written]:
         listing = Listing(graph)
@@ -229,7 +235,7 @@ class Provenance:
                 known = self.history.inside_written(part.owner, part.roots)
             for node in part.nodes:
                 self._number[known.get(node, node)] = len(found)
-                found.append(Written(node, scope, _own_lines(node)))
+                found.append(Written(node, scope, own_lines(node)))
         return found
 
     def _made(self) -> list[Made]:
@@ -256,7 +262,7 @@ class Provenance:
         for place in places:
             lines |= dict.fromkeys(self.written[place].lines)
         if not lines and node.inputs:
-            lines = dict.fromkeys(_own_lines(node))
+            lines = dict.fromkeys(own_lines(node))
         return Made(node, scope, tuple(sorted(lines)), tuple(places), origins.steps)
 
     def _kernels(self, watched: Watched) -> list[Kernel]:
@@ -340,7 +346,7 @@ class Provenance:
         return sorted(found.values(), key=lambda fate: fate.line)
 
 
-def _own_lines(node: Node) -> tuple[Line, ...]:
+def own_lines(node: Node) -> tuple[Line, ...]:
     """The lines that wrote a node, where it is not a leaf."""
     if not node.inputs:
         return ()
@@ -470,4 +476,13 @@ def _kernel_json(kernel: Kernel, place: dict[Line, int]) -> dict[str, Any]:
     }
 
 
-__all__ = ["Fate", "Kernel", "Line", "Made", "Provenance", "Written", "provenance_json"]
+__all__ = [
+    "Fate",
+    "Kernel",
+    "Line",
+    "Made",
+    "Provenance",
+    "Written",
+    "own_lines",
+    "provenance_json",
+]
