@@ -25,6 +25,7 @@ from .codegen.cache import (
 )
 from .composite import bodies_of
 from .config import config
+from .errors import NotFoundError, message
 from .graph import Node
 from .graphs import Graph, structure_key
 from .history import History
@@ -122,6 +123,20 @@ class Compilation:
         trace = Trace()
         roots = run(self.graph.output_nodes, self.pipeline, trace)
         return self.request.with_roots(roots), trace
+
+    def after(self, name: str) -> Graph:
+        """The graph as the pass called `name` leaves it.
+
+        Raises:
+            NotFoundError: the pipeline has no such pass.
+        """
+        names = [step.name for step in self.pipeline]
+        if name not in names:
+            remedy = f"its passes are: {', '.join(names)}"
+            what = f"the pipeline of {self.name} has no pass {name!r}"
+            raise NotFoundError(message(what, remedy=remedy))
+        steps = tuple(self.pipeline)[: names.index(name) + 1]
+        return graph_of(self.request.with_roots(run(self.request.roots, steps)))
 
     @functools.cached_property
     def watched(self) -> Watched:

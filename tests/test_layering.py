@@ -65,8 +65,8 @@ MAY_IMPORT = {
         "graphs": "dims errors graph history leaf op passes rewrite types variable",
         "saved": "composite errors graphs leaf op",
         "mode": "errors passes",
-        "compiler": "codegen composite config graph graphs history leaf lower op "
-        "passes rewrite variable",
+        "compiler": "codegen composite config errors graph graphs history leaf lower "
+        "op passes rewrite variable",
         "inspect": "codegen composite dims errors graph graphs history leaf lower op "
         "ops passes rewrite variable",
         "debug": "check codegen compiler config dims errors evaluate graph leaf "

@@ -13,13 +13,17 @@ from .options import Output, Target, Traceback, json_text, write
 
 if TYPE_CHECKING:
     from ..function import Function
+    from ..graphs import Graph
+    from ..inspect.fused import Fusion
 
 
 class Stage(StrEnum):
     """Where compilation is looked at."""
 
     input = "input"
+    canonical = "canonical"
     optimized = "optimized"
+    fused = "fused"
     loops = "loops"
     memory = "memory"
     llvm = "llvm"
@@ -43,8 +47,9 @@ def dump(
 ) -> None:
     """Show what the compiler makes of TARGET.
 
-    The stages are the graph as written (input) and after rewriting (optimized), the
-    loops, the memory plan, the LLVM IR, and the assembly.
+    The stages are the graph as written (input), in one spelling (canonical) and after
+    all rewriting (optimized), what is computed together (fused), the loops, the memory
+    plan, the LLVM IR, and the assembly.
     """
     render = _renderer(stage, format)
     from ..target import resolve
@@ -69,6 +74,7 @@ def _renderer(stage: Stage, format: Format) -> Callable[[Function], str]:
 
 def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:
     from ..inspect.dot import graph_dot
+    from ..inspect.fused import fused_dot, fused_json, fused_text
     from ..inspect.json_form import graph_json
     from ..inspect.program_form import (
         memory_json,
@@ -78,16 +84,29 @@ def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:
     )
     from ..inspect.text import graph_text
 
+    def canonical(f: Function) -> Graph:
+        return f.compilation.after("canonicalize")
+
     return {
         Stage.input: {
             Format.text: lambda f: graph_text(f.graph),
             Format.json: lambda f: json_text(graph_json(f.graph)),
             Format.dot: lambda f: graph_dot(f.graph, f.name),
         },
+        Stage.canonical: {
+            Format.text: lambda f: graph_text(canonical(f)),
+            Format.json: lambda f: json_text(graph_json(canonical(f))),
+            Format.dot: lambda f: graph_dot(canonical(f), f.name),
+        },
         Stage.optimized: {
             Format.text: lambda f: graph_text(f.optimized),
             Format.json: lambda f: json_text(graph_json(f.optimized)),
             Format.dot: lambda f: graph_dot(f.optimized, f.name),
+        },
+        Stage.fused: {
+            Format.text: lambda f: fused_text(_fusion(f)),
+            Format.json: lambda f: json_text(fused_json(_fusion(f))),
+            Format.dot: lambda f: fused_dot(_fusion(f)),
         },
         Stage.loops: {
             Format.text: lambda f: f.source("loops"),
@@ -101,3 +120,10 @@ def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:
         Stage.llvm: {Format.text: lambda f: f.source("llvm")},
         Stage.asm: {Format.text: lambda f: f.source("asm")},
     }
+
+
+def _fusion(f: Function) -> Fusion:
+    """The groups of a function."""
+    from ..inspect.fused import Fusion
+
+    return Fusion(f.provenance(), f.compilation.watched)

@@ -285,7 +285,7 @@ class Provenance:
                     stored = [units[number], *stored]
             found.append(self._kernel(watched, number, kind, title, stored, computed))
             if not found[-1].lines and number in owners:  # it moves what a loop carries
-                (owner,) = self._optimized_of([owners[number]], watched.watch.mark)[:1]
+                (owner,) = self.optimized_of([owners[number]], watched.watch.mark)[:1]
                 found[-1].lines = self.nodes[owner].lines
         return found
 
@@ -299,8 +299,8 @@ class Provenance:
         computed: Sequence[Node],
     ) -> Kernel:
         mark = watched.watch.mark
-        stores = self._optimized_of(stored, mark)
-        inlines = [n for n in self._optimized_of(computed, mark) if n not in stores]
+        stores = self.optimized_of(stored, mark)
+        inlines = [n for n in self.optimized_of(computed, mark) if n not in stores]
         lines: dict[Line, None] = {}
         for place in (*stores, *inlines):
             if self.nodes[place].node.inputs:
@@ -314,7 +314,7 @@ class Provenance:
             reads, writes, read, written,
         )  # fmt: skip
 
-    def _optimized_of(self, nodes: Sequence[Node], mark: int) -> list[int]:
+    def optimized_of(self, nodes: Sequence[Node], mark: int) -> list[int]:
         """The numbers of the nodes of the optimized graph that lowered ones were."""
         found: set[int] = set()
         for node in nodes:

@@ -105,7 +105,7 @@ def graph_text(graph: Graph, *, sites: bool = True) -> str:
         indent = "  " * (part.owner is not None)
         if part.owner is not None:
             lines += ["", f"%{names[part.owner]}, {part.owner.op.name}:"]
-        lines += [indent + _line(node, names, sites=sites) for node in part.nodes]
+        lines += [indent + node_line(node, names, sites=sites) for node in part.nodes]
         results = ", ".join(f"%{names[n]}" for n in part.roots)
         lines.append(f"{indent}return {results}")
     return "\n".join(lines) + "\n"
@@ -144,7 +144,8 @@ def _order(graph: Graph) -> list[Node]:
     return list(dict.fromkeys([*(v.node for v in graph.inputs), *graph.nodes]))
 
 
-def _line(node: Node, names: Mapping[Node, int], *, sites: bool) -> str:
+def node_line(node: Node, names: Mapping[Node, int], *, sites: bool = True) -> str:
+    """``%3 = add(%1, %2): float32[n, 512]   # file.py:12``, with numbers of `names`."""
     arguments = ", ".join(f"%{names[i]}" for i in node.inputs)
     call = f"({arguments})" if node.inputs else ""
     line = f"%{names[node]} = {op_text(node.op)}{call}: {node.type}"
@@ -165,7 +166,7 @@ def graph_diff(a: Graph, b: Graph) -> str:
 
 
 def _listing(graph: Graph, names: Mapping[Node, int]) -> list[str]:
-    lines = [_line(node, names, sites=False) for node in _order(graph)]
+    lines = [node_line(node, names, sites=False) for node in _order(graph)]
     return [*lines, "return " + ", ".join(f"%{names[n]}" for n in graph.output_nodes)]
 
 
