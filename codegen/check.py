@@ -217,8 +217,11 @@ class _KernelChecker:
                     self.load(statement)
                 case Store():
                     self.store(statement)
-                case Check(ok, code):
+                case Check(ok, code, number):
                     self.boolean(ok, statement)
+                    kind = None if number is None else self.dtype_of(number, statement)
+                    if kind not in (None, "int64"):
+                        self.fail(f"a round is {kind}, not int64", statement)
                     if code <= 0:
                         self.fail(f"the error code {code} is not positive", statement)
                 case Loop():

@@ -258,7 +258,7 @@ class Frame:
                     self.values[statement.name] = self.load(statement)
                 case Store():
                     self.store(statement)
-                case Check(ok, code):
+                case Check(ok, code, _):
                     if not self.values[ok] and self.status == 0:
                         self.status = code
                 case Loop():

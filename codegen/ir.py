@@ -155,10 +155,15 @@ class Store:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Record error number `code` (> 0) in the call's status unless `ok` holds."""
+    """Record error number `code` (> 0) in the call's status unless `ok` holds.
+
+    In a loop over a program's rounds, `round` is the number of the round, which is
+    recorded with the first check that fails.
+    """
 
     ok: str
     code: int
+    round: Atom | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,8 +20,9 @@ def reads(statement: Statement) -> Iterator[str]:
             yield guard
         case Store(value=str(value)):
             yield value
-        case Check(ok=ok):
+        case Check(ok=ok, round=number):
             yield ok
+            yield from (number,) if isinstance(number, str) else ()
 
 
 def uses(statement: Statement) -> Iterator[str]:

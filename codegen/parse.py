@@ -184,7 +184,9 @@ def _parse_statement(line: Line) -> Statement:
     elif line.accept("check"):
         ok = line.take("name")
         line.expect("else")
-        statement = Check(ok, _parse_int(line))
+        code = _parse_int(line)
+        number = _parse_atom(line) if line.accept("in") else None
+        statement = Check(ok, code, number)
     elif line.accept(*get_args(LoopKind)):
         axis = line.take("name")
         line.expect("<")

@@ -44,7 +44,8 @@ SLICE = 1 << 20
 def rolled(program: Program) -> Program:
     """`program` with each loop over a few numbers in one kernel, inner loops first.
 
-    What a failed check says is seen after the loop then, not after the round.
+    What a failed check says is seen after the loop then, not after the round; it says
+    in which round that was.
     """
     loops = [step for step in program.steps if isinstance(step, Repeat)]
     for loop in reversed(loops):

@@ -144,6 +144,7 @@ class _Rolling:
         if self.done is not None:
             number = self.unroller.let("add", (self.done, self.axis), "int64")
         cells[loop.counter] = Cells("int64", (), [number])
+        self.unroller.round = number
         for launch, sizes in self._met():
             self.unroller.run(launch.kernel, launch.arrays, sizes)
         taken = rotation(loop.moves)

@@ -94,8 +94,9 @@ def print_item(item: Item) -> str:
         case Store(buffer, index, value, accumulate):
             sign = "+=" if accumulate else "="
             return f"store {buffer}{_indices(index)} {sign} {_atom(value)}"
-        case Check(ok, code):
-            return f"check {ok} else {code}"
+        case Check(ok, code, number):
+            where = "" if number is None else f" in {_atom(number)}"
+            return f"check {ok} else {code}{where}"
         case Loop():
             return _loop(item)
         case Array(name, dtype, shape, role, slot, target, paired, row):

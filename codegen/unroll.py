@@ -65,7 +65,8 @@ class Unroller:
     """Writes kernels one after another to `statements`.
 
     `place` says for an array and an index which element of which array that is;
-    `written` are those arrays that may change.
+    `written` are those arrays that may change, `round` is the number of the round that
+    is written, for its checks.
     """
 
     place: Callable[[str, Index], tuple[str, Index]]
@@ -73,6 +74,7 @@ class Unroller:
     taken: set[str]
     cells: dict[str, Cells] = field(default_factory=dict)
     statements: list[Statement] = field(default_factory=list)
+    round: Atom | None = None
     _known: dict[tuple[object, ...], Atom] = field(default_factory=dict)
     _arrays: dict[str, str] = field(default_factory=dict)
     _count: int = 0
@@ -121,21 +123,22 @@ class Unroller:
                     names[statement.name] = self._load(statement, names)
                 case Store():
                     self._store(statement, names)
-                case Check(ok, code):
-                    self._check(names[ok], code)
+                case Check(ok, code, number):
+                    own = self.round if number is None else _atom(number, names)
+                    self._check(names[ok], code, own)
                 case Loop() if statement.state:
                     self._nested(statement, names)
                 case Loop():
                     self._unrolled(statement, names)
 
-    def _check(self, ok: Atom, code: int) -> None:
+    def _check(self, ok: Atom, code: int, number: Atom | None) -> None:
         if isinstance(ok, Const):
             if ok.value:
                 return
             name = self._fresh()
             self.statements.append(Let(name, "not", (Const(True, "bool"),), "bool"))
             ok = name
-        self.statements.append(Check(ok, code))
+        self.statements.append(Check(ok, code, number))
 
     # -- loops -------------------------------------------------------------------------
 

@@ -87,7 +87,8 @@ class _Names:
                     value=self.atom(s.value),
                 )
             case Check():
-                return replace(s, ok=self[s.ok])
+                number = None if s.round is None else self.atom(s.round)
+                return replace(s, ok=self[s.ok], round=number)
             case Loop():
                 return replace(
                     s,

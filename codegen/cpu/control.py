@@ -52,14 +52,6 @@ class ControlFlow:
                     self.out.store("ptr", self._pointer(name), held)
                     self._held[name] = held
         self._look_again()
-        if self.loops:
-            self.out.do("%round = alloca i64")
-            self.out.store("i64", "0", "%round")
-
-    @property
-    def loops(self) -> bool:
-        """Whether there are any; then ``%round`` says which round it is, from 1."""
-        return any(isinstance(step, Repeat) for step in self.program.steps)
 
     def write(self, position: int, step: Control) -> None:
         """Write the step at `position`."""

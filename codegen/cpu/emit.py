@@ -82,8 +82,9 @@ def emit_kernel(kernel: Kernel, host: Host) -> Emitted:
     chunk)``: `bufs` holds the addresses of the kernel's buffers and then of its scratch
     buffers, `sizes` the int64 sizes.  The loop over `kernel.split` runs from `lo` to
     `hi`; `chunk` selects this call's part of each scratch buffer.  A failed check
-    stores its code in the int32 at `status`, and the call goes on: accesses that depend
-    on a check must be guarded.
+    stores its code in the int32 at `status` and the round, from 1, where it has one, in
+    the second int64 there.  The call goes on: accesses that depend on a check must be
+    guarded.
 
     Where the split loop carries (a reduction), the function leaves the chunk's carries
     in its part of one more scratch buffer, of `partial_bytes` for each chunk, and

@@ -166,6 +166,10 @@ class Writer:
         self.scopes[-1].lines.append(f"  {name} = {text}")
         return name
 
+    def name(self) -> str:
+        """A new name, for an instruction that stands in a branch."""
+        return self._name(len(self.scopes) - 1)
+
     def _name(self, level: int) -> str:
         self._count += 1
         name = f"%t{self._count}"

@@ -46,7 +46,7 @@ class _MethodDef(ctypes.Structure):
 def failure(number: int) -> tuple[int, int | None]:
     """A failed check's code, and the round of the innermost loop that it stood in.
 
-    None: in no loop, or in one that is a kernel by itself.
+    None: in no loop.
     """
     code, turn = number & 0xFFFFFFFF, number >> 32
     return code, turn - 1 if turn else None

@@ -15,7 +15,7 @@ import numpy as np
 
 from ..errors import CompileError
 from ..ir import Extent, Kernel, Let
-from ..program import Array, Call, Gemm, Launch, Program, Repeat
+from ..program import Array, Call, Gemm, Launch, Program
 from . import product
 from .control import ControlFlow
 from .runtime import Cell, Slot
@@ -160,7 +160,9 @@ def _frame_memory(d: _Driver) -> None:
     out.do(f"%bufs = alloca [{buffers} x ptr]")
     out.do(f"%numbers = alloca [{numbers} x i64]")
     out.do(f"%frame = alloca [{FRAME_WORDS} x i64]")
-    out.do("%status = alloca i32")
+    # A failed check's code, and behind it the round, from 1, in which it stood.
+    out.do("%status = alloca [2 x i64]")
+    out.do("%round = getelementptr i64, ptr %status, i64 1")
     out.do("%state = alloca ptr")
     out.do("%last = alloca i64")
     partial = max([p.partial for p in d.prepared.values()], default=0)
@@ -168,6 +170,7 @@ def _frame_memory(d: _Driver) -> None:
         room = MOST_CHUNKS * partial
         out.do(f"%partials = alloca [{room} x i8], align {ALIGNMENT}")
     out.do("store i32 0, ptr %status")
+    out.do("store i64 0, ptr %round")
 
 
 def _local_sizes(d: _Driver, step: int) -> dict[str, str]:
@@ -419,8 +422,7 @@ def _finish(d: _Driver, arena: bool) -> None:
     out.do("%warned = call i32 @warn(ptr %table)")
     out.do("ret i32 %warned")
     out.label("failed")
-    if any(isinstance(step, Repeat) for step in d.program.steps):
-        out.store("i64", out.let("load i64, ptr %round"), "%cells", 8 * Cell.ROUND)
+    out.store("i64", out.let("load i64, ptr %round"), "%cells", 8 * Cell.ROUND)
     out.do(f"ret i32 {result}")
     out.label("overflow")
     error = out.slot(Slot.OVERFLOW_ERROR)

@@ -175,7 +175,26 @@ class Statements:
                 bad = w.op(f"icmp ne i{lanes} {bits}, 0")
             failed.append(bad)
         for bad in failed:
-            w.branch_around(bad, [f"store i32 {check.code}, ptr %status"])
+            w.branch_around(bad, self._recorded(check))
+
+    def _recorded(self, check: Check) -> list[str]:
+        """What records a check that has failed; in rounds, only if it is the first."""
+        w = self.w
+        if check.round is None:
+            return [f"store i32 {check.code}, ptr %status"]
+        (number,) = self.operand(check.round, False)
+        old, none, code, at, before, turn, kept = (w.name() for _ in range(7))
+        return [
+            f"{old} = load i32, ptr %status",
+            f"{none} = icmp eq i32 {old}, 0",
+            f"{code} = select i1 {none}, i32 {check.code}, i32 {old}",
+            f"store i32 {code}, ptr %status",
+            f"{at} = getelementptr i64, ptr %status, i64 1",
+            f"{before} = load i64, ptr {at}",
+            f"{turn} = add i64 {number}, 1",
+            f"{kept} = select i1 {none}, i64 {turn}, i64 {before}",
+            f"store i64 {kept}, ptr {at}",
+        ]
 
     def masked(self, condition: str) -> str:
         """`condition` in the lanes that count."""

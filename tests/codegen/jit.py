@@ -84,11 +84,11 @@ class Native:
         counts = (ctypes.c_int64 * max(1, len(kernel.sizes)))(
             *[sizes[s] for s in kernel.sizes]
         )
-        status = ctypes.c_int32(0)
+        status = (ctypes.c_int64 * 2)()
         run = _SIGNATURE(self.address(kernel))
         for chunk, (low, high) in enumerate(ranges):
             run(bufs, counts, ctypes.addressof(status), low, high, chunk)
-        return status.value
+        return status[0]
 
 
 def split_extent(kernel: Kernel, sizes: Mapping[str, int]) -> int:

@@ -208,6 +208,10 @@ TYPES = {
         a = lt(n, m): bool
         check a else 0
         """,
+    "a round is bool, not int64": """
+        a = lt(n, m): bool
+        check a else 1 in a
+        """,
     "or is TT->T for T in bool": """
         serial i < n -> s = or a: float32
           a = load z[i]: float32

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from symgraph.codegen.cost import cost
-from symgraph.codegen.ir import Loop, walk
+from symgraph.codegen.ir import Check, Loop, walk
 from symgraph.codegen.parse import parse_program
 from symgraph.codegen.program import Launch, Program, Repeat, written_by
 from symgraph.codegen.program_check import check_program
@@ -357,6 +357,9 @@ def test_check() -> None:
     given = {"places": places, "begin": np.ones(4, int)}
     assert run_program(program, given).status == 3
     assert run_program(made, given).status == 3
+    (loop,) = loops_of(made)
+    (check,) = [s for s in loop.body if isinstance(s, Check)]
+    assert check.round == loop.axis
 
 
 #: Temporaries share memory: u and v, of which v is used in the next round; w and u

@@ -43,6 +43,38 @@ def test_rounds_of_the_loop_inside() -> None:
         f(np.ones((3, 40)), [[0, 1, 2], [0, 5, 0]])
 
 
+def test_rounds_in_one_kernel() -> None:
+    """The first failure counts, in the innermost loop."""
+    y, rows = sg.dvector("y"), sg.lmatrix("rows")
+    picked = sg.scan(lambda c, i: (c / 2 + y[i], None), 0.0, k)[0]
+    nested = sg.scan(
+        lambda c, row: (sg.scan(lambda d, i: (d / 2 + y[i], None), c, row)[0], None),
+        0.0,
+        rows,
+    )[0]
+    flat, both = sg.function([y, k], picked), sg.function([y, rows], nested)
+    three = np.arange(3.0)
+    assert flat(three, [0, 1, 2]) == 2.5
+    for wrong, turn in (([0, 1, 9, 2, 8], 2), ([7], 0), ([0, 0, 0, -4], 3)):
+        with pytest.raises(IndexOutOfBoundsError, match=f"in round {turn} of a loop"):
+            flat(three, wrong)
+    for wrong, turn in (([[0, 1, 2], [0, 7, 9]], 1), ([[0, 3, 2], [3, 1, 1]], 1)):
+        with pytest.raises(IndexOutOfBoundsError, match=f"in round {turn} of a loop"):
+            both(three, wrong)
+
+
+def test_a_round_of_a_loop_in_slices() -> None:
+    """What ends by a condition runs in slices, a launch each; rounds count from 0."""
+    y = sg.dvector("y")
+    last = sg.while_loop(
+        lambda s: s[1] < 2.0, lambda s: (s[0] + 1, s[1] / 2 + y[s[0] // 1000]), (0, 0.0)
+    )[1]
+    f = sg.function([y], last)
+    with pytest.raises(IndexOutOfBoundsError, match="in round 1500000 of a loop"):
+        f(np.full(1500, 0.5))
+    assert f(np.full(1500, 2.0)) == 2.0
+
+
 NOT_STEPS = {
     "scan": lambda fn: sg.scan(fn, (0.0, x), k),
     "taps": lambda fn: sg.scan(fn, sequences=k, outputs_info=0.0, non_sequences=[x]),
