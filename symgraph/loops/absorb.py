@@ -37,7 +37,7 @@ from .merge import known_sizes, replaced
 from .opened import Open
 from .parts import results
 from .rowwise import goes_along, in_round, standing
-from .traits import cells, kept_of, traits_of
+from .traits import Known, cells, kept_of, traits_of
 
 #: Numbers of a round that are stored, and summed in vectors, as fast as they are added
 #: up exactly in scalars: they are kept as long as the loop keeps anything else.
@@ -56,9 +56,9 @@ _COMBINED = {
 }
 
 
-def stacks_inward(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
+def stacks_inward(outputs: tuple[Node, ...], known: Known) -> tuple[Node, ...]:
     """`outputs` with what reads stacks computed in the rounds, where that is good."""
-    found = _Found(outputs)
+    found = _Found(outputs, known)
     if not found.chosen:
         return outputs
     places: dict[Node, Node] = {}
@@ -85,7 +85,7 @@ class _Along:
 class _Found:
     """What reads the stacks of loops in a graph; `chosen` is to be absorbed."""
 
-    def __init__(self, outputs: tuple[Node, ...]) -> None:
+    def __init__(self, outputs: tuple[Node, ...], known: Known) -> None:
         self.order = toposort(outputs)
         self.loops = [node for node in self.order if isinstance(node.op, Loop)]
         self.along: dict[Node, _Along] = {}
@@ -95,7 +95,7 @@ class _Found:
         self.sizes = known_sizes(self.order)
         self.roots = set(outputs)
         self.readers = users(self.order)
-        self.traits = {node: traits_of(node) for node in self.loops}
+        self.traits = {node: traits_of(node, known) for node in self.loops}
         self.phase: dict[Node, int] = {}
         self.known: dict[Node, int] = {}
         for node in self.order:

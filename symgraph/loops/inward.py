@@ -17,16 +17,16 @@ from ..ops.sizes import Shape, dim_of
 from .loop import Loop
 from .opened import Open
 from .rowwise import goes_along, in_round, standing
-from .traits import Traits, traits_of
+from .traits import Known, Traits, traits_of
 
 #: The longest formula that is computed in rounds rather than in vectors.
 MOST_WEIGHT = 12
 
 
-def rows_inward(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
+def rows_inward(outputs: tuple[Node, ...], known: Known) -> tuple[Node, ...]:
     """`outputs` with light work on sequences in the loops that go through them."""
     order = toposort(outputs)
-    inward = _inward(order, set(outputs))
+    inward = _inward(order, set(outputs), known)
     if not inward:
         return outputs
     place = {node: k for k, node in enumerate(order)}
@@ -44,9 +44,10 @@ def rows_inward(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
     return rebuild(outputs, made)
 
 
-def _inward(order: Sequence[Node], roots: set[Node]) -> set[Node]:
+def _inward(order: Sequence[Node], roots: set[Node], known: Known) -> set[Node]:
     """What is computed in the rounds of those who read it."""
-    traits = {node: traits_of(node) for node in order if isinstance(node.op, Loop)}
+    every = [node for node in order if isinstance(node.op, Loop)]
+    traits = {node: traits_of(node, known) for node in every}
     readers = users(order)
     weight: dict[Node, int] = {}
     loops: dict[Node, set[Node]] = {}

@@ -35,7 +35,7 @@ from ..variable import Variable
 from .loop import Loop
 from .opened import Open
 from .parts import is_size, results
-from .traits import MOST_LENGTH, Traits, kept_of, traits_of
+from .traits import MOST_LENGTH, Known, Traits, kept_of, traits_of
 
 #: Groups that a loop is tried with, for each thing that they have in common.
 MOST_TRIED = 4
@@ -43,14 +43,14 @@ MOST_TRIED = 4
 MOST_GUESSES = 8
 
 
-def merged(outputs: tuple[Node, ...]) -> tuple[Node, ...]:
+def merged(outputs: tuple[Node, ...], known: Known) -> tuple[Node, ...]:
     """`outputs` with loops put together."""
     if sum(isinstance(node.op, Loop) for node in toposort(outputs)) < 2:
         return outputs
     outputs = _sized(outputs)
     order = toposort(outputs)
     places: dict[Node, Node] = {}
-    for group in _Plan(order).groups():
+    for group in _Plan(order, known).groups():
         if len(group) > 1:
             places |= _together(group)
     return replaced(outputs, places) if places else outputs
@@ -112,7 +112,8 @@ class _Group:
 class _Plan:
     """Which loops of a graph become one."""
 
-    def __init__(self, order: Sequence[Node]) -> None:
+    def __init__(self, order: Sequence[Node], known: Known) -> None:
+        self._found = known
         self._order = order
         self._place = {node: k for k, node in enumerate(order)}
         self._users = users(order)
@@ -128,7 +129,7 @@ class _Plan:
         """The loops, each in one group, in an order in which they can be made."""
         for node in self._order:
             if isinstance(node.op, Loop):
-                self._traits[node] = traits_of(node)
+                self._traits[node] = traits_of(node, self._found)
                 self._begin(node)
                 self._known[node] = self._phase[node] + 1
             else:

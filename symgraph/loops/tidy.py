@@ -28,6 +28,7 @@ from .merge import merged
 from .opened import Later, Open
 from .parts import last_of, results
 from .products import before, behind, laid_out
+from .traits import Known
 from .unroll import is_few, written_out
 
 
@@ -39,8 +40,10 @@ def tidied(outputs: Sequence[Node]) -> tuple[Node, ...]:
         current = hoisted(current)
     if Loop not in kinds:
         return current
-    current = merged(rows_inward(current))
-    return _Tidied(stacks_inward(current)).outputs()
+    known: Known = {}
+    for change in (rows_inward, merged, stacks_inward):
+        current = change(current, known)
+    return _Tidied(current).outputs()
 
 
 # -- one loop at a time ----------------------------------------------------------------

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
+from typing import TypeAlias
 
 from ..graph import Node, toposort
 from ..leaf import Leaf
@@ -59,8 +60,18 @@ class Traits:
         return found
 
 
-def traits_of(node: Node) -> Traits:
+#: What loops are like, as far as that has been found.
+Known: TypeAlias = dict[Node, Traits]
+
+
+def traits_of(node: Node, known: Known) -> Traits:
     """What a loop is like."""
+    if node not in known:
+        known[node] = _found(node)
+    return known[node]
+
+
+def _found(node: Node) -> Traits:
     op = node.op
     assert isinstance(op, Loop)
     given = op.sorted(node.inputs)
@@ -169,4 +180,4 @@ def _late(op: Loop, roots: Sequence[Node], varying: set[Node]) -> frozenset[int]
     return frozenset(k for k in range(op.carries, op.rounds) if roots[k] in late)
 
 
-__all__ = ["MOST_LENGTH", "Traits", "base", "cells", "kept_of", "traits_of"]
+__all__ = ["MOST_LENGTH", "Known", "Traits", "base", "cells", "kept_of", "traits_of"]
