@@ -255,6 +255,6 @@ def test_why_not_of_no_rule() -> None:
 
 
 def test_an_explanation_knows_its_provenance() -> None:
-    found = sg.explain(sg.log(1 + x))
+    found = sg.explain(sg.log(1 + sg.dvector("own")))
     assert isinstance(found, Explanation)
     assert repr(found.provenance).startswith("<Provenance of target: 1 lines, 2 steps")
