@@ -28,9 +28,9 @@ branches after all others.  Everything else is named by its place in its list::
 
 Where several lines were merged into one node, or one line was split into many, the
 lists have them all; equal expressions over the same inputs are one node from the start,
-with the lines of all who wrote it, the latest few.  A leaf (an input, a shared variable, a constant) has the lines
-that it alone is left of.  Bytes are numbers, or formulas of the program's sizes; they
-are those of whole arrays, in one round of a loop.
+with the lines of all who wrote it, the latest few.  A leaf (an input, a shared
+variable, a constant) has the lines that it alone is left of.  Bytes are numbers, or
+formulas of the program's sizes; they are those of whole arrays, in one round of a loop.
 """
 
 from __future__ import annotations
