@@ -1,10 +1,13 @@
 """Loops made to do less: the pass between what users write and what is lowered.
 
-Loops over the same values are merged; results that nobody reads are left out, and with
-them what only they need; of a stack of which only the last row is read that row is
-carried; what is the same in all rounds is computed once, in front of the loop; products
-that depend on rows alone are computed for all rows at once, in front, and those that
-only stacks need, behind it.  Loops of few, known rounds are written out.
+In this order: light work on sequences moves into the rounds (`inward`); loops that make
+the same rounds are merged (`merge`); of what reads the stacks that loops keep,
+reductions become carried values and light work moves into the rounds (`absorb`).  Then,
+loop by loop: results that nobody reads are left out, and with them what only they need;
+of a stack of which only the last row is read that row is carried; what is the same in
+all rounds is computed once, in front of the loop; products that depend on rows alone
+are computed for all rows at once, in front, and those that only stacks need, behind it
+(`products`).  Loops of few, known rounds are written out (`unroll`).
 """
 
 from __future__ import annotations
