@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
 
 import symgraph as sg
 from symgraph.codegen.text import print_program
+from symgraph.inspect.fused import Fusion, fused_dot, fused_json, fused_text
 from symgraph.inspect.provenance import Provenance
 from symgraph.target import as_function
 
 from ..programs import heat, training
+from .random_graphs import RandomGraph, random_graphs
+from .random_loops import Drawn
 
 HERE = Path(__file__).name
 x, y = sg.dvectors("x y")
@@ -98,6 +102,47 @@ def test_everything_comes_from_somewhere(shown: Any) -> None:
     assert [m.node for m in found.nodes if m.scope is None] == list(
         dict.fromkeys([*(v.node for v in f.optimized.inputs), *f.optimized.nodes])
     )
+
+
+def accounted(shown: Any) -> None:
+    """Everything has a line, and both ways agree, from lines to nodes and back."""
+    f = as_function(shown, "shown")
+    found = f.provenance()
+    for number, made in enumerate(found.nodes):
+        assert made.lines or not made.node.inputs, (number, made.node)
+        for step in made.steps:
+            assert number in found.leads_to(step)
+    for fate in found.lines:
+        assert all(fate.line in found.nodes[n].lines for n in fate.nodes)
+        assert all(fate.line in found.kernels[k].lines for k in fate.kernels)
+    for kernel in found.kernels:  # one that copies an input is of no line
+        computed = (*kernel.stores, *kernel.inlines)
+        leaf = not any(found.nodes[n].node.inputs for n in computed)
+        assert kernel.lines or leaf, kernel.name
+    assert [s.rule for s in found.steps if s.rule] == [r.rule.name for r in f.trace]
+    for number in range(len(found.steps)):
+        assert found.step_lines(number), found.text(number)
+    fusion = Fusion(found, *f.compilation.watched)
+    assert fused_text(fusion) and fused_json(fusion) and fused_dot(fusion)
+
+
+@settings(
+    max_examples=40,
+    derandomize=True,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(random_graphs(20))
+def test_random_graphs_are_accounted_for(drawn: RandomGraph) -> None:
+    accounted(sg.Graph(drawn.inputs, drawn.outputs))
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_random_loops_are_accounted_for(seed: int) -> None:
+    own, h = sg.matrix("own", shape=("n", 3)), sg.vector("h", shape=(3,))
+    w = sg.matrix("w", shape=(3, 3))
+    made = sg.sum(Drawn(seed, sg.scan)(own, h, w))
+    accounted([made, *sg.grad(made, [h, w])])
 
 
 def test_numbers_are_those_of_the_dump() -> None:
