@@ -400,7 +400,7 @@ def why_not_lines(found: WhyNot) -> Iterator[Styled]:
     left = len(found.misses) - min(len(shown), MOST_SHOWN)
     if left > 0:
         yield [("", "")]
-        yield [(f"and {left} more, less near: --format json lists them", DIM)]
+        yield [(f"and {left} more: --format json lists them", DIM)]
 
 
 def _excluded(found: WhyNot) -> Styled:
