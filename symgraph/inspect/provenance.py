@@ -284,11 +284,14 @@ class Provenance:
     def _written(self, graph: Graph) -> list[Written]:
         listing = Listing(graph)
         found: list[Written] = []
+        keys: dict[Node, Node] = {}
         for part in listing.parts:
             scope = None if part.owner is None else listing.names[part.owner]
             known: dict[Node, Node] = {}
             if part.owner is not None:
-                known = self.history.inside_written(part.owner, part.roots)
+                owner = keys.get(part.owner, part.owner)
+                known = self.history.inside_written(owner, part.roots)
+                keys |= known
             for node in part.nodes:
                 key = known.get(node, node)
                 self._number[key] = len(found)
@@ -299,12 +302,15 @@ class Provenance:
     def _made(self) -> list[Made]:
         listing = Listing(self._optimized)
         found: list[Made] = []
+        keys: dict[Node, Node] = {}
         self._places: dict[Node, int] = {}
         for part in listing.parts:
             scope = None if part.owner is None else listing.names[part.owner]
             known: dict[Node, Node] = {}
             if part.owner is not None:
-                known = self.history.inside(part.owner, part.roots)
+                owner = keys.get(part.owner, part.owner)
+                known = self.history.inside(owner, part.roots)
+                keys |= known
             for node in part.nodes:
                 key = known.get(node, node)
                 self._places.setdefault(key, len(found))

@@ -248,3 +248,18 @@ def test_expressions_of_constants_have_no_lines_of_other_files() -> None:
     here = test_expressions_of_constants_have_no_lines_of_other_files
     assert [fate.line.short for fate in found.lines] == lines(here, 5, 6)
     assert c.node is held["c"].node  # type: ignore[attr-defined]
+
+
+def test_equal_loops_on_two_lines_keep_their_own() -> None:
+    xs, ys = sg.dvectors("xs ys")
+    _, a = sg.scan(lambda c, v: (sg.log(1 + c) + v, c), sg.dscalar("s"), xs)
+    _, b = sg.scan(lambda c, v: (sg.log(1 + c) + v, c), sg.dscalar("s"), ys)
+    found = provenance([a, b])
+    here = test_equal_loops_on_two_lines_keep_their_own
+    made = [m for m in found.nodes if m.node.op.name == "log1p"]
+    assert [shorts(m.lines) for m in made] == [lines(here, 2), lines(here, 3)]
+    kernels = [k for k in found.kernels if k.kind == "kernel" and k.inlines]
+    assert {tuple(shorts(k.lines)) for k in kernels} == {
+        tuple(lines(here, 2)),
+        tuple(lines(here, 3)),
+    }
