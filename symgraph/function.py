@@ -40,6 +40,7 @@ from .versions import Version
 if TYPE_CHECKING:
     from .inspect.cost import Cost
     from .inspect.provenance import Provenance
+    from .rewrite import Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -228,9 +229,9 @@ class Function:
         return graph_of(self._compilation.rewritten[0])
 
     @property
-    def trace(self) -> Any:
-        """What the rules did."""
-        return self._compilation.rewritten[1]
+    def trace(self) -> Trace:
+        """What the rules did, with the history of what became of each node."""
+        return self._compilation.traced[1]
 
     @property
     def program(self) -> Program:

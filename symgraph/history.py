@@ -16,6 +16,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from .composite import Body, bodies_of
 from .graph import Node, Site, toposort
@@ -23,6 +24,10 @@ from .op import Nested, Op
 
 #: How deep below a node a rule's traces are looked for, and among how many nodes.
 DEEPEST, MOST_LOOKED_AT = 8, 200
+
+
+#: For each body of a loop or choice the node that each of its steps is.
+Bodies: TypeAlias = list[dict[int, Node]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +85,10 @@ class History:
         self.written: dict[Node, None] = dict.fromkeys(toposort(roots))
         self._into: dict[Node, list[int]] = {}
         self._scope: list[Node] = []
-        self._bodies: dict[Op, list[dict[int, Node]]] = {}
-        self._first: dict[Op, list[dict[int, Node]]] = {}
-        self._originals = {n.op for n in self.written if isinstance(n.op, Nested)}
+        #: The nodes of the bodies of each loop as they were last seen, by their place
+        #: among the body's steps; and those of loops as they were written.
+        self._bodies: dict[Node, Bodies] = {}
+        self._first: dict[Node, Bodies] = {}
         self._by_site: dict[Site, list[Node]] = {}
         #: The latest step that replaced each node.
         self._taken: dict[Node, int] = {}
@@ -214,7 +220,8 @@ class History:
         """The nodes of the bodies of loops among `nodes`, all the way down."""
         pending = [n for n in nodes if isinstance(n.op, Nested)]
         while pending:
-            for body in self._bodies.get(pending.pop().op, ()):
+            known = self._known(pending.pop())
+            for body in (body for bodies in known for body in bodies):
                 yield from body.values()
                 pending += [n for n in body.values() if isinstance(n.op, Nested)]
 
@@ -248,19 +255,35 @@ class History:
         if number >= len(bodies):
             return
         places = _places(bodies[number], roots)
-        known = self._bodies.get(owner.op)
-        if known is not None and number < len(known):
-            for place, node in places.items():
-                if place in known[number]:
-                    self.again(known[number][place], node)
-        elif owner.op in self._originals:
-            self._first.setdefault(owner.op, []).append(places)
+        known = self._known(owner)
+        for bodies_then in known:
+            self._same(bodies_then[number : number + 1], [places])
+        if known:
+            return
+        originals = [n for n in self._alike(owner) if n in self.written]
+        for original in originals:
+            self._first.setdefault(original, []).append(places)
+        if originals:
             self.written |= dict.fromkeys(places.values())
-            self._originals |= {
-                n.op for n in places.values() if isinstance(n.op, Nested)
-            }
         else:
             self._guess(owner, places.values())
+
+    def _alike(self, owner: Node) -> list[Node]:
+        """The loops that `owner` is, over other inputs or not: the latest first."""
+        return [n for n in self._back(owner, 0)[0] if n.op == owner.op]
+
+    def _known(self, owner: Node) -> list[Bodies]:
+        """The bodies of `owner` as they were last seen, of each loop that it was."""
+        if owner in self._bodies:
+            return [self._bodies[owner]]
+        return [self._bodies[n] for n in self._alike(owner) if n in self._bodies]
+
+    def _same(self, before: Bodies, after: Bodies) -> None:
+        """Note that bodies with equal steps are the same ones, opened anew."""
+        for known, places in zip(before, after, strict=False):
+            for place, node in places.items():
+                if place in known:
+                    self.again(known[place], node)
 
     def _guess(self, owner: Node, nodes: Iterable[Node]) -> None:
         """Link the nodes of a body that a pass has made as a whole."""
@@ -279,29 +302,27 @@ class History:
         """Note that `made` is `owner` over graphs with these roots, one list a body."""
         self._open.pop(owner, None)
         pairs = zip(bodies_of(made.op), bodies, strict=False)
-        self._bodies[made.op] = [_places(body, roots) for body, roots in pairs]
+        self._bodies[made] = [_places(body, roots) for body, roots in pairs]
         self.again(owner, made)
 
     def lowered(self, owner: Node, bodies: Sequence[Sequence[Node]]) -> None:
         """Note that the bodies of `owner` are lowered, as graphs with these roots."""
-        known = self._bodies.get(owner.op, [])
-        for number, (body, roots) in enumerate(
-            zip(bodies_of(owner.op), bodies, strict=False)
-        ):
-            for place, node in _places(body, roots).items():
-                if number < len(known) and place in known[number]:
-                    self.again(known[number][place], node)
+        pairs = zip(bodies_of(owner.op), bodies, strict=False)
+        after = [_places(body, roots) for body, roots in pairs]
+        for before in self._known(owner):
+            self._same(before, after)
 
     def inside(self, owner: Node, roots: Sequence[Node]) -> dict[Node, Node]:
         """The nodes of the bodies of `owner` as they were last seen here.
 
         By those of another opening, which has these roots.
         """
-        return _corresponding(owner.op, roots, self._bodies.get(owner.op, []))
+        known = self._known(owner)
+        return _corresponding(owner.op, roots, known[0] if known else [])
 
     def inside_written(self, owner: Node, roots: Sequence[Node]) -> dict[Node, Node]:
         """The same for a loop as it was written."""
-        return _corresponding(owner.op, roots, self._first.get(owner.op, []))
+        return _corresponding(owner.op, roots, self._first.get(owner, []))
 
     # -- being asked -------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from .errors import CompileError, SymgraphError, refuse
 from .graph import Node, Site, here, intern, toposort
-from .history import History
+from .history import Change, History
 from .op import Op
 from .pattern import Miss, Variant, compiled, parameters
 from .pattern import has_value as has_value
@@ -312,6 +312,11 @@ class Trace:
     def counts(self) -> dict[str, int]:
         """How often each rule was applied, the most frequent first."""
         return dict(Counter(r.rule.name for r in self.records).most_common())
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The records, and what passes did by themselves, where there is a history."""
+        return () if self.history is None else self.history.steps
 
     def text(self) -> str:
         """A line for each record."""
