@@ -143,7 +143,7 @@ class Compilation:
         """The same, done again under watch: what became of each node."""
         history = History(self.request.roots)
         trace = Trace(history=history)
-        roots = run(self.request.roots, self.pipeline, trace)
+        roots = run(self.request.roots, self.pipeline, trace, history.reached)
         rewritten, watch = self.request.with_roots(roots), Watch(history)
         generic = self._fast is not None
         lowered = lower(

@@ -212,6 +212,11 @@ class Function:
         return self._spec.name
 
     @property
+    def input_names(self) -> dict[Node, str]:
+        """What calls call the inputs, where they have names."""
+        return {p.node: p.name for p in self._spec.parameters if p.name}
+
+    @property
     def compilation(self) -> Compilation:
         """The way from the graph to native code, for those who look at its stages."""
         return self._compilation
