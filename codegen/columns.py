@@ -15,6 +15,14 @@ does what else there was to do.
                                           serial b < blocks -> s = sum q
                                             q = load part[b, j]
                                           ...
+
+Of few columns a block is small, and is in the nearest cache whichever way it is read.
+So it is read down the columns there, and the parts are sums in registers:
+
+    vector c < columns of the tile
+      serial r < rows of the tile -> t = sum v
+        v = load x[row + r, column + c]
+      store part[block, column + c] = t
 """
 
 from __future__ import annotations
@@ -49,6 +57,8 @@ from .ranges import Range, part_of
 ROWS = 128
 #: Columns in a strip: several pages of each row, whose parts stay in L1 or nearly.
 COLUMNS = 4096
+#: So many columns are few: beside their loads, parts in memory would take long.
+NARROW = 32
 #: A reduction of fewer rows, where that is known, is left as it is.
 FEW = 256
 
@@ -137,10 +147,24 @@ class _Blocked:
         tiles = self._let("mul", blocks, strips)
         shape = (blocks, outside(outer.extent))
         names = tuple(self._part(carry, shape) for carry in rows.carries)
-        split = _Split(launch.kernel, outer, rows)
-        more = (height, blocks, strips, tiles)
-        self.steps.append(_launch(launch, split.first(), names, more))
-        self.steps.append(_launch(launch, split.second(), names, (blocks,)))
+        columns = outside(outer.extent)
+        for narrow, some in self._ways(columns, tiles, len(_nest(rows)) > 1):
+            kernel = _Split(launch.kernel, outer, rows).first(narrow=narrow)
+            more = (height, blocks, strips, some)
+            self.steps.append(_launch(launch, kernel, names, more))
+        combined = _Split(launch.kernel, outer, rows).second()
+        self.steps.append(_launch(launch, combined, names, (blocks,)))
+
+    def _ways(
+        self, columns: Extent, tiles: Extent, nested: bool
+    ) -> list[tuple[bool, Extent]]:
+        """Whether tiles are narrow, and how many there are: one way has none."""
+        if nested or isinstance(columns, int):
+            return [(not nested and int(columns) <= NARROW, tiles)]
+        some = self._let("min", 1, self._let("sub", NARROW + 1, columns))
+        flag = self._let("max", 0, some)
+        narrow = self._let("mul", tiles, flag)
+        return [(True, narrow), (False, self._let("sub", tiles, narrow))]
 
     def _ratio(self, a: Extent, b: Extent) -> Extent:
         """a / b, rounded up."""
@@ -218,8 +242,9 @@ class _Split:
             Buffer(self._name("part"), c.dtype, shape, mode) for c in self.rows.carries
         )
 
-    def first(self) -> Kernel:
-        """Each tile's parts."""
+    def first(self, *, narrow: bool) -> Kernel:
+        """Each tile's parts, of `narrow` ones by columns, else by rows."""
+        tile_of = self._narrow_tile if narrow else self._tile
         names = ("height", "blocks", "strips", "tiles", "tile", "block", "strip")
         height, blocks, strips, tiles, tile, block, strip = map(self._name, names)
         done, width = self._name("done"), Const(COLUMNS, "int64")
@@ -234,12 +259,33 @@ class _Split:
             Let(strip, "sub", (tile, done), "int64"),
             *these_rows,
             *these,
-            self._tile(row, column, block, parts),
+            tile_of(row, column, block, parts),
         )
         loop = Loop(tile, tiles, "parallel", body)
         whole = (*self.kernel.body[:-1], most_rows, most, loop)
         sizes = (height, blocks, strips, tiles)
-        return self._made("parts", whole, parts, tile, sizes)
+        suffix = "narrow_parts" if narrow else "parts"
+        return self._made(suffix, whole, parts, tile, sizes)
+
+    def _narrow_tile(
+        self, row: Range, column: Range, block: str, parts: tuple[Buffer, ...]
+    ) -> Loop:
+        """The loops over a tile of few columns: down each of them."""
+        where = (axis(block), axis(self.outer.axis))
+        down = replace(
+            self.rows,
+            axis=row.axis,
+            extent=row.extent,
+            body=row.moved(self.rows.body, self.rows.axis),
+        )
+        stores = (
+            Store(part.name, where, carry.name)
+            for part, carry in zip(parts, self.rows.carries, strict=True)
+        )
+        place = self.outer.body.index(self.rows)
+        body = (*self.outer.body[:place], down, *stores)
+        lanes = column.moved(body, self.outer.axis)
+        return Loop(column.axis, column.extent, "vector", lanes)
 
     def _tile(
         self, row: Range, column: Range, block: str, parts: tuple[Buffer, ...]

@@ -27,6 +27,7 @@ from .graph import Node, describe_node, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
+from .lengths import whole_lengths
 from .lower import Request, check_sizes
 from .mode import Mode, as_mode
 from .op import Array
@@ -474,7 +475,12 @@ def function(
     results = substitute([v.node for v in leaves], replaced)
     changed = updated(updates, results, replaced)
     shared = _check_leaves(parameters, results, changed, on_unused_input)
-    whole, cuts = without_cuts(results)
+    count = len(results)
+    settled = whole_lengths([*results, *(value for _, value in changed)])
+    changed = tuple(
+        (leaf, value) for (leaf, _), value in zip(changed, settled[count:], strict=True)
+    )
+    whole, cuts = without_cuts(settled[:count])
     return Function(
         Spec(parameters, shared, whole, changed, structure, label, as_mode(mode), cuts)
     )

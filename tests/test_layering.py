@@ -46,6 +46,7 @@ MAY_IMPORT = {
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph history op pattern types variable",
         "cuts": "dims graph ops",
+        "lengths": "composite graph leaf op ops variable",
         "updates": "errors graph leaf shared variable",
         "loops": "autodiff composite dims errors graph leaf lower op ops random tree "
         "types variable vectorize",
@@ -75,7 +76,8 @@ MAY_IMPORT = {
         "estimate": "arguments codegen compiler errors inspect lower op variable "
         "versions",
         "function": "arguments codegen compiler cuts debug errors estimate evaluate "
-        "graph graphs inspect leaf lower mode op shared tree updates variable versions",
+        "graph graphs inspect leaf lengths lower mode op shared tree updates variable "
+        "versions",
         "jit": "config declare errors function tree variable",
         "target": "errors function graph graphs leaf saved variable",
         "looking": "inspect target",

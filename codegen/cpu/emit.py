@@ -49,7 +49,8 @@ from .reduction import (
     tree,
     two_sum,
 )
-from .statements import SCRATCH_ALIGNMENT, Lanes, Statements, Value
+from .squares import Squares, Turn, turn_of
+from .statements import SCRATCH_ALIGNMENT, Lanes, Value
 
 #: A body of more statements than this is written once, masked throughout.
 HUGE_BODY = 300
@@ -136,7 +137,7 @@ def lane_count(kernel: Kernel, vector_bytes: int) -> int:
 
 
 @dataclass(slots=True)
-class _Emitter(Statements):
+class _Emitter(Squares):
     """Adds loops, and the functions around them."""
 
     # ---------------------------------------------------------------- the function
@@ -221,6 +222,10 @@ class _Emitter(Statements):
 
         if loop.state:
             self._keeping(loop, (low, high, 1))
+            return
+        turn = None if self.lanes or low != "0" else turn_of(loop)
+        if turn is not None:
+            self._turning(turn, high)
             return
 
         def body(index: str) -> None:
@@ -338,12 +343,25 @@ class _Emitter(Statements):
         if not blocks:
             held = self._runs(loop, (low, high, width), held, 0)
         elif not isinstance(extent, int) or extent % (width * blocks):
-            held = self._lane_loop(loop, (low, high, width), held, 0, tail=True)
+            # In a loop there are many tails, which may well have a whole vector.
+            once = len(self.w.scopes) == 1
+            held = self._lane_loop(loop, (low, high, width), held, 0, tail=once)
         results = [
             across(self.w, c, text, width)
             for c, text in zip(loop.carries, held, strict=True)
         ]
         self._bind(loop, results, 1, False)
+
+    def _turning(self, turn: Turn, high: str) -> None:
+        """Loops that turn an array round: squares, and what is left of either axis."""
+        across = str(self.extent(turn.inner.extent))
+        middles = [self._last_multiple("0", end, self.width) for end in (high, across)]
+
+        def rest(column: str, row: str, end: str) -> None:
+            self.values[turn.outer.axis] = Value("int64", (column,))
+            self._lane_loop(turn.inner, (row, end, self.width), [], 0, tail=row != "0")
+
+        self.in_squares(turn, (high, across), (middles[0], middles[1]), rest)
 
     def _last_multiple(self, low: str, high: str, step: int) -> str:
         """Where steps of `step` (a power of 2) from `low` must end."""

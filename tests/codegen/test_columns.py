@@ -7,7 +7,7 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
-from symgraph.codegen.columns import COLUMNS, ROWS, blocked
+from symgraph.codegen.columns import COLUMNS, NARROW, ROWS, blocked
 from symgraph.codegen.parse import parse_program
 from symgraph.codegen.program import Launch, Program
 from symgraph.codegen.run import run_program
@@ -69,16 +69,26 @@ def matrix(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> list[np.ndarray]:
 
 SHAPES = [
     *((n, m) for n in (1, 2, ROWS - 1, ROWS, ROWS + 1, 700) for m in (1, 3, 64, 301)),
+    *((300, m) for m in (NARROW - 1, NARROW, NARROW + 1)),
     *((n, m) for n in (3, 2 * ROWS + 5) for m in (COLUMNS, COLUMNS + 1)),
     *((0, 5), (5, 0), (0, 0)),
 ]
 
 
-def test_a_reduction_down_columns_takes_two_kernels() -> None:
-    made = blocked(program(MATRIX))
-    first, second = made.steps
-    assert isinstance(first, Launch) and isinstance(second, Launch)
-    assert first.kernel.split != second.kernel.split
+def fixed(columns: int) -> str:
+    """The program for matrices of so many columns."""
+    text = MATRIX.replace("m]", f"{columns}]").replace("j < m", f"j < {columns}")
+    return text.replace("; n, m)", "; n)")
+
+
+@pytest.mark.parametrize("text", [MATRIX, fixed(NARROW), fixed(NARROW + 1)])
+def test_a_reduction_down_columns_takes_two_kernels(text: str) -> None:
+    """Or three: what is narrow is known when it runs, if the size is not given."""
+    made = blocked(program(text))
+    *first, second = made.steps
+    assert all(isinstance(step, Launch) for step in made.steps)
+    assert len(first) == 1 + (text == MATRIX)
+    assert all(step.kernel.split != second.kernel.split for step in first)
     assert len({a.slot for a in made.by_role("temp")}) == 2
 
 
@@ -112,6 +122,15 @@ def test_values(shape: tuple[int, int]) -> None:
     x, y, z = random.random(shape), random.random(n), random.random(m)
     for result, right in zip(run(x, y, z), matrix(x, y, z), strict=True):
         np.testing.assert_allclose(result, right, rtol=1e-12)
+
+
+@pytest.mark.parametrize("columns", [1, 7, NARROW, NARROW + 1])
+def test_values_where_the_columns_are_known(columns: int) -> None:
+    run, random = make(program(fixed(columns))).entry, np.random.default_rng(1)
+    for n in (0, 1, ROWS, 301):
+        x, y, z = random.random((n, columns)), random.random(n), random.random(columns)
+        for result, right in zip(run(x, y, z), matrix(x, y, z), strict=True):
+            np.testing.assert_allclose(result, right, rtol=1e-12)
 
 
 @pytest.mark.parametrize("n", [0, 1, 5, 200])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from textwrap import dedent
 
 import numpy as np
 import pytest
 
+from symgraph.codegen.cpu.host import detect
+from symgraph.codegen.cpu.squares import turn_of
 from symgraph.codegen.interpret import run_kernel
 from symgraph.codegen.ir import Kernel, Loop, walk
 from symgraph.codegen.parse import parse_kernel
@@ -136,3 +139,51 @@ def test_the_interpreter_finds_the_same() -> None:
     arrays, right = plane(9, 70)
     assert run_kernel(tiled(PLANE_KERNEL), arrays, {"n": 9, "m": 70}) == 0
     np.testing.assert_allclose(arrays["out"], right, rtol=1e-4, atol=1e-4)
+
+
+#: Arrays of elements of 1, 2, 4 and 8 bytes turned round, and one that is added up.
+TURNS = """
+    kernel turns(a: in uint8[m, n], b: in int16[m, n], c: in float32[2, m, n],
+                 e: in int64[m, n], ta: out uint8[n, m], tb: out int16[n, m],
+                 tc: out float32[2, n, m], te: inout int64[n, m]; n, m) split j
+      serial j < m
+        vector i < n
+          va = load a[j, i]: uint8
+          store ta[i, j] = va
+      serial j2 < m
+        vector i < n
+          vb = load b[j2, i]: int16
+          store tb[i, j2] = vb
+      serial k < 2
+        serial j3 < m
+          vector i < n
+            vc = load c[k, j3, i]: float32
+            store tc[k, i, j3] = vc
+      serial j4 < m
+        vector i < n
+          ve = load e[j4, i]: int64
+          store te[i, j4] += ve
+"""
+
+
+@pytest.mark.parametrize("width", [16, 32, 64])
+def test_squares_of_registers(width: int) -> None:
+    """Whole squares are turned by shuffles, at each width of vectors."""
+    host = replace(detect(), vector_bytes=width)
+    kernel = replace(joined(TURNS), split=None)
+    loops = [s for s, _ in walk(kernel.body) if isinstance(s, Loop)]
+    assert sum(turn_of(loop) is not None for loop in loops) == 3
+    native, rng = Native([kernel], host), np.random.default_rng(0)
+    assert native.text.count("shufflevector") >= 3 * width // 8
+    for m, n in ((0, 4), (1, 1), (3, 16), (16, 3), (16, 32), (37, 41)):
+        arrays = {
+            "a": rng.integers(0, 255, (m, n), "u1"),
+            "b": rng.integers(-99, 99, (m, n), "i2"),
+            "c": rng.random((2, m, n)).astype("f4"),
+            "e": rng.integers(-99, 99, (m, n), "i8"),
+        }
+        right = {f"t{k}": np.swapaxes(v, -1, -2) for k, v in arrays.items()}
+        made = {k: np.zeros_like(v, order="C") for k, v in right.items()}
+        assert native(kernel, arrays | made, {"n": n, "m": m}) == 0
+        for name, value in right.items():
+            np.testing.assert_array_equal(made[name], value)
