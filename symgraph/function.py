@@ -285,6 +285,35 @@ class Function:
 
         return Provenance(self._compilation)
 
+    def explored(self, off: Sequence[str] = ()) -> dict[str, Any]:
+        """What the explorer shows, with some passes and rules `off`, as plain data.
+
+        The pipeline is run anew; `symgraph.inspect.explorer` has the schema.
+
+        Raises:
+            SymgraphError: there is no such pass or rule.
+        """
+        from .inspect.explorer import explorer_data
+
+        whole = self._spec.mode.pipeline
+        mode = Mode(whole.excluding(*off), "interpret")
+        shown = Function(replace(self._spec, mode=mode)) if off else self
+        return explorer_data(
+            shown.compilation, shown.cost(), names=self.input_names, pipeline=whole
+        )
+
+    def explore(self, height: int | None = None) -> Any:
+        """The explorer in a notebook; see `symgraph.explore`."""
+        from .inspect.widget import HEIGHT, explorer_widget
+
+        return explorer_widget(self.explored, height or HEIGHT)
+
+    def _repr_html_(self) -> str:
+        from .inspect.static_html import function_html
+
+        parameters = (f"{p.name or '_'}: {p.node.type}" for p in self._spec.parameters)
+        return function_html(self._compilation, f"({', '.join(parameters)})")
+
     def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
         """What a call with such arguments costs, step by step; nothing is computed.
 

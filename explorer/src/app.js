@@ -9,6 +9,9 @@ import { Memory } from "./memory.js";
 import { PipelineView } from "./pipeline.js";
 import { Search } from "./search.js";
 
+/** The last of the stages, whatever its pass is called. */
+const COMPILED = " compiled";
+
 export class App {
   /** `host` is there in a notebook: it runs the pipeline again. */
   constructor(root, data, host) {
@@ -32,7 +35,7 @@ export class App {
     this.build();
     this.show(this.state.view);
     this.kernels.show(data.kernels.findIndex((k) => k.kind !== "control"));
-    this.seekStage(data.stages.at(-1).name);
+    this.seekStage(COMPILED);
   }
 
   build() {
@@ -70,9 +73,11 @@ export class App {
     const items = stages.map(({ name, steps: n }) => {
       const made = n - last;
       last = n;
-      return [name, name === "input" ? "as written" : name, el("span", { class: "made" }, made > 0 ? ` ${made}` : "")];
+      return [name, name === "input" ? "as written" : name, el("span", { class: "made" }, made > 0 ? ` ${made}` : ""), made];
     });
-    this.stages = tablist("Stages of rewriting", items, undefined, (name) => this.seekStage(name));
+    const shown = items.filter(([name, , , made]) => name === "input" || made > 0).map((item) => item.slice(0, 3));
+    shown.push([COMPILED, "compiled"]);
+    this.stages = tablist("Stages of rewriting", shown, undefined, (name) => this.seekStage(name));
     this.slider = el("input", {
       type: "range", min: 1, max: steps.length, step: 1, value: steps.length, class: "slider", "aria-label": "Step of the rewriting",
       oninput: () => this.seek(Number(this.slider.value)),
@@ -109,7 +114,7 @@ export class App {
 
   seekStage(name) {
     const stage = this.model.data.stages.find((s) => s.name === name);
-    this.seek(stage.steps, false, name);
+    this.seek(stage?.steps ?? this.model.steps.length, false, name);
   }
 
   /** Go to a moment of the rewriting; the panel tells of the step that led there. */
@@ -120,14 +125,16 @@ export class App {
     this.slider.value = time;
     const step = this.model.steps[time - 1];
     const { data } = this.model;
-    const name = stage ?? data.stages.findLast((s) => s.steps === time)?.name;
+    const name = stage ?? data.stages.find((s) => s.steps === time)?.name;
     this.graph.clusters.stepping = !stage && time > 1;
     mark(this.stages, name);
-    if (!name) this.stages.children[0].tabIndex = 0;
+    const chosen = [...this.stages.children].find((tab) => tab.dataset.key === name);
+    if (chosen) this.stages.scrollLeft = chosen.offsetLeft - this.stages.offsetLeft - 60;
+    else this.stages.children[0].tabIndex = 0;
     const told = time === 1 ? "the graph as written" : `${time - 1}/${data.steps.length - 1} · ${step.phase} · ${this.model.rule(step)}`;
     this.slider.setAttribute("aria-valuetext", told);
     const formulas = step.after && time > 1 && !stage;
-    const reached = stage && time > 1 ? `after ${stage}: ${plural(this.model.reads.size, "node")}` : told;
+    const reached = stage && time > 1 ? `${stage === COMPILED ? "compiled" : `after ${stage}`}: ${plural(this.model.reads.size, "node")}` : told;
     this.caption.replaceChildren(el("b", {}, reached), formulas ? el("code", {}, `${step.before || "…"}  →  ${step.after}`) : "");
     if (show) this.show("graph");
     if (changed || show || stage) {
@@ -137,8 +144,8 @@ export class App {
       else this.details.overview(stage);
     }
     if (changed) this.graph.clusters.reveal = undefined;
-    const focus = time > 1 && (changed || show) && !stage ? (step.added.find((c) => !this.graph.clusters.hidden(c)) ?? step.removed[0]) : undefined;
-    return this.graph.draw({ focus });
+    const follow = time > 1 && (changed || show) && !stage;
+    return this.graph.draw({ follow });
   }
 
   select(cell) {

@@ -177,7 +177,7 @@ export class Details {
   /** What is told where nothing is chosen. */
   overview(stage) {
     const { data, reads } = this.app.model;
-    const last = stage === data.stages.at(-1).name;
+    const last = !data.stages.some((s) => s.name === stage);
     this.show(el("p", { class: "kind" }, last ? "as it is compiled" : stage === "input" ? "as it was written" : `as the pass "${stage}" leaves it: ${plural(reads.size, "node")}`), el("h2", {}, data.name), this.summary());
   }
 

@@ -56,7 +56,7 @@ export class GraphView {
   }
 
   /** Lay out and draw what is visible now; then bring `focus` into sight. */
-  async draw({ fit = false, focus, keyboard = false } = {}) {
+  async draw({ fit = false, focus, follow = false, keyboard = false } = {}) {
     const shown = this.clusters.visible();
     if (shown.boxes.length > LIMIT) {
       this.say(`${plural(shown.boxes.length, "box")}es are more than can be read: close a group first.`);
@@ -72,6 +72,7 @@ export class GraphView {
     this.svg.removeAttribute("aria-busy");
     if (!this.fitted || fit) this.fit();
     if (focus !== undefined) this.center(this.clusters.boxOf(focus), keyboard);
+    if (follow) this.follow();
     this.app.drawn?.(shown);
   }
 
@@ -274,6 +275,28 @@ export class GraphView {
     }
     const node = this.rove(id);
     if (focus) node?.focus({ preventScroll: true });
+  }
+
+  /** Bring all that a step changed into sight; where that is too much, what it made. */
+  follow() {
+    const changed = this.shown.boxes.filter((b) => b.added || b.removed);
+    const made = changed.filter((b) => b.added);
+    const { width, height } = this.size();
+    for (const boxes of [changed, made, made.slice(0, 1)]) {
+      if (!boxes.length) continue;
+      const places = boxes.map((b) => this.places.get(b.id));
+      const left = Math.min(...places.map((p) => p.x - p.width / 2));
+      const right = Math.max(...places.map((p) => p.x + p.width / 2));
+      const top = Math.min(...places.map((p) => p.y - p.height / 2));
+      const bottom = Math.max(...places.map((p) => p.y + p.height / 2));
+      const room = Math.min((width - 60) / (right - left), (height - 60) / (bottom - top));
+      if (room < 0.45 && boxes.length > 1) continue;
+      this.view.scale = Math.min(room, Math.max(this.view.scale, 0.75), 1.3);
+      this.view.x = width / 2 - ((left + right) / 2) * this.view.scale;
+      this.view.y = height / 2 - ((top + bottom) / 2) * this.view.scale;
+      this.move();
+      return;
+    }
   }
 
   size() {

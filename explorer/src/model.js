@@ -1,5 +1,10 @@
 // The document of `symgraph.explorer` and the graph at any moment of the rewriting.
 
+/** Digits that say nothing, as those of 0.1 in float32, are left out. */
+function shortened(text) {
+  return text.replace(/-?\d+\.\d{7,}(e[-+]?\d+)?/g, (n) => String(Number(Number(n).toPrecision(6))));
+}
+
 export class Model {
   constructor(data) {
     this.data = data;
@@ -125,7 +130,7 @@ export class Model {
   title(cell) {
     const name = this.data.names[cell];
     const kind = this.kind(cell);
-    if (kind === "constant") return this.data.constants[cell] ?? this.op(cell)[1];
+    if (kind === "constant") return shortened(this.data.constants[cell] ?? this.op(cell)[1]);
     if (["input", "shared", "parameter"].includes(kind) && name) return name;
     return this.brief(cell);
   }

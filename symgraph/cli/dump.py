@@ -62,10 +62,9 @@ def dump(
 
 def _page(f: Function) -> str:
     """The explorer, in one file."""
-    from ..inspect.explorer import explorer_data
     from ..inspect.html import explorer_page
 
-    return explorer_page(explorer_data(f.compilation, f.cost(), names=f.input_names))
+    return explorer_page(f.explored())
 
 
 def _renderer(stage: Stage, format: Format) -> Callable[[Function], str]:
