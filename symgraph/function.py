@@ -26,6 +26,7 @@ from .errors import (
 from .graph import Node, describe_node, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
+from .inspect.explored import Explored
 from .leaf import Input, Shared
 from .lengths import whole_lengths
 from .lower import Request, check_sizes
@@ -80,7 +81,7 @@ class Spec:
         return Request(inputs, self.shared, self.outputs, self.updates)
 
 
-class Function:
+class Function(Explored):
     """A compiled graph; call it with arrays.
 
     Results come in the structure of the outputs: arrays, or NumPy scalars for 0-d
@@ -213,11 +214,6 @@ class Function:
         return self._spec.name
 
     @property
-    def input_names(self) -> dict[Node, str]:
-        """What calls call the inputs, where they have names."""
-        return {p.node: p.name for p in self._spec.parameters if p.name}
-
-    @property
     def compilation(self) -> Compilation:
         """The way from the graph to native code, for those who look at its stages."""
         return self._compilation
@@ -284,35 +280,6 @@ class Function:
         from .inspect.provenance import Provenance
 
         return Provenance(self._compilation)
-
-    def explored(self, off: Sequence[str] = ()) -> dict[str, Any]:
-        """What the explorer shows, with some passes and rules `off`, as plain data.
-
-        The pipeline is run anew; `symgraph.inspect.explorer` has the schema.
-
-        Raises:
-            SymgraphError: there is no such pass or rule.
-        """
-        from .inspect.explorer import explorer_data
-
-        whole = self._spec.mode.pipeline
-        mode = Mode(whole.excluding(*off), "interpret")
-        shown = Function(replace(self._spec, mode=mode)) if off else self
-        return explorer_data(
-            shown.compilation, shown.cost(), names=self.input_names, pipeline=whole
-        )
-
-    def explore(self, height: int | None = None) -> Any:
-        """The explorer in a notebook; see `symgraph.explore`."""
-        from .inspect.widget import HEIGHT, explorer_widget
-
-        return explorer_widget(self.explored, height or HEIGHT)
-
-    def _repr_html_(self) -> str:
-        from .inspect.static_html import function_html
-
-        parameters = (f"{p.name or '_'}: {p.node.type}" for p in self._spec.parameters)
-        return function_html(self._compilation, f"({', '.join(parameters)})")
 
     def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
         """What a call with such arguments costs, step by step; nothing is computed.

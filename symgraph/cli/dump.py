@@ -139,5 +139,5 @@ def _fused(form: Format, f: Function) -> str:
             return fused_text(fusion)
         case Format.json:
             return json_text(fused_json(fusion))
-        case Format.dot:
+        case _:
             return fused_dot(fusion)

@@ -19,8 +19,8 @@ HEIGHT = 640
 def explorer_widget(documents: Documents, height: int = HEIGHT) -> Any:
     """A widget that shows ``documents(())``, and others as the user switches.
 
-    Its traits: `document`, the JSON of `explorer_data`; `off`, the passes and rules that
-    are left out; `error`, what was wrong with that; `height`, in pixels.
+    Its traits: `document`, the JSON of `explorer_data`; `off`, the passes and rules
+    that are left out; `error`, what was wrong with that; `height`, in pixels.
 
     Raises:
         UnsupportedError: anywidget is not installed.
@@ -36,7 +36,7 @@ def explorer_widget(documents: Documents, height: int = HEIGHT) -> Any:
             "symgraph dump TARGET --format html -o page.html",
         )
 
-    class Explorer(anywidget.AnyWidget):  # type: ignore[misc]
+    class Explorer(anywidget.AnyWidget):
         """The explorer of one function."""
 
         _esm = explorer_script()
@@ -45,7 +45,7 @@ def explorer_widget(documents: Documents, height: int = HEIGHT) -> Any:
         error = traitlets.Unicode().tag(sync=True)
         height = traitlets.Int(HEIGHT).tag(sync=True)
 
-        @traitlets.observe("off")  # type: ignore[untyped-decorator]
+        @traitlets.observe("off")
         def _again(self, change: Any) -> None:
             try:
                 made = json.dumps(documents(list(change["new"])), separators=(",", ":"))
