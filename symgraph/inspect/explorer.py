@@ -70,14 +70,14 @@ from ..history import Change as Known
 from ..leaf import Constant
 from ..passes import Pipeline, RulePass, summary_of
 from .program_form import bindings, memory_json
-from .provenance import Line, Made, Provenance
+from .provenance import Line, Made, Provenance, kind_of
 from .replay import Replay
 from .replay import Step as Change
 from .text import op_text
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
-    from .cost import Cost
+    from .cost import Cost, Row
 
 VERSION = 1
 
@@ -294,6 +294,7 @@ class _Document:
         texts = kernel_code(self.program, detect(), MOST_KERNELS) if code else {}
         costs = _costs(self.program, cost)
         found, depth = [], 0
+        inside: list[str] = []  # the kernels that whole loops may have become
         for kernel in self.provenance.kernels:
             step = self.program.steps[kernel.number]
             depth -= isinstance(step, End | Otherwise)
@@ -311,10 +312,18 @@ class _Document:
                 "loops": _loops(step),
                 **costs[kernel.number],
             }
-            if isinstance(step, Launch) and step.kernel.name in texts:
-                llvm, assembly = texts[step.kernel.name]
-                made |= {"llvm": _code(llvm), "asm": _code(assembly)}
+            if isinstance(step, Launch):
+                names = [step.kernel.name, *inside]
+                llvm, assembly = next((texts[n] for n in names if n in texts), ("", ""))
+                made |= {"llvm": _code(llvm), "asm": _code(assembly)} if llvm else {}
             found.append(made)
+            match step:
+                case Repeat(counter=counter):
+                    inside.append(f"rolled_{counter}")
+                case When():
+                    inside.append("")
+                case End():
+                    inside.pop()
             depth += isinstance(step, Repeat | When | Otherwise)
         return found
 
@@ -372,20 +381,26 @@ def _total(cost: Cost | None) -> dict[str, Any]:
 
 def _costs(program: Program, cost: Cost | None) -> list[dict[str, Any]]:
     """The work of each step; of a kernel in parts, that of the parts."""
-    rows = list(cost.rows) if cost is not None else []
+    rows: dict[str, list[Row]] = {}
+    for row in cost.rows if cost is not None else ():
+        name = row.name
+        for part in ("_parts", "_combined"):
+            name = name.removesuffix(part) if row.kind == "kernel" else name
+        rows.setdefault(name, []).append(row)
     found: list[dict[str, Any]] = []
     for step in program.steps:
         made: dict[str, Any] = {}
-        if isinstance(step, Launch):
-            name = step.kernel.name
-            while rows and (
-                rows[0].name == name or rows[0].name.startswith(name + "_")
-            ):
-                row = rows.pop(0)
-                made["work"] = _plus(made.get("work"), row.work)
-        elif isinstance(step, Gemm | Call) and rows:
-            row = rows.pop(0)
-            made = {"work": row.work, "flops": row.flops}
+        match step:
+            case Launch():
+                for row in rows.get(step.kernel.name, ()):
+                    made["work"] = _plus(made.get("work"), row.work)
+            case Repeat(counter=counter):  # where it has become a kernel as a whole
+                for row in rows.get(f"rolled_{counter}", ()):
+                    made["work"] = _plus(made.get("work"), row.work)
+            case Gemm() | Call():
+                if kept := rows.get(kind_of(step)[1]):
+                    row = kept.pop(0)
+                    made = {"work": row.work, "flops": row.flops}
         found.append(made)
     return found
 
