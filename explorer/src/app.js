@@ -18,6 +18,8 @@ export class App {
     this.host = host;
     this.root = root;
     this.load(data);
+    // In a page of its own keys work wherever the focus is, in a notebook inside only.
+    if (!host) document.addEventListener("keydown", (e) => this.key(e, e.composedPath()[0]));
   }
 
   load(data, keep = {}) {
@@ -49,7 +51,7 @@ export class App {
     this.panes = panes;
     this.element = el(
       "div",
-      { class: "explorer", onkeydown: (e) => this.key(e) },
+      { class: "explorer", onkeydown: (e) => this.host && this.key(e, e.target) },
       el("header", { class: "top" }, el("h1", {}, el("span", { class: "brand" }, "symgraph"), data.name), this.tabs, this.search.element, this.themeButton()),
       this.source.element,
       el("main", {}, panes),
@@ -236,8 +238,8 @@ export class App {
     this.say(text);
   }
 
-  key(event) {
-    const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(event.target.tagName);
+  key(event, target) {
+    const typing = ["INPUT", "SELECT", "TEXTAREA"].includes(target.tagName);
     if (event.ctrlKey || event.metaKey || event.altKey) return;
     if (this.host) event.stopPropagation(); // the notebook has shortcuts of its own
     if (event.key === "Escape" && this.state.marked) {

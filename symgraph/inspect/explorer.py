@@ -384,7 +384,7 @@ def _costs(program: Program, cost: Cost | None) -> list[dict[str, Any]]:
     rows: dict[str, list[Row]] = {}
     for row in cost.rows if cost is not None else ():
         name = row.name
-        for part in ("_parts", "_combined"):
+        for part in ("_narrow_parts", "_parts", "_combined"):
             name = name.removesuffix(part) if row.kind == "kernel" else name
         rows.setdefault(name, []).append(row)
     found: list[dict[str, Any]] = []
