@@ -29,7 +29,8 @@ export class PipelineView {
       const rules = pass.rules
         .map((r) => ({ r, n: uses.get(`${pass.pass}/${r}`) ?? 0 }))
         .filter(({ r, n }) => n || off.has(data.rules[r][0]) || app.host);
-      rules.sort((a, b) => b.n - a.n);
+      const rank = ({ r, n }) => n || (off.has(data.rules[r][0]) ? 0.5 : 0);
+      rules.sort((a, b) => rank(b) - rank(a));
       const total = rules.reduce((sum, { n }) => sum + n, 0) + (uses.get(`${pass.pass}/-1`) ?? 0);
       const seek = () => app.seek(steps.findIndex((s, k) => k > 0 && s.phase === pass.pass) + 1, true);
       const list = rules.map(({ r, n }) => row(data.rules[r][0], data.rules[r][2], n, data.rules[r][1], () => app.seek(first(pass.pass, r) + 1, true), "Rule"));

@@ -76,7 +76,7 @@ def function_html(compilation: Compilation, signature: str) -> str:
     count = len(Graph(optimized.inputs, optimized.roots))
     told = (
         f"{len(compilation.graph)} nodes as written, {len(trace)} rules applied, "
-        f"{count} nodes compiled, {len(program.steps)} steps"
+        f"{count} nodes compiled, steps of the program: {len(program.steps)}"
     )
     graph = graph_html(compilation.graph, "as written")
     return _block(

@@ -163,7 +163,9 @@ def test_by_the_keyboard_alone(explorer: Open) -> None:
     reached = []
     for _ in range(60):
         page.keyboard.press("Tab")
-        label = page.evaluate(f"({focus}?.getAttribute('aria-label') ?? {focus}?.textContent)")
+        label = page.evaluate(
+            f"({focus}?.getAttribute('aria-label') ?? {focus}?.textContent)"
+        )
         reached.append(label or "")
         if page.evaluate(f"{focus}?.classList.contains('node')"):
             break
@@ -204,7 +206,7 @@ def test_markup_in_names_is_text(explorer: Open) -> None:
 
 
 def test_a_large_graph_is_there_at_once(explorer: Open) -> None:
-    """The goal is 3 seconds on a quiet machine; the bound leaves room for a busy one."""
+    """The goal is 3 s on a quiet machine; the bound leaves room for a busy one."""
     opened = explorer(large())
     page = opened.page
     ready = int(page.get_attribute("#symgraph-explorer", "data-ready"))
