@@ -131,7 +131,11 @@ export class App {
     this.graph.clusters.stepping = !stage && time > 1;
     mark(this.stages, name);
     const chosen = [...this.stages.children].find((tab) => tab.dataset.key === name);
-    if (chosen) this.stages.scrollLeft = chosen.offsetLeft - this.stages.offsetLeft - 60;
+    if (chosen)
+      requestAnimationFrame(() => {
+        const [left, room] = [chosen.offsetLeft - this.stages.offsetLeft, this.stages.clientWidth];
+        this.stages.scrollLeft = Math.max(0, left + chosen.offsetWidth + 40 - room);
+      });
     else this.stages.children[0].tabIndex = 0;
     const told = time === 1 ? "the graph as written" : `${time - 1}/${data.steps.length - 1} · ${step.phase} · ${this.model.rule(step)}`;
     this.slider.setAttribute("aria-valuetext", told);
