@@ -41,9 +41,9 @@ for none::
       "values": {"9": {"min": 0.0, "max": 1.0, "mean": 0.5, "nan": 0, "inf": 0}}
     }
 
-Code is left out where there is much of it; "llvm" and "asm" are then missing.  What only
-a run can tell, "time" and "values", is shown where someone has measured it and put it
-in; :func:`explorer_data`, which runs nothing, does not.
+Code is left out where there is much of it; "llvm" and "asm" are then missing.  What
+only a run can tell, "time" and "values", is shown where someone has measured it and put
+it in; :func:`explorer_data`, which runs nothing, does not.
 """
 
 from __future__ import annotations
