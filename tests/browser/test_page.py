@@ -189,7 +189,7 @@ def test_names_and_roles(explorer: Open) -> None:
             name = each.get_attribute("aria-label") or each.text_content().strip()
             labelled = each.evaluate("e => Boolean(e.labels?.length)")
             assert name or labelled, each.evaluate("e => e.outerHTML")
-    assert page.locator("[role=tab][aria-selected=true]").count() == 2
+    assert page.locator("[role=tab][aria-selected=true]:visible").count() == 2
     assert page.locator("[aria-live=polite]").count() == 1
 
 
