@@ -193,6 +193,7 @@ export class Clusters {
     const visible = new Set(shown);
     for (const cell of shown) {
       for (const source of alive.get(cell)) {
+        if (box(cell).cell === cell) box(cell).order.push(visible.has(source) ? "·" : this.model.title(source));
         if (visible.has(source)) arrow(box(source), box(cell), removed.has(cell) ? "gone" : "");
         else if (this.model.kind(source) === "constant" && box(cell).cell === cell)
           box(cell).constants.push(this.model.title(source));
@@ -216,6 +217,7 @@ export class Clusters {
       parent: place && place.key ? place.key : undefined,
       cells: [],
       constants: [],
+      order: [],
       added: 0,
       removed: 0,
     };

@@ -99,7 +99,10 @@ export class GraphView {
     }
     const { cell } = box;
     const leaf = !box.cells.length || ["input", "shared", "constant", "parameter"].includes(this.model.kind(cell));
-    const given = box.constants.length && !leaf ? ` · ${box.constants.join(", ")}` : "";
+    // Where a constant stands before what an arrow brings, the places are shown.
+    const first = box.order.includes("·") && box.order[0] !== "·";
+    const constants = first ? `(${box.order.join(", ")})` : `· ${box.constants.join(", ")}`;
+    const given = box.constants.length && !leaf ? ` ${constants}` : "";
     return [short(this.model.title(cell) + given, 32), short(this.model.type(cell), 36)];
   }
 
@@ -307,7 +310,7 @@ export class GraphView {
     if (!this.placed) return;
     const { width, height } = this.size();
     const scale = Math.min(width / this.placed.width, height / this.placed.height, 1.1);
-    this.view.scale = Math.max(scale, width < 500 ? 0.55 : 0.42);
+    this.view.scale = Math.max(scale, 0.62);
     this.view.x = (width - this.placed.width * this.view.scale) / 2;
     this.view.y = Math.max(0, (height - this.placed.height * this.view.scale) / 2);
     if (this.placed.width * this.view.scale > width) this.toResult(width, height);

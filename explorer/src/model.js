@@ -141,7 +141,7 @@ export class Model {
     if (!given) return text;
     const telling = given[1]
       .split(/, (?=\w+=)/)
-      .filter((p) => !/=(False|None|0|''|\(\))$|^body|^(dtype|carries|sequences|label)=/.test(p))
+      .filter((p) => !/=(#\w+|False|None|0|''|\(\))$|^body|^(dtype|carries|sequences|label)=/.test(p))
       .map((p) => p.replace(/=True$/, "").replace(/^(axes|axis|number)=/, ""));
     return telling.length ? `${name} ${telling.join(" ")}` : name;
   }
