@@ -8,12 +8,13 @@ PEERS := .venv-bench
 PIP := -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench clean
+.PHONY: help demo test explorer-test lint format bench clean
 
 help:
 	@echo "make demo     train on real digits, and see what the compiler did"
 	@echo "make test     run the tests"
 	@echo "make lint     ruff and mypy"
+	@echo "make explorer-test   the explorer in a real browser, which must be there: chromium"
 	@echo "make format   let ruff put the code in order"
 	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads, an"
 	@echo "              hour or two; ONLY=softmax: just the workloads with this in their name)"
@@ -24,6 +25,10 @@ demo: $(VENV)/installed
 
 test: $(VENV)/installed
 	@$(BIN)/python -m pytest --quiet -n auto $(ARGS)
+
+# Screenshots are left in build/explorer.
+explorer-test: $(VENV)/installed-browser
+	@$(BIN)/python -m pytest --quiet -m browser tests/browser $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check
@@ -57,6 +62,11 @@ $(VENV)/installed: pyproject.toml | $(BIN)/pip
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/installed
 	@echo "Installing the developers' tools into $(VENV) ..."
 	@$(BIN)/python $(PIP) --editable '.[test,dev]'
+	@touch $@
+
+$(VENV)/installed-browser: pyproject.toml | $(VENV)/installed
+	@echo "Installing what drives a browser into $(VENV) ..."
+	@$(BIN)/python $(PIP) --editable '.[test,browser]'
 	@touch $@
 
 $(PEERS)/installed: pyproject.toml | $(PEERS)/bin/pip

@@ -130,8 +130,9 @@ class Compilation:
     @functools.cached_property
     def traced(self) -> tuple[Request, Trace]:
         """The same as `rewritten`, done again with a history of the nodes."""
-        trace = Trace(history=History(self.request.roots))
-        roots = run(self.request.roots, self.pipeline, trace)
+        history = History(self.request.roots)
+        trace = Trace(history=history)
+        roots = run(self.request.roots, self.pipeline, trace, history.reached)
         return self.request.with_roots(roots), trace
 
     @functools.cached_property

@@ -26,6 +26,7 @@ from .errors import (
 from .graph import Node, describe_node, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
+from .inspect.explored import Explored
 from .leaf import Input, Shared
 from .lengths import whole_lengths
 from .lower import Request, check_sizes
@@ -81,7 +82,7 @@ class Spec:
         return Request(inputs, self.shared, self.outputs, self.updates)
 
 
-class Function:
+class Function(Explored):
     """A compiled graph; call it with arrays.
 
     Results come in the structure of the outputs: arrays, or NumPy scalars for 0-d

@@ -106,6 +106,17 @@ class Graph:
         outputs = ", ".join(str(v.type) for v in self.outputs)
         return f"<Graph ({inputs}) -> ({outputs}), {len(self)} nodes>"
 
+    def _repr_html_(self) -> str:
+        from .inspect.static_html import graph_html
+
+        return graph_html(self)
+
+    def explore(self, height: int | None = None) -> Any:
+        """The explorer in a notebook; see `symgraph.explore`."""
+        from .looking import explore
+
+        return explore(self, height)
+
     def rewrite(
         self, passes: Sequence[Pass] | Pipeline = DEFAULT, trace: bool = True
     ) -> tuple[Graph, Trace]:

@@ -65,6 +65,32 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Reached:
+    """The graph as a pass left it, and how far the history had come by then.
+
+    Attributes:
+        name: the pass; "input" for the graph as it was written.
+        roots: its outputs.
+        links, steps: how many of both there were.
+        bodies: the nodes of the bodies of its loops and branches, by place.
+    """
+
+    name: str
+    roots: tuple[Node, ...]
+    links: int
+    steps: int
+    bodies: dict[Node, Bodies]
+
+    def inside(self, owner: Node, roots: Sequence[Node]) -> dict[Node, Node]:
+        """The nodes of the bodies of `owner`, opened with `roots`, as links have."""
+        known = self.bodies.get(owner)
+        if known is None:  # the same loop over other inputs, as it was last seen
+            alike = (n for n in reversed(self.bodies) if n.op == owner.op)
+            known = next((self.bodies[n] for n in alike), [])
+        return _corresponding(owner.op, roots, known)
+
+
+@dataclass(frozen=True, slots=True)
 class Origins:
     """Where a node comes from: nodes as written, and the steps on the way, in order."""
 
@@ -81,6 +107,8 @@ class History:
     def __init__(self, roots: Sequence[Node]) -> None:
         self.steps: list[Change] = []
         self.links: list[Link] = []
+        self.stages: list[Reached] = []
+        self._roots = tuple(roots)
         #: The graph as written: its nodes, and those of the bodies of its loops.
         self.written: dict[Node, None] = dict.fromkeys(toposort(roots))
         self._into: dict[Node, list[int]] = {}
@@ -178,6 +206,16 @@ class History:
         )
         self.steps.append(change)
         return change
+
+    def reached(self, name: str, roots: Sequence[Node]) -> None:
+        """Note that the pass called `name` has left a graph with these roots."""
+        links, steps = len(self.links), len(self.steps)
+        bodies = {made: list(known) for made, known in self._bodies.items()}
+        self.stages.append(Reached(name, tuple(roots), links, steps, bodies))
+
+    def stages_from_input(self) -> list[Reached]:
+        """The graph as it was written, and as each pass left it."""
+        return [Reached("input", self._roots, 0, 0, dict(self._first)), *self.stages]
 
     def now(self) -> int:
         """A mark for :meth:`passed`."""
@@ -419,4 +457,4 @@ def _places(body: Body, roots: Sequence[Node]) -> dict[int, Node]:
     return dict(sorted(found.items()))
 
 
-__all__ = ["Change", "History", "Link", "Origins"]
+__all__ = ["Change", "History", "Link", "Origins", "Reached"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .inspect.explain import Explanation
@@ -61,4 +61,19 @@ def explain_why_not(target: Shown, rule: str) -> WhyNot:
     return why_not(as_function(target, "target").compilation, rule)
 
 
-__all__ = ["explain", "explain_why_not"]
+def explore(target: Shown, height: int | None = None) -> Any:
+    """The explorer of a function, graph or variables, as a widget in a notebook.
+
+    It shows the graph at every step of its rewriting, its kernels with their code, and
+    its memory; where a pass or a rule is switched off there, the pipeline is run again.
+    `height` is in pixels.
+
+    Raises:
+        UnsupportedError: anywidget is not installed (the extra "notebook" has it).
+    """
+    from .target import as_function
+
+    return as_function(target, "target").explore(height)
+
+
+__all__ = ["explore", "explain", "explain_why_not"]

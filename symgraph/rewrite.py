@@ -309,6 +309,11 @@ class Trace:
     def __len__(self) -> int:
         return len(self.records)
 
+    def _repr_html_(self) -> str:
+        from .inspect.static_html import trace_html
+
+        return trace_html(self)
+
     def counts(self) -> dict[str, int]:
         """How often each rule was applied, the most frequent first."""
         return dict(Counter(r.rule.name for r in self.records).most_common())

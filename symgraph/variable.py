@@ -112,6 +112,11 @@ class Variable(Symbolic):
         label = self.name or getattr(self.node.op, "label", None) or self.node.op.name
         return f"<{label}: {self.type}>"
 
+    def _repr_html_(self) -> str:
+        from .inspect.static_html import variable_html
+
+        return variable_html(self)
+
     def __hash__(self) -> int:
         return hash(self.node)
 

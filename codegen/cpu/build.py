@@ -38,7 +38,7 @@ def build(program: Program, host: Host) -> bytes:
 def llvm_text(program: Program, host: Host) -> str:
     """The whole module as LLVM IR, before LLVM's own passes."""
     program = columns.blocked(rolled.rolled(program))
-    prepared, kernels, declarations = _kernels(program, host)
+    prepared, kernels, declarations = emitted_kernels(program, host)
     products = sorted(
         program.array(step.out).dtype
         for step in program.steps
@@ -68,7 +68,7 @@ def assembly(program: Program, host: Host) -> str:
         return compile_assembly(llvm_text(program, host), host)
 
 
-def _kernels(
+def emitted_kernels(
     program: Program, host: Host
 ) -> tuple[dict[int, Prepared], list[str], set[str]]:
     """Each launch's kernel by step, the functions' texts, and their declarations."""

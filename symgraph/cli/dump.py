@@ -36,6 +36,7 @@ class Format(StrEnum):
     text = "text"
     json = "json"
     dot = "dot"
+    html = "html"
 
 
 def dump(
@@ -49,13 +50,21 @@ def dump(
 
     The stages are the graph as written (input), in one spelling (canonical) and after
     all rewriting (optimized), what is computed together (fused), the loops, the memory
-    plan, the LLVM IR, and the assembly.
+    plan, the LLVM IR, and the assembly.  HTML is one page with all of them, and every
+    step between, to look through in a browser.
     """
-    render = _renderer(stage, format)
+    render = _page if format is Format.html else _renderer(stage, format)
     from ..target import resolve
 
     with reporting(traceback):
         write(render(resolve(target)), output)
+
+
+def _page(f: Function) -> str:
+    """The explorer, in one file."""
+    from ..inspect.html import explorer_page
+
+    return explorer_page(f.explored())
 
 
 def _renderer(stage: Stage, format: Format) -> Callable[[Function], str]:
@@ -130,5 +139,5 @@ def _fused(form: Format, f: Function) -> str:
             return fused_text(fusion)
         case Format.json:
             return json_text(fused_json(fusion))
-        case Format.dot:
+        case _:
             return fused_dot(fusion)

@@ -170,7 +170,7 @@ def memory_text(program: Program) -> str:
             "",
             f"arena: {' + '.join(slot_size(held) for held in plan.values())} bytes",
         ]
-    where = _bindings(program)
+    where = bindings(program)
     if where:
         lines.append(f"where: {', '.join(where)}")
     return "\n".join(lines) + "\n"
@@ -198,7 +198,7 @@ def table(
     ]
 
 
-def _bindings(program: Program) -> list[str]:
+def bindings(program: Program) -> list[str]:
     """Where each size comes from: an argument's axis, or arithmetic on others."""
     found: dict[str, str] = {}
     for array in program.by_role("input", "shared", "constant"):

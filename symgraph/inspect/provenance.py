@@ -228,7 +228,7 @@ class Provenance:
         written: Amount = 0
         for number in kernels:
             step = self.program.steps[number]
-            read = read + _bytes(self._arrays, _reads(step))
+            read = read + _bytes(self._arrays, reads_of(step))
             written = written + _bytes(self._arrays, written_by(step))
         return _shown(read), _shown(written)
 
@@ -339,7 +339,7 @@ class Provenance:
                     owners.setdefault(number, unit.owner)
         found = []
         for number, step in enumerate(self.program.steps):
-            kind, title = _kind(step)
+            kind, title = kind_of(step)
             stored: Sequence[Node] = [units[number]] if number in units else []
             computed: Sequence[Node] = ()
             if isinstance(step, Launch):
@@ -371,7 +371,7 @@ class Provenance:
                 lines |= dict.fromkeys(self.nodes[place].lines)
             self.nodes[place].kernels.append(number)
         step = self.program.steps[number]
-        reads, writes = _reads(step), written_by(step)
+        reads, writes = reads_of(step), written_by(step)
         read, written = self.bytes_of([number])
         return Kernel(
             number, kind, title, tuple(stores), tuple(inlines), tuple(sorted(lines)),
@@ -440,7 +440,8 @@ def own_lines(node: Node) -> tuple[Line, ...]:
     return tuple(sorted({Line(*line_of(site)) for site in sites}))
 
 
-def _kind(step: Step) -> tuple[Kind, str]:
+def kind_of(step: Step) -> tuple[Kind, str]:
+    """What a step is, and its name."""
     match step:
         case Launch(kernel=kernel):
             return "kernel", kernel.name
@@ -451,7 +452,7 @@ def _kind(step: Step) -> tuple[Kind, str]:
     return "control", type(step).__name__.lower()
 
 
-def _reads(step: Step) -> tuple[str, ...]:
+def reads_of(step: Step) -> tuple[str, ...]:
     """The arrays that a step reads."""
     if isinstance(step, Launch):
         pairs = zip(step.arrays, step.kernel.buffers, strict=True)
@@ -569,6 +570,9 @@ __all__ = [
     "Made",
     "Provenance",
     "Written",
+    "kind_of",
     "lines_as_written",
+    "own_lines",
     "provenance_json",
+    "reads_of",
 ]
