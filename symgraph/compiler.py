@@ -25,12 +25,14 @@ from .codegen.cache import (
 )
 from .composite import bodies_of
 from .config import config
+from .errors import NotFoundError, message
 from .graph import Node
 from .graphs import Graph, structure_key
+from .history import History
 from .leaf import Constant, Shared
-from .lower import Lowered, Request, lower
+from .lower import Lowered, Request, Watch, lower
 from .op import Array
-from .passes import Pipeline
+from .passes import Pipeline, run
 from .rewrite import Trace
 from .variable import Variable
 
@@ -74,6 +76,17 @@ class Compiled:
     functions: tuple[HostFunction, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A request rewritten and lowered, and what became of each node on the way."""
+
+    rewritten: Request
+    trace: Trace
+    history: History
+    lowered: Lowered
+    watch: Watch
+
+
 class Compilation:
     """One request on its way to native code; each stage is made when asked for.
 
@@ -107,8 +120,36 @@ class Compilation:
         """The request after all passes, and what the rules did."""
         if self._fast is not None:
             return self._fast.rewritten
-        result, trace = self.graph.rewrite(self.pipeline)
-        return self.request.with_roots([v.node for v in result.outputs]), trace
+        trace = Trace()
+        roots = run(self.graph.output_nodes, self.pipeline, trace)
+        return self.request.with_roots(roots), trace
+
+    def after(self, name: str) -> Graph:
+        """The graph as the pass called `name` leaves it.
+
+        Raises:
+            NotFoundError: the pipeline has no such pass.
+        """
+        names = [step.name for step in self.pipeline]
+        if name not in names:
+            remedy = f"its passes are: {', '.join(names)}"
+            what = f"the pipeline of {self.name} has no pass {name!r}"
+            raise NotFoundError(message(what, remedy=remedy))
+        steps = tuple(self.pipeline)[: names.index(name) + 1]
+        return graph_of(self.request.with_roots(run(self.request.roots, steps)))
+
+    @functools.cached_property
+    def watched(self) -> Watched:
+        """The same, done again under watch: what became of each node."""
+        history = History(self.request.roots)
+        trace = Trace(history=history)
+        roots = run(self.request.roots, self.pipeline, trace)
+        rewritten, watch = self.request.with_roots(roots), Watch(history)
+        generic = self._fast is not None
+        lowered = lower(
+            self.request, rewritten, self.name, generic=generic, watch=watch
+        )
+        return Watched(rewritten, trace, history, lowered, watch)
 
     @functools.cached_property
     def lowered(self) -> Lowered:

@@ -59,6 +59,10 @@ class ArgumentError(SymgraphError, TypeError):
     """What a function of symgraph was given is not what it takes."""
 
 
+class NotFoundError(SymgraphError, LookupError):
+    """No rule, node or line is what somebody asks for."""
+
+
 class GradientError(SymgraphError, ArithmeticError):
     """A derivative differs from what finite differences give."""
 

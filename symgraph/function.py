@@ -38,6 +38,7 @@ from .versions import Version
 
 if TYPE_CHECKING:
     from .inspect.cost import Cost
+    from .inspect.provenance import Provenance
 
 
 @dataclass(frozen=True, eq=False)
@@ -211,6 +212,11 @@ class Function:
         return self._spec.name
 
     @property
+    def compilation(self) -> Compilation:
+        """The way from the graph to native code, for those who look at its stages."""
+        return self._compilation
+
+    @property
     def graph(self) -> Graph:
         """The graph as it was written."""
         return self._compilation.graph
@@ -253,6 +259,25 @@ class Function:
         if self._generic is not None:
             found["generic"] = self._generic.report
         return found
+
+    def provenance(self) -> Provenance:
+        """Where each node and kernel comes from, and what became of each line.
+
+        Rewriting and lowering are done again under watch, which takes as long as they
+        did; nothing is compiled or run.
+
+        >>> import symgraph as sg
+        >>> x = sg.dvector("x")
+        >>> f = sg.function([x], sg.log(1 + x))
+        >>> found = f.provenance()
+        >>> [(step.rule, found.text(k).after) for k, step in enumerate(found.steps)]
+        [('constant_last', 'x + 1.0'), ('log_of_one_plus', 'log1p(x)')]
+        >>> [kernel.name for kernel in found.kernels]
+        ['k0_log1p']
+        """
+        from .inspect.provenance import Provenance
+
+        return Provenance(self._compilation)
 
     def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
         """What a call with such arguments costs, step by step; nothing is computed.

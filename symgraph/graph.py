@@ -29,15 +29,17 @@ Site = tuple[CodeType, int]
 class Node:
     """``op`` applied to ``inputs``, of ``type``; made by :func:`intern` alone.
 
-    ``site`` is where the expression was first written; it takes no part in identity.
+    ``site`` is where the expression was first written, and ``also`` are other lines
+    that wrote it, the latest few; they take no part in identity.
     """
 
-    __slots__ = ("__weakref__", "inputs", "op", "site", "type")
+    __slots__ = ("__weakref__", "also", "inputs", "op", "site", "type")
 
     op: Op
     inputs: tuple[Node, ...]
     type: TensorType
     site: Site | None
+    also: tuple[Site, ...]
 
     def __repr__(self) -> str:
         arguments = ", ".join(str(i.type) for i in self.inputs)
@@ -68,37 +70,75 @@ def intern(op: Op, inputs: tuple[Node, ...], site: Site | None = None) -> Node:
     key = (op, inputs)
     node = _table.get(key)
     if node is not None:
+        if site is not None and site != node.site and inputs:
+            _written_again(node, site)
         return node
     node = Node()
-    node.op, node.inputs, node.site = op, inputs, site
+    node.op, node.inputs, node.site, node.also = op, inputs, site, ()
     node.type = op.infer(*inputs)
     with _lock:
         return _table.setdefault(key, node)
 
 
+_FOLDER = str(Path(__file__).parent) + "/"
 #: Where frames are not the user's; caches of what is made once are called in between.
-_NOT_USERS = (str(Path(__file__).parent) + "/", str(functools.__file__))
+_NOT_USERS = (_FOLDER, str(functools.__file__))
+#: The demo is a user's program.
+_DEMO = _FOLDER + "demo.py"
+#: Where nodes are made by the compiler, on behalf of nodes that the user wrote.
+_COMPILER = tuple(
+    _FOLDER + name
+    for name in ("passes.py", "rewrite.py", "lower/", "function.py", "graphs.py")
+)
+
+#: The latest so many lines that wrote a node again are remembered.
+MOST_LINES = 8
 
 
 def here() -> Site | None:
     """The innermost frame outside symgraph: the user's line."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_NOT_USERS):
+    while frame is not None and (name := frame.f_code.co_filename).startswith(
+        _NOT_USERS
+    ):
+        if name == _DEMO:
+            break
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else (frame.f_code, frame.f_lasti)
+
+
+def _written_again(node: Node, site: Site) -> None:
+    """Remember another line that wrote `node`, unless the compiler made it anew."""
+    frame = sys._getframe(2)
+    while frame is not None and (name := frame.f_code.co_filename).startswith(
+        _NOT_USERS
+    ):
+        if name.startswith(_COMPILER) or name == _DEMO:
+            break
+        frame = frame.f_back  # type: ignore[assignment]
+    if frame is not None and name.startswith(_COMPILER):
+        return
+    if site not in node.also:
+        node.also = (*node.also, site)[-MOST_LINES:]
+
+
+def line_of(site: Site) -> tuple[str, int]:
+    """The file and the line of a site."""
+    code, instruction = site
+    line = code.co_firstlineno
+    for start, end, number in code.co_lines():
+        if start <= instruction < end and number is not None:
+            line = number
+    return code.co_filename, line
 
 
 def describe_site(site: Site | None) -> str | None:
     """``file:line: text`` of a site, or None."""
     if site is None:
         return None
-    code, instruction = site
-    line = code.co_firstlineno
-    for start, end, number in code.co_lines():
-        if start <= instruction < end and number is not None:
-            line = number
-    source = linecache.getline(code.co_filename, line).strip()
-    return f"{code.co_filename}:{line}" + (f": {source}" if source else "")
+    file, line = line_of(site)
+    source = linecache.getline(file, line).strip()
+    return f"{file}:{line}" + (f": {source}" if source else "")
 
 
 def describe_node(node: Node) -> str:

@@ -16,6 +16,7 @@ from .errors import (
     refuse,
 )
 from .graph import Node, intern, toposort
+from .history import History
 from .leaf import Constant, Input, Shared, Storage, constant_op
 from .op import Op
 from .passes import DEFAULT, Pass, Pipeline, run
@@ -108,8 +109,8 @@ class Graph:
     def rewrite(
         self, passes: Sequence[Pass] | Pipeline = DEFAULT, trace: bool = True
     ) -> tuple[Graph, Trace]:
-        """The graph taken through `passes`, and what the rules did (if `trace`)."""
-        record = Trace()
+        """The graph taken through `passes`, and what was done to it (if `trace`)."""
+        record = Trace(history=History(self.output_nodes) if trace else None)
         outputs = run(self.output_nodes, passes, record)
         names = [v.name for v in self.outputs]
         made = [Variable(n, name) for n, name in zip(outputs, names, strict=True)]

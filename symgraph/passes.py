@@ -222,17 +222,48 @@ DEFAULT = Pipeline(
 
 def _through(step: Pass, outputs: Outputs, trace: Trace) -> Outputs:
     """`step` applied to a graph, and to those that its loops and branches run."""
+    history = trace.history
+    mark = history.now() if history else 0
     after = step(outputs, trace)
+    if history:
+        kept: Preserves = getattr(step, "preserves", "exact")
+        history.passed(step.name, (summary_of(step), kept), outputs, after, mark)
     if not any(isinstance(node.op, Nested) for node in toposort(after)):
         return after
 
     def changed(node: Node, inputs: tuple[Node, ...]) -> Node:
         made = intern(node.op, inputs, node.site)
+        if history:
+            history.again(node, made)
         if not isinstance(made.op, Nested):
             return made
-        return made.op.rewritten(made, lambda roots: _through(step, roots, trace))
+        return _inside(step, made, trace)
 
     return rebuild(after, changed)
+
+
+def _inside(step: Pass, node: Node, trace: Trace) -> Node:
+    """`node`, a loop or choice, with `step` applied to the graphs that it runs."""
+    assert isinstance(node.op, Nested)
+    history = trace.history
+    if not history:
+        return node.op.rewritten(node, lambda roots: _through(step, roots, trace))
+    bodies: list[Outputs] = []
+
+    def change(roots: Outputs) -> Outputs:
+        history.opened(node, roots)
+        bodies.append(_through(step, roots, trace))
+        history.closed(bodies[-1])
+        return bodies[-1]
+
+    made = node.op.rewritten(node, change)
+    history.replaced(node, made, bodies)
+    return made
+
+
+def summary_of(step: Pass) -> str:
+    """What a pass says of itself, in a line."""
+    return (type(step).__doc__ or "").strip().partition("\n")[0]
 
 
 def run(

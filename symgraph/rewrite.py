@@ -9,20 +9,20 @@ met.
 from __future__ import annotations
 
 import hashlib
-import itertools
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from types import CodeType, FunctionType
+from types import CodeType
 from typing import Any, Literal, TypeAlias
-
-import numpy as np
 
 from .errors import CompileError, SymgraphError, refuse
 from .graph import Node, Site, here, intern, toposort
-from .leaf import Constant, Leaf
-from .op import Elemwise, Op
-from .types import TensorType, is_complex, tensor
+from .history import History
+from .op import Op
+from .pattern import Miss, Variant, compiled, parameters
+from .pattern import has_value as has_value
+from .pattern import like as like
+from .types import is_complex
 from .variable import Variable
 
 #: What a rule keeps: every bit; the value up to rounding; the value where it is finite.
@@ -33,162 +33,6 @@ PRESERVES: tuple[Preserves, ...] = ("exact", "rounding", "special_values")
 Seen: TypeAlias = Callable[[Op, tuple[Node, ...]], "Node | None"]
 #: How often a node is read in the graph as it came (0 for nodes that rules made).
 Uses: TypeAlias = Callable[[Node], int]
-
-
-# -- patterns --------------------------------------------------------------------------
-
-
-class Wild(Leaf):
-    """Stands for any node in a pattern."""
-
-    def __init__(self, label: str) -> None:
-        self.label = label
-
-    def infer(self) -> TensorType:
-        return tensor("float64", ())
-
-
-class Like(Op):
-    """Stands for any node of an op class in a pattern; made by :func:`like`."""
-
-    def __init__(self, cls: type[Op], label: str | None) -> None:
-        self.cls = cls
-        self.label = label
-
-    def infer(self, *inputs: Node) -> TensorType:
-        return tensor("float64", ())
-
-
-def like(cls: type[Op], *inputs: Variable, name: str | None = None) -> Variable:
-    """In a pattern: any node whose op is a `cls`, whatever its parameters.
-
-    Without `inputs`, its inputs may be anything.  The rule gets the node as the
-    argument `name`.
-    """
-    return Variable(intern(Like(cls, name), tuple(v.node for v in inputs)))
-
-
-@dataclass(frozen=True, slots=True)
-class _Open:
-    """Require an op at a register and append its inputs to the registers."""
-
-    register: int
-    cls: type[Op]
-    op: Op | None
-    arity: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """Require a scalar constant of this value (and sign) at a register."""
-
-    register: int
-    value: float
-
-
-@dataclass(frozen=True, slots=True)
-class _Same:
-    """Require the same node at two registers."""
-
-    register: int
-    other: int
-
-
-_Step: TypeAlias = "_Open | _Value | _Same"
-
-
-@dataclass(frozen=True, slots=True)
-class _Variant:
-    """A pattern in one order of its commutative operands, as steps of a matcher."""
-
-    steps: tuple[_Step, ...]
-    names: dict[str, int]
-
-    def match(self, node: Node) -> dict[str, Node] | None:
-        registers = [node]
-        for step in self.steps:
-            at = registers[step.register]
-            if type(step) is _Open:
-                op = at.op
-                if type(op) is not step.cls or not (step.op is None or op == step.op):
-                    return None
-                if step.arity is not None and len(at.inputs) != step.arity:
-                    return None
-                registers.extend(at.inputs)
-            elif type(step) is _Same:
-                if at is not registers[step.other]:
-                    return None
-            elif not has_value(at, step.value):  # type: ignore[union-attr]
-                return None
-        return {name: registers[k] for name, k in self.names.items()}
-
-
-def has_value(node: Node, value: float) -> bool:
-    """Whether `node` is a scalar constant equal to `value`, the sign of zero included.
-
-    Larger constants are opaque: compiled code is cached without looking at their
-    values.
-    """
-    op = node.op
-    if type(op) is not Constant or op.data.ndim or op.data.dtype.kind == "c":
-        return False
-    element = op.data.item()
-    return bool(element == value and np.signbit(element) == np.signbit(value))
-
-
-def _compile(pattern: Callable[..., Variable]) -> tuple[type[Op], tuple[_Variant, ...]]:
-    """The op class at the root of a pattern, and its matchers."""
-    names = _parameters(pattern)
-    root = pattern(*(Variable(intern(Wild(name), ())) for name in names)).node
-    swappable = [
-        n
-        for n in toposort([root])
-        if isinstance(n.op, Elemwise)
-        and n.op.commutative
-        and n.inputs[0] is not n.inputs[1]
-    ]
-    variants = tuple(
-        _variant(root, {n for n, swap in zip(swappable, choice, strict=True) if swap})
-        for choice in itertools.product((False, True), repeat=len(swappable))
-    )
-    cls = root.op.cls if isinstance(root.op, Like) else type(root.op)
-    return cls, variants
-
-
-def _variant(root: Node, swapped: set[Node]) -> _Variant:
-    """The matcher for `root` with the operands of `swapped` nodes exchanged."""
-    steps: list[_Step] = []
-    names: dict[str, int] = {}
-    first: dict[Node, int] = {}
-    queue = [root]
-    for register, node in enumerate(queue):  # the queue grows while it is walked
-        if node in first:
-            steps.append(_Same(register, first[node]))
-            continue
-        first[node] = register
-        op, inputs = node.op, node.inputs[:: -1 if node in swapped else 1]
-        match op:
-            case Wild():
-                names[op.label] = register
-                continue
-            case Constant():
-                steps.append(_Value(register, op.data.item()))
-                continue
-            case Like():
-                steps.append(_Open(register, op.cls, None, len(inputs) or None))
-                if op.label:
-                    names[op.label] = register
-            case _:
-                steps.append(_Open(register, type(op), op, len(inputs)))
-        queue.extend(inputs)
-    return _Variant(tuple(steps), names)
-
-
-def _parameters(function: Callable[..., object]) -> tuple[str, ...]:
-    """The names of a function's parameters."""
-    assert isinstance(function, FunctionType)
-    code = function.__code__
-    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
 
 
 def _code_text(code: CodeType) -> str:
@@ -238,8 +82,8 @@ class Rule:
         self.preserves = preserves
         self.function = function
         self._source = source
-        self._wanted = _parameters(function)
-        self._compiled: tuple[type[Op], tuple[_Variant, ...]] | None = None
+        self._wanted = parameters(function)
+        self._compiled: tuple[type[Op], tuple[Variant, ...]] | None = None
 
     def __repr__(self) -> str:
         return f"<rule {self.name}: {self.doc.partition(chr(10))[0]}>"
@@ -258,15 +102,62 @@ class Rule:
 
     def apply(self, node: Node, seen: Seen, uses: Uses) -> Node | None:
         """What stands in for `node`, or None where the rule does not apply."""
-        arguments: dict[str, Any] = {"node": node, "seen": seen, "uses": uses}
+        arguments = self.arguments(node, seen, uses)
+        if arguments is None:
+            return None
+        result = self.function(**arguments)
+        after = result.node if isinstance(result, Variable) else result
+        return None if after is node else after
+
+    def arguments(self, node: Node, seen: Seen, uses: Uses) -> dict[str, Any] | None:
+        """What the function is called with for `node`; None where it does not match."""
+        given: dict[str, Any] = {"node": node, "seen": seen, "uses": uses}
         if not isinstance(self._source, type):
             bound = self._match(node)
             if bound is None:
                 return None
-            arguments.update(bound)
-        result = self.function(**{name: arguments[name] for name in self._wanted})
-        after = result.node if isinstance(result, Variable) else result
-        return None if after is node else after
+            given.update(bound)
+        return {name: given[name] for name in self._wanted}
+
+    @property
+    def patterned(self) -> bool:
+        """Whether the rule has a pattern, and not just a class of ops."""
+        return not isinstance(self._source, type)
+
+    @property
+    def parts(self) -> int:
+        """How many parts the pattern has; an op class is one."""
+        return len(self._pattern()[1][0].steps) if self.patterned else 1
+
+    def miss(self, node: Node) -> Miss | None:
+        """How nearly `node` matches the pattern; None where it does, or there is none.
+
+        That is in the order of commutative operands in which it comes nearest.
+        """
+        if isinstance(self._source, type):
+            return None
+        misses = [variant.miss(node) for variant in self._pattern()[1]]
+        found = [m for m in misses if m is not None]
+        if len(found) < len(misses):
+            return None
+        return max(found, key=lambda m: (m.matched, m.plausible))
+
+    @property
+    def summary(self) -> str:
+        """The first paragraph of the docstring, in a line."""
+        return " ".join(self.doc.partition("\n\n")[0].split())
+
+    def opened(self, node: Node) -> tuple[Node, ...]:
+        """The nodes that the pattern looks into where `node`, the first, matches.
+
+        That is `node` alone where the rule has no pattern.
+        """
+        if not isinstance(self._source, type):
+            for variant in self._pattern()[1]:
+                found = variant.opened(node)
+                if found is not None:
+                    return found
+        return (node,)
 
     def digest(self) -> str:
         """What the rule does, as a digest of its code: cached results depend on it."""
@@ -276,10 +167,10 @@ class Rule:
             parts.append(repr(function) if code is None else _code_text(code))
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
-    def _pattern(self) -> tuple[type[Op], tuple[_Variant, ...]]:
+    def _pattern(self) -> tuple[type[Op], tuple[Variant, ...]]:
         if self._compiled is None:
             assert not isinstance(self._source, type)
-            self._compiled = _compile(self._source)
+            self._compiled = compiled(self._source)
         return self._compiled
 
     def _match(self, node: Node) -> dict[str, Any] | None:
@@ -295,7 +186,7 @@ class Rule:
 
     def _nodes(self) -> frozenset[str]:
         """The names given by :func:`like`, whose nodes are handed over as they are."""
-        wild = _parameters(self._source)
+        wild = parameters(self._source)
         return frozenset(self._pattern()[1][0].names) - frozenset(wild)
 
 
@@ -404,9 +295,13 @@ class Record:
 
 @dataclass(slots=True)
 class Trace:
-    """What rules did, in order."""
+    """What rules did, in order.
+
+    With a `history`, also what became of every node, and what passes did by themselves.
+    """
 
     records: list[Record] = field(default_factory=list)
+    history: History | None = None
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
@@ -511,6 +406,8 @@ class _Engine:
         inputs = tuple(self.final[i] for i in node.inputs)
         if inputs != node.inputs:
             rebuilt = intern(node.op, inputs, node.site)
+            if self.trace.history is not None:
+                self.trace.history.again(node, rebuilt)
             if rebuilt in self.final:
                 self._settle(node, self.final[rebuilt])
                 return ()
@@ -549,12 +446,23 @@ class _Engine:
     ) -> tuple[tuple[Node, Node | None], ...]:
         _check_type(applied, node, after)
         self.trace.records.append(Record(applied, node, after, self.phase))
+        if self.trace.history is not None:
+            self._remember(self.trace.history, applied, node, after)
         self.pending[node] = applied
         self.budget -= 1
         if after in self.pending or self.budget < 0:
             raise self._endless()
         self._inherit_site(node, after)
         return (node, after), (after, None)
+
+    def _remember(
+        self, history: History, applied: Rule, node: Node, after: Node
+    ) -> None:
+        """Note in the history what a rule looked at, and what it made."""
+        told = applied.name, applied.summary, applied.preserves
+        history.applied(
+            self.phase, told, applied.opened(node), after, self.final.__contains__
+        )
 
     def _inherit_site(self, node: Node, after: Node) -> None:
         """New nodes belong to the user's line that wrote the node they stand for.

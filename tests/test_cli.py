@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 import symgraph
 import symgraph as sg
-from symgraph.cli import Format, Stage, app
+from symgraph.cli import app
+from symgraph.cli.dump import Format, Stage
 from symgraph.passes import RulePass
 from symgraph.target import MODULE
 

@@ -36,20 +36,23 @@ MAY_IMPORT = {
         "types": "codegen dims errors",
         "op": "codegen dims errors types",
         "leaf": "dims errors op types",
+        "pattern": "graph leaf op types variable",
         "evaluate": "dims errors graph leaf op types",
         "variable": "errors evaluate graph leaf op symbolic types",
         "arguments": "dims errors evaluate graph leaf op variable",
         "composite": "errors graph leaf op types variable",
+        "history": "composite graph op",
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
-        "rewrite": "errors graph leaf op types variable",
+        "rewrite": "errors graph history op pattern types variable",
         "cuts": "dims graph ops",
         "updates": "errors graph leaf shared variable",
         "loops": "autodiff composite dims errors graph leaf lower op ops random tree "
         "types variable vectorize",
         "shared": "errors evaluate graph leaf op types variable",
         "linalg": "ops variable",
-        "lower": "codegen composite dims errors graph leaf op ops types variable",
+        "lower": "codegen composite dims errors graph history leaf op ops types "
+        "variable",
         "special": "ops",
         "vectorize": "composite dims errors graph leaf op ops types variable",
         "rules": "composite dims errors graph leaf op ops rewrite types variable",
@@ -59,24 +62,26 @@ MAY_IMPORT = {
         "rules types variable vectorize",
         "passes": "check config errors graph loops op rewrite rules",
         "userops": "autodiff codegen composite errors ops shared types variable",
-        "graphs": "dims errors graph leaf op passes rewrite types variable",
+        "graphs": "dims errors graph history leaf op passes rewrite types variable",
         "saved": "composite errors graphs leaf op",
         "mode": "errors passes",
-        "compiler": "codegen composite config graph graphs leaf lower op passes "
-        "rewrite variable",
-        "inspect": "codegen composite dims graph graphs leaf lower op variable",
+        "compiler": "codegen composite config errors graph graphs history leaf lower "
+        "op passes rewrite variable",
+        "inspect": "codegen composite dims errors graph graphs history leaf lower op "
+        "ops passes rewrite variable",
         "debug": "check codegen compiler config dims errors evaluate graph leaf "
         "lower op passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
         "estimate": "arguments codegen compiler errors inspect lower op variable "
         "versions",
         "function": "arguments codegen compiler cuts debug errors estimate evaluate "
-        "graph graphs leaf lower mode op shared tree updates variable versions",
+        "graph graphs inspect leaf lower mode op shared tree updates variable versions",
         "jit": "config declare errors function tree variable",
         "target": "errors function graph graphs leaf saved variable",
+        "looking": "inspect target",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
-        "linalg loops op ops passes random rewrite saved shared special types userops "
-        "variable vectorize",
+        "linalg looking loops op ops passes random rewrite saved shared special types "
+        "userops variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect passes symgraph target",
     },

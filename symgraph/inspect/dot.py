@@ -24,7 +24,7 @@ def graph_dot(graph: Graph, name: str = "graph") -> str:
         '  node [shape=box, fontname="Helvetica", fontsize=10];',
         '  edge [arrowsize=0.7, fontname="Helvetica", fontsize=8];',
     ]
-    lines += [_node(node, number) for node, number in names.items()]
+    lines += [node_dot(node, f"n{number}") for node, number in names.items()]
     for node, number in names.items():
         several = len(node.inputs) > 1
         for place, source in enumerate(node.inputs):
@@ -37,10 +37,11 @@ def graph_dot(graph: Graph, name: str = "graph") -> str:
     return "\n".join([*lines, "}"]) + "\n"
 
 
-def _node(node: Node, number: int) -> str:
+def node_dot(node: Node, name: str) -> str:
+    """A node as a statement of DOT, under a name of its own."""
     style = _STYLE.get(type(node.op), "")
     label = quoted(f"{op_text(node.op)}\n{node.type}")
-    return f"  n{number} [label={label}{', ' + style if style else ''}];"
+    return f"  {name} [label={label}{', ' + style if style else ''}];"
 
 
 def quoted(text: str) -> str:

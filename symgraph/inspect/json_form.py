@@ -21,6 +21,7 @@ list of its real and its imaginary part.
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from .. import dims
@@ -42,13 +43,14 @@ def graph_json(graph: Graph) -> dict[str, Any]:
     return {
         "schema": "symgraph.graph",
         "version": VERSION,
-        "nodes": [_node(node, names) for node in names],
+        "nodes": [node_json(node, names) for node in names],
         "inputs": [{"id": names[v.node], "name": v.name} for v in graph.inputs],
         "outputs": [{"id": names[v.node], "name": v.name} for v in graph.outputs],
     }
 
 
-def _node(node: Node, names: dict[Node, int]) -> dict[str, Any]:
+def node_json(node: Node, names: Mapping[Node, int]) -> dict[str, Any]:
+    """A node as plain data, with numbers of `names`."""
     data: dict[str, Any] = {
         "id": names[node],
         "op": node.op.name,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TextIO
 
 from ..composite import Body
@@ -98,27 +98,45 @@ def graph_text(graph: Graph, *, sites: bool = True) -> str:
 
     ``%3 = add(%1, %2): float32[n, 512]   # file.py:12``
     """
-    names = numbering(_order(graph))
-    lines = [_line(node, names, sites=sites) for node in names]
-    lines.append("return " + ", ".join(f"%{names[n]}" for n in graph.output_nodes))
-    pending = [n for n in names if isinstance(n.op, Nested)]
-    for node in pending:
-        inner, pending_too = _inner_lines(node, names, sites)
-        lines += ["", f"%{names[node]}, {node.op.name}:", *inner]
-        pending += pending_too
+    listing = Listing(graph)
+    names = listing.names
+    lines = []
+    for part in listing.parts:
+        indent = "  " * (part.owner is not None)
+        if part.owner is not None:
+            lines += ["", f"%{names[part.owner]}, {part.owner.op.name}:"]
+        lines += [indent + node_line(node, names, sites=sites) for node in part.nodes]
+        results = ", ".join(f"%{names[n]}" for n in part.roots)
+        lines.append(f"{indent}return {results}")
     return "\n".join(lines) + "\n"
 
 
-def _inner_lines(
-    node: Node, names: dict[Node, int], sites: bool
-) -> tuple[list[str], list[Node]]:
-    """The listing of the graphs that a loop or a choice runs, and those in them."""
-    assert isinstance(node.op, Nested)
-    roots = node.op.inner(*node.inputs)
-    made = _number(toposort(roots), names)
-    lines = ["  " + _line(n, names, sites=sites) for n in made]
-    lines.append("  return " + ", ".join(f"%{names[n]}" for n in roots))
-    return lines, [n for n in made if isinstance(n.op, Nested)]
+@dataclasses.dataclass(frozen=True, slots=True)
+class Part:
+    """A graph of a listing: the whole (no owner), or what a loop or a choice runs."""
+
+    owner: Node | None
+    nodes: tuple[Node, ...]
+    roots: tuple[Node, ...]
+
+
+class Listing:
+    """All nodes of a graph as dumps number them, those of loops and branches too.
+
+    Attributes:
+        names: the number of each node.
+        parts: the graph, then those of its loops and branches, with the nodes of each.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        self.names = numbering(_order(graph))
+        self.parts = [Part(None, tuple(self.names), graph.output_nodes)]
+        for part in self.parts:  # it grows while it is walked
+            for node in part.nodes:
+                if isinstance(node.op, Nested):
+                    roots = node.op.inner(*node.inputs)
+                    made = _number(toposort(roots), self.names)
+                    self.parts.append(Part(node, tuple(made), roots))
 
 
 def _order(graph: Graph) -> list[Node]:
@@ -126,7 +144,8 @@ def _order(graph: Graph) -> list[Node]:
     return list(dict.fromkeys([*(v.node for v in graph.inputs), *graph.nodes]))
 
 
-def _line(node: Node, names: Mapping[Node, int], *, sites: bool) -> str:
+def node_line(node: Node, names: Mapping[Node, int], *, sites: bool = True) -> str:
+    """``%3 = add(%1, %2): float32[n, 512]   # file.py:12``, with numbers of `names`."""
     arguments = ", ".join(f"%{names[i]}" for i in node.inputs)
     call = f"({arguments})" if node.inputs else ""
     line = f"%{names[node]} = {op_text(node.op)}{call}: {node.type}"
@@ -147,7 +166,7 @@ def graph_diff(a: Graph, b: Graph) -> str:
 
 
 def _listing(graph: Graph, names: Mapping[Node, int]) -> list[str]:
-    lines = [_line(node, names, sites=False) for node in _order(graph)]
+    lines = [node_line(node, names, sites=False) for node in _order(graph)]
     return [*lines, "return " + ", ".join(f"%{names[n]}" for n in graph.output_nodes)]
 
 
@@ -224,22 +243,41 @@ def pprint(x: Variable, depth: int = 12) -> str:
     'exp(-x) * (x + 1.0)'
     """
     names = {x.node: x.name} if x.name and not x.node.inputs else {}
+    return formula(x.node, depth, names, lambda op: op.name)
+
+
+def formula(
+    node: Node,
+    depth: int,
+    names: Mapping[Node, str],
+    title: Callable[[Op], str] = op_text,
+    longest: int = 10_000,
+) -> str:
+    """`node` as one line of math, where nodes in `names` are written as these.
+
+    `title` gives the text of an op; what lies deeper than `depth`, or after about
+    `longest` words, is written as ``...``.
+    """
     out: list[str] = []
-    stack: list[str | tuple[Node, int, int]] = [(x.node, depth, 0)]
-    while stack and len(out) < 10_000:
+    stack: list[str | tuple[Node, int, int]] = [(node, depth, 0)]
+    while stack and len(out) < longest:
         item = stack.pop()
         if isinstance(item, str):
             out.append(item)
         else:
-            stack.extend(reversed(_math(*item, names)))
+            stack.extend(reversed(_math(*item, names, title)))
     return "".join(out) + (" ..." if stack else "")
 
 
 def _math(
-    node: Node, depth: int, binding: int, names: Mapping[Node, str | None]
+    node: Node,
+    depth: int,
+    binding: int,
+    names: Mapping[Node, str],
+    title: Callable[[Op], str],
 ) -> list[str | tuple[Node, int, int]]:
     """The pieces of a node's formula, in a context that binds at `binding`."""
-    if not node.inputs:
+    if not node.inputs or node in names:
         return [_leaf_text(node, names)]
     if depth == 0:
         return ["..."]
@@ -254,14 +292,16 @@ def _math(
     if name == "negative":
         body = ["-", (inputs[0], depth - 1, 3)]
         return ["(", *body, ")"] if binding > 1 else body
-    body = [name, "("]
+    body = [title(node.op), "("]
     for number, source in enumerate(inputs):
         body += [", "] * bool(number) + [(source, depth - 1, 0)]
     return [*body, ")"]
 
 
-def _leaf_text(node: Node, names: Mapping[Node, str | None]) -> str:
+def _leaf_text(node: Node, names: Mapping[Node, str]) -> str:
     op = node.op
+    if node in names:
+        return names[node]
     if isinstance(op, Constant):
         return str(op.data.tolist()) if op.data.size <= 6 else f"<{node.type}>"
-    return names.get(node) or getattr(op, "label", None) or f"<{node.type}>"
+    return getattr(op, "label", None) or f"<{node.type}>"

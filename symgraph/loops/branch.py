@@ -191,6 +191,7 @@ class IfElse(Nested):
     def steps(self, node: Node, emit: Emitter) -> None:
         own, yes, no = self.opened(node.inputs)
         readers = emit.partition.users[node]
+        emit.opened(node, yes, no)
         emit.branches(
             Branches(
                 node,

@@ -289,6 +289,7 @@ class Loop(Nested):
         readers = emit.partition.users[node]
         used = {i.op.number: i for i in readers if isinstance(i.op, Item)}
         carried = zip(parameters.carried, given.carried, roots, strict=False)
+        emit.opened(node, roots)
         emit.rounds(
             Rounds(
                 node=node,

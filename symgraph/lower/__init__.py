@@ -3,5 +3,15 @@
 from .at import At
 from .program import Emitter, Failure, Lowered, Request, lower
 from .sizes import check_sizes
+from .watch import Watch
 
-__all__ = ["At", "Emitter", "Failure", "Lowered", "Request", "check_sizes", "lower"]
+__all__ = [
+    "At",
+    "Emitter",
+    "Failure",
+    "Lowered",
+    "Request",
+    "Watch",
+    "check_sizes",
+    "lower",
+]

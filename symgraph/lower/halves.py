@@ -18,6 +18,7 @@ from ..ops import Imag, Real, Shape
 from ..ops.complex import FromParts
 from ..types import TensorType, is_complex, real_dtype, tensor
 from ..variable import Variable
+from .watch import Watch, told
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ def halves(leaf: Node) -> Node:
     return intern(Halves(leaf), ()) if is_complex(leaf.type.dtype) else leaf
 
 
-def in_halves(roots: Sequence[Node]) -> tuple[Node, ...]:
+def in_halves(roots: Sequence[Node], watch: Watch | None) -> tuple[Node, ...]:
     """`roots` with the parts of complex leaves picked from their memory.
 
     Raises:
@@ -51,7 +52,7 @@ def in_halves(roots: Sequence[Node]) -> tuple[Node, ...]:
             return made.node
         return intern(node.op, inputs, node.site)
 
-    made = rebuild(roots, picked)
+    made = rebuild(roots, told(watch, picked))
     results = set(made)
     for node in toposort(made):
         if isinstance(node.op, Leaf | Shape):

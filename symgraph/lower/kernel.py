@@ -30,6 +30,7 @@ from ..types import is_complex, real_dtype
 from .at import At, Context
 from .fuse import Partition
 from .groups import Axis, Group
+from .watch import Watch
 
 #: Values of formulas at least this long are kept rather than computed in two stages.
 KEEP_WEIGHT = 20
@@ -43,6 +44,7 @@ class Environment(Protocol):
     """What a kernel asks of the program around it."""
 
     partition: Partition
+    watch: Watch | None
 
     def array(self, node: Node) -> str:
         """The array that holds `node`."""
@@ -91,9 +93,10 @@ class KernelBuilder:
         self._inner = {self.axis_name[a] for a in group.inner}
         self._outer = {self.axis_name[a] for a in group.rows}
         self._buffers: dict[Node, ir.Buffer] = {}
-        self._written: set[Node] = set()
+        self._written: dict[Node, None] = {}
         self._scratch: list[ir.Buffer] = []
         self._sizes: dict[str, str] = {}
+        self._computed: dict[Node, None] = {}
         self._context = Context(
             self.builder, self.extent, env.partition.same, self._check
         )
@@ -110,7 +113,7 @@ class KernelBuilder:
     def buffer(self, node: Node, *, written: bool = False) -> ir.Buffer:
         """The kernel's argument for the array of `node`."""
         if written:
-            self._written.add(node)
+            self._written[node] = None
         if node not in self._buffers:
             shape = tuple(self.extent(s) for s in node.type.dims)
             name, dtype = f"b{len(self._buffers)}", node.type.dtype
@@ -236,6 +239,7 @@ class KernelBuilder:
         self, node: Node, index: Index, guard: ir.Value | None, reader: Scope
     ) -> _Pending:
         assert isinstance(node.op, Indexed), f"{node} has no value yet"
+        self._computed[node] = None
         key = self._key(node, index, guard)
         at = At(node, key[1], self._context)
         scope = self._scope(key[1], guard, reader)
@@ -328,6 +332,9 @@ class KernelBuilder:
         if not rows and parallel:
             split = _shared_reduction(statements)
         nodes = list(self._buffers)
+        if self.env.watch is not None:
+            known = [n for n in self.group.members if n not in self._computed]
+            self.env.watch.kernel(self.name, [*self._computed, *known], self._written)
         read = _read(statements)
         kernel = ir.Kernel(
             self.name,

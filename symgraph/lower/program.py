@@ -43,6 +43,7 @@ from .kernel import KernelBuilder, lower_group
 from .memory import plan
 from .rounds import Rounds, lower_rounds
 from .sizes import Classes, SizeTable, check_sizes
+from .watch import Watch, told
 
 #: The error code of a guard on sizes that must be equal; others are numbered from 2.
 SIZES_DIFFER = 1
@@ -97,12 +98,17 @@ class Request:
 
 
 def lower(
-    written: Request, rewritten: Request, name: str, *, generic: bool = False
+    written: Request,
+    rewritten: Request,
+    name: str,
+    *,
+    generic: bool = False,
+    watch: Watch | None = None,
 ) -> Lowered:
     """The program of a request; `written` is the graph before any rewriting.
 
     The fast version takes all sizes that meet to be equal, the `generic` one
-    broadcasts those that turn out to be 1.
+    broadcasts those that turn out to be 1.  A `watch` is told what becomes of nodes.
 
     Raises:
         ShapeError: no call can fit: a dimension would have to be two numbers.
@@ -116,8 +122,9 @@ def lower(
         check_sizes(asked)
     more = with_inner(rewritten.roots)
     classes.unify(more)
-    roots = _distinct(_prepared(in_halves(rewritten.roots), classes))
-    emitter = Emitter(rewritten.with_roots(roots), classes, name)
+    prepared = _prepared(in_halves(rewritten.roots, watch), classes, watch)
+    roots = _distinct(prepared, watch)
+    emitter = Emitter(rewritten.with_roots(roots), classes, name, watch)
     certain = [*with_inner(asked, certain=True), *with_inner(roots, certain=True)]
     return emitter.run((*demanding, *more), certain)
 
@@ -138,7 +145,9 @@ def with_inner(roots: Sequence[Node], *, certain: bool = False) -> list[Node]:
     return found
 
 
-def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
+def _prepared(
+    roots: Sequence[Node], classes: Classes, watch: Watch | None
+) -> tuple[Node, ...]:
     """`roots` in the form that lowering takes.
 
     What depends on which sizes are equal is settled, and Opaque ops that cannot handle
@@ -163,7 +172,10 @@ def _prepared(roots: Sequence[Node], classes: Classes) -> tuple[Node, ...]:
             return _reduced(node.op, inputs[0], classes, node.site)
         return intern(node.op, inputs, node.site)
 
-    return rebuild(rebuild(rebuild(roots, settled), plain), lean)
+    made = tuple(roots)
+    for step in (settled, plain, lean):
+        made = rebuild(made, told(watch, step))
+    return made
 
 
 def _reduced(op: Reduce, operand: Node, classes: Classes, site: Site | None) -> Node:
@@ -174,7 +186,7 @@ def _reduced(op: Reduce, operand: Node, classes: Classes, site: Site | None) -> 
     return (kept if op.keepdims else squeeze(kept, op.axes)).node
 
 
-def _distinct(roots: Sequence[Node]) -> list[Node]:
+def _distinct(roots: Sequence[Node], watch: Watch | None) -> list[Node]:
     """`roots` with copies where a root is a leaf, an alias, or there already."""
     seen: set[Node] = set()
     latest: dict[Node, Node] = {}
@@ -183,6 +195,8 @@ def _distinct(roots: Sequence[Node]) -> list[Node]:
         node = latest.get(root, root)
         while node in seen or isinstance(node.op, Leaf) or _aliases(node):
             node = _copied(node, root.site)
+        if watch is not None:
+            watch.history.made(root, node)
         latest[root] = node
         seen.add(node)
         result.append(node)
@@ -208,6 +222,7 @@ class Emitter:
     request: Request
     classes: Classes
     name: str
+    watch: Watch | None = None
     sizes: SizeTable = field(init=False)
     partition: Partition = field(init=False)
     arrays: dict[str, Array] = field(default_factory=dict)
@@ -328,11 +343,11 @@ class Emitter:
 
     def settled(self, roots: Sequence[Node]) -> tuple[Node, ...]:
         """`roots` in the form that lowering takes."""
-        return _prepared(in_halves(roots), self.classes)
+        return _prepared(in_halves(roots, self.watch), self.classes, self.watch)
 
     def distinct(self, roots: Sequence[Node]) -> list[Node]:
         """`roots`, settled ones, each as a node of its own."""
-        return _distinct(roots)
+        return _distinct(roots, self.watch)
 
     def array(self, node: Node) -> str:
         """The array that holds `node`; constants are declared when first read."""
@@ -441,6 +456,17 @@ class Emitter:
 
     def lower_unit(self, group: Group) -> None:
         """Append the steps of a group, or of an opaque op."""
+        start = len(self.steps)
+        self._lower(group)
+        if self.watch is not None:
+            self.watch.unit(group, range(start, len(self.steps)))
+
+    def opened(self, node: Node, *bodies: Sequence[Node]) -> None:
+        """Note the roots of the bodies of `node`, whose steps are next."""
+        if self.watch is not None:
+            self.watch.enter(node, bodies)
+
+    def _lower(self, group: Group) -> None:
         node = group.members[-1]
         if isinstance(node.op, Opaque):
             node.op.steps(node, self)

@@ -1,0 +1,93 @@
+"""Options that several commands take, and how results are written."""
+
+from __future__ import annotations
+
+import ast
+import glob
+import json
+import os
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .errors import writing
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def targets(incomplete: str) -> list[str]:
+    """What `incomplete` may become: files, and behind a colon a file's names.
+
+    The file is parsed and not run.
+    """
+    file, colon, start = incomplete.rpartition(":")
+    if not colon:
+        folder, stem = os.path.split(incomplete)
+        found = sorted(Path(folder or ".").glob(f"{glob.escape(stem)}*"))
+        shown = [os.path.join(folder, path.name) for path in found]
+        folders = [name + "/" for name in shown if os.path.isdir(name)]
+        graphs = [name for name in shown if name.endswith(".npz")]
+        return folders + graphs + [n + ":" for n in shown if n.endswith(".py")]
+    try:
+        tree = ast.parse(Path(file).read_bytes())
+    except (OSError, SyntaxError, ValueError):
+        return []
+    names = [n.id for node in tree.body for n in ast.walk(node) if _is_bound(node, n)]  # type: ignore[attr-defined]
+    known = dict.fromkeys(n for n in names if n.startswith(start) and n[0] != "_")
+    return [f"{file}:{name}" for name in known]
+
+
+def _is_bound(statement: ast.stmt, node: ast.AST) -> bool:
+    """Whether `node` is a name that an assignment at the top of a file binds."""
+    bound = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    return bound and isinstance(statement, ast.Assign | ast.AnnAssign)
+
+
+Target = Annotated[
+    str,
+    typer.Argument(
+        help="FILE.py:NAME of a function, a graph, or variables; or a saved graph.",
+        autocompletion=targets,
+    ),
+]
+Output = Annotated[
+    Path | None, typer.Option("--output", "-o", help="A file to write to.")
+]
+Traceback = Annotated[
+    bool, typer.Option("--traceback", help="Show where an error comes from.")
+]
+
+
+class TextOrJson(StrEnum):
+    """For people, or for programs."""
+
+    text = "text"
+    json = "json"
+
+
+ReportFormat = Annotated[TextOrJson, typer.Option("--format", help="How to show it.")]
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that writes plain text unless a terminal listens."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False)
+
+
+def json_text(data: dict[str, Any]) -> str:
+    """`data` as JSON for files and pipes."""
+    return json.dumps(data, indent=1) + "\n"
+
+
+def write(text: str, output: Path | None) -> None:
+    """Write `text` to the file `output`, or to stdout."""
+    if output is None:
+        sys.stdout.write(text)
+        return
+    with writing(output):
+        output.write_text(text, encoding="utf-8")

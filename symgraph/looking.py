@@ -1,0 +1,64 @@
+"""Functions that look at what the compiler did, for any kind of target."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .inspect.explain import Explanation
+    from .inspect.whynot import WhyNot
+    from .target import Shown
+
+
+def explain(
+    target: Shown,
+    rule: str | None = None,
+    node: str | int | None = None,
+) -> Explanation:
+    """What was done to a function, graph or variables, rule by rule.
+
+    Args:
+        target: a compiled function, a :class:`Graph`, or variables.
+        rule: only the steps of this rule (or of this pass by itself).
+        node: only the steps that lead to this node of the optimized graph (its number
+            in dumps), or that come from this line (``"net.py:12"`` or ``":12"``).
+
+    `str()` of the result is text, ``.json()`` plain data, ``.steps`` the numbers of the
+    steps and ``.provenance`` everything that is known (see `Function.provenance`).
+
+    Raises:
+        NotFoundError: there is no such rule, node or line.
+
+    >>> import symgraph as sg
+    >>> x = sg.dvector("x")
+    >>> found = sg.explain(sg.log(1 + x), rule="log_of_one_plus")
+    >>> found.json()["steps"][0]["after"]
+    'log1p(x)'
+    """
+    from .inspect.explain import explained
+    from .target import as_function
+
+    return explained(as_function(target, "target").compilation, rule, node)
+
+
+def explain_why_not(target: Shown, rule: str) -> WhyNot:
+    """Why a rule did not fire on a function, graph or variables: its near misses.
+
+    `str()` of the result is text, ``.json()`` plain data, ``.misses`` the places where
+    the pattern nearly matched, or the rule's own condition did not hold.
+
+    Raises:
+        NotFoundError: there is no such rule.
+
+    >>> import symgraph as sg
+    >>> x = sg.dvector("x")
+    >>> sg.explain_why_not(sg.log(2 + x), "log_of_one_plus").misses[0].reason
+    'wants the constant 1.0, found 2.0'
+    """
+    from .inspect.whynot import why_not
+    from .target import as_function
+
+    return why_not(as_function(target, "target").compilation, rule)
+
+
+__all__ = ["explain", "explain_why_not"]
