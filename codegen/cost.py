@@ -15,8 +15,9 @@ from typing import Literal
 
 import numpy as np
 
-from . import columns, rolled, schedule
+from . import schedule
 from .cpu import product
+from .cpu.build import executed
 from .cpu.main import TOO_LARGE
 from .cpu.support import ALIGNMENT, CHUNK_COST, MOST_CHUNKS
 from .errors import CompileError
@@ -89,7 +90,7 @@ def cost(program: Program, sizes: Sizes) -> ProgramCost:
     Raises:
         OverflowError: BLAS does not take so large a matrix.
     """
-    program = columns.blocked(rolled.rolled(program))
+    program = executed(program)
     known_sizes = dict(sizes)
     for statement in program.host:
         if isinstance(statement, Let) and statement.name not in known_sizes:

@@ -106,6 +106,10 @@ class Compilation:
         self.name = name
         self._fast = fast
 
+    def through(self, pipeline: Pipeline) -> Compilation:
+        """The same request on its way through another pipeline."""
+        return Compilation(self.request, pipeline, self.name)
+
     def generic(self) -> Compilation:
         """The version that broadcasts sizes which turn out to be 1."""
         return Compilation(self.request, self.pipeline, self.name, self)

@@ -35,9 +35,14 @@ def build(program: Program, host: Host) -> bytes:
         return compile_module(text, host)
 
 
+def executed(program: Program) -> Program:
+    """`program` as it is run: small loops are kernels, large products in blocks."""
+    return columns.blocked(rolled.rolled(program))
+
+
 def llvm_text(program: Program, host: Host) -> str:
     """The whole module as LLVM IR, before LLVM's own passes."""
-    program = columns.blocked(rolled.rolled(program))
+    program = executed(program)
     prepared, kernels, declarations = _kernels(program, host)
     products = sorted(
         program.array(step.out).dtype

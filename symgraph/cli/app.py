@@ -8,6 +8,7 @@ import typer
 
 from .cache import cache_app
 from .demo import demo
+from .diff import diff
 from .dump import dump
 from .errors import Group
 from .explain import explain
@@ -43,6 +44,6 @@ def main(
     """A symbolic graph compiler: look at what it does."""
 
 
-for _command in (demo, dump, explain, passes):
+for _command in (demo, dump, explain, diff, passes):
     app.command()(_command)
 app.add_typer(cache_app, name="cache")
