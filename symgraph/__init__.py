@@ -233,6 +233,7 @@ from .ops import (
     subtract,
     sum,
     swapaxes,
+    switch,
     take,
     take_along_axis,
     tan,

@@ -84,6 +84,8 @@ class History:
         self._first: dict[Op, list[dict[int, Node]]] = {}
         self._originals = {n.op for n in self.written if isinstance(n.op, Nested)}
         self._by_site: dict[Site, list[Node]] = {}
+        #: The latest step that replaced each node.
+        self._taken: dict[Node, int] = {}
         self._open: dict[Node, int] = {}
         self._latest: Change | None = None
 
@@ -102,6 +104,22 @@ class History:
         """Note that `after` is `before` over new inputs."""
         if before is not after:
             self.link((before,), (after,))
+
+    def settled(self, before: Node, known: Node, final: Node) -> None:
+        """Note that `before` became `known`, of which `final` had been made already.
+
+        Its line belongs to the steps that did so, too.
+        """
+        at = known
+        for _ in range(MOST_LOOKED_AT):
+            number = self._taken.get(at)
+            if at is final or number is None:
+                break
+            change = self.steps[number]
+            self.link((before,), change.after, number)
+            at = change.after[0]
+        if at is not final:
+            self.again(before, final)
 
     def made(self, before: Node, after: Node) -> None:
         """Note that lowering put `after` in the place of `before`: another formula."""
@@ -131,6 +149,7 @@ class History:
         after_all = tuple(dict.fromkeys((after, *made)))
         change = self._changed(phase, name, doc, preserves, before, after_all)
         self.link(change.before, change.after, change.number)
+        self._taken[before[0]] = change.number
 
     def _changed(
         self,

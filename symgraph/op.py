@@ -284,6 +284,10 @@ class Reduce(Op):
             self.combine, self.combine
         )
 
+    def start(self, dtype: str) -> bool | int | float:
+        """What reducing nothing of `dtype` gives."""
+        return ir.identity(self.combine_for(dtype), dtype).value
+
     def reduced(self, shape: tuple[Size, ...]) -> tuple[Size, ...]:
         """`shape` after the reduction."""
         if self.keepdims:

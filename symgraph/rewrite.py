@@ -409,6 +409,8 @@ class _Engine:
             if self.trace.history is not None:
                 self.trace.history.again(node, rebuilt)
             if rebuilt in self.final:
+                if self.trace.history is not None:
+                    self.trace.history.settled(node, rebuilt, self.final[rebuilt])
                 self._settle(node, self.final[rebuilt])
                 return ()
             if self.pending.get(rebuilt) is not None:
@@ -463,6 +465,8 @@ class _Engine:
         history.applied(
             self.phase, told, applied.opened(node), after, self.final.__contains__
         )
+        if after in self.final:
+            history.settled(node, after, self.final[after])
 
     def _inherit_site(self, node: Node, after: Node) -> None:
         """New nodes belong to the user's line that wrote the node they stand for.

@@ -343,7 +343,9 @@ class _Emitter(Squares):
         if not blocks:
             held = self._runs(loop, (low, high, width), held, 0)
         elif not isinstance(extent, int) or extent % (width * blocks):
-            held = self._lane_loop(loop, (low, high, width), held, 0, tail=True)
+            # In a loop there are many tails, which may well have a whole vector.
+            once = len(self.w.scopes) == 1
+            held = self._lane_loop(loop, (low, high, width), held, 0, tail=once)
         results = [
             across(self.w, c, text, width)
             for c, text in zip(loop.carries, held, strict=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +15,6 @@ from .options import Output, Target, Traceback, json_text, write
 if TYPE_CHECKING:
     from ..function import Function
     from ..graphs import Graph
-    from ..inspect.fused import Fusion
 
 
 class Stage(StrEnum):
@@ -74,7 +74,6 @@ def _renderer(stage: Stage, format: Format) -> Callable[[Function], str]:
 
 def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:
     from ..inspect.dot import graph_dot
-    from ..inspect.fused import fused_dot, fused_json, fused_text
     from ..inspect.json_form import graph_json
     from ..inspect.program_form import (
         memory_json,
@@ -104,9 +103,8 @@ def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:
             Format.dot: lambda f: graph_dot(f.optimized, f.name),
         },
         Stage.fused: {
-            Format.text: lambda f: fused_text(_fusion(f)),
-            Format.json: lambda f: json_text(fused_json(_fusion(f))),
-            Format.dot: lambda f: fused_dot(_fusion(f)),
+            form: functools.partial(_fused, form)
+            for form in (Format.text, Format.json, Format.dot)
         },
         Stage.loops: {
             Format.text: lambda f: f.source("loops"),
@@ -122,8 +120,15 @@ def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:
     }
 
 
-def _fusion(f: Function) -> Fusion:
-    """The groups of a function."""
-    from ..inspect.fused import Fusion
+def _fused(form: Format, f: Function) -> str:
+    """The groups of a function as `form`."""
+    from ..inspect.fused import Fusion, fused_dot, fused_json, fused_text
 
-    return Fusion(f.provenance(), f.compilation.watched)
+    fusion = Fusion(f.provenance(), f.compilation.watched)
+    match form:
+        case Format.text:
+            return fused_text(fusion)
+        case Format.json:
+            return json_text(fused_json(fusion))
+        case Format.dot:
+            return fused_dot(fusion)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import ast
-import glob
 import json
 import os
 import sys
@@ -27,6 +25,9 @@ def targets(incomplete: str) -> list[str]:
 
     The file is parsed and not run.
     """
+    import ast
+    import glob
+
     file, colon, start = incomplete.rpartition(":")
     if not colon:
         folder, stem = os.path.split(incomplete)
@@ -39,15 +40,15 @@ def targets(incomplete: str) -> list[str]:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, SyntaxError, ValueError):
         return []
-    names = [n.id for node in tree.body for n in ast.walk(node) if _is_bound(node, n)]  # type: ignore[attr-defined]
+    bindings = (n for n in tree.body if isinstance(n, ast.Assign | ast.AnnAssign))
+    found_in = (n for binding in bindings for n in ast.walk(binding))
+    names = [
+        n.id
+        for n in found_in
+        if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    ]
     known = dict.fromkeys(n for n in names if n.startswith(start) and n[0] != "_")
     return [f"{file}:{name}" for name in known]
-
-
-def _is_bound(statement: ast.stmt, node: ast.AST) -> bool:
-    """Whether `node` is a name that an assignment at the top of a file binds."""
-    bound = isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
-    return bound and isinstance(statement, ast.Assign | ast.AnnAssign)
 
 
 Target = Annotated[

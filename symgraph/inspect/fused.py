@@ -5,7 +5,7 @@ the optimized graph's, whose numbers ``optimized`` has::
 
     {
       "schema": "symgraph.fused", "version": 1, "name": "train",
-      "arguments": [{"id": 0, "op": "input", "label": "x", ...}],   # leaves
+      "arguments": [{"id": 0, "op": "input", "label": "x", ...}],   # and sizes
       "groups": [                       # in the order in which they run
         {"number": 0, "kind": "kernel",         # or "whole": a product, a loop, a call
          "scope": null,                         # or the group of the loop it is in
@@ -90,7 +90,7 @@ class Fusion:
         name: the function's name.
         groups: the groups.
         names: the number of each node.
-        arguments: the leaves that groups read.
+        arguments: the leaves, and the sizes, which are known before anything runs.
     """
 
     def __init__(self, provenance: Provenance, watched: Watched) -> None:
@@ -107,7 +107,8 @@ class Fusion:
         ]
         inside = {n for group in self.groups for n in group.nodes}
         read = dict.fromkeys(n for group in self.groups for n in group.reads)
-        self.arguments = [n for n in read if n not in inside]
+        below = toposort(read, lambda n: () if n in inside else n.inputs)
+        self.arguments = [n for n in below if n not in inside]
         every = [*self.arguments, *(n for g in self.groups for n in g.nodes)]
         self.names = {node: k for k, node in enumerate(dict.fromkeys(every))}
 

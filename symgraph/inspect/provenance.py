@@ -27,20 +27,30 @@ branches after all others.  Everything else is named by its place in its list::
     }
 
 Where several lines were merged into one node, or one line was split into many, the
-lists have them all.  A leaf (an input, a shared variable, a constant) has the lines
-that it alone is left of.  Bytes are numbers, or formulas of the program's sizes; they
-are those of whole arrays, in one round of a loop.
+lists have them all; equal expressions over the same inputs are one node from the start,
+with the lines of all who wrote it, the latest few.  A leaf (an input, a shared
+variable, a constant) has the lines that it alone is left of.  Bytes are numbers, or
+formulas of the program's sizes; they are those of whole arrays, in one round of a loop.
 """
 
 from __future__ import annotations
 
 import linecache
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..codegen.polynomial import Amount, known, name
-from ..codegen.program import Call, Gemm, Launch, Program, Step, arrays_of, written_by
+from ..codegen.program import (
+    Array,
+    Call,
+    Gemm,
+    Launch,
+    Program,
+    Step,
+    arrays_of,
+    written_by,
+)
 from ..graph import Node, line_of
 from ..graphs import Graph
 from ..history import Change
@@ -151,11 +161,13 @@ class Provenance:
         self.history = watched.history
         self.steps: list[Change] = self.history.steps
         self.program: Program = watched.lowered.program
+        self._arrays = {array.name: array for array in self.program.arrays}
         self._texts: dict[int, StepText] = {}
         self._optimized = Graph(
             [Variable(n) for n in watched.rewritten.inputs],
             [Variable(n) for n in watched.rewritten.roots],
         )
+        self._step_lines = self._lines_of_steps()
         self._number: dict[Node, int] = {}
         self.written = self._written(compilation.graph)
         self.nodes = self._made()
@@ -194,10 +206,7 @@ class Provenance:
 
     def step_lines(self, step: int) -> tuple[Line, ...]:
         """The lines that wrote what a step replaced."""
-        found: dict[Line, None] = {}
-        for node in self.steps[step].before:
-            found |= dict.fromkeys(self._lines_of(node))
-        return tuple(sorted(found))
+        return self._step_lines[step]
 
     def bytes_of(self, kernels: Iterable[int]) -> tuple[int | str, int | str]:
         """The bytes that some of the program's steps read and write, once each."""
@@ -205,9 +214,8 @@ class Provenance:
         written: Amount = 0
         for number in kernels:
             step = self.program.steps[number]
-            ins, outs = _reads(step), written_by(step)
-            read = read + _bytes(self.program, ins)
-            written = written + _bytes(self.program, outs)
+            read = read + _bytes(self._arrays, _reads(step))
+            written = written + _bytes(self._arrays, written_by(step))
         return _shown(read), _shown(written)
 
     def __repr__(self) -> str:
@@ -218,12 +226,34 @@ class Provenance:
 
     # -- putting it together -----------------------------------------------------------
 
-    def _lines_of(self, node: Node) -> tuple[Line, ...]:
-        """The lines that wrote what `node`, met on the way, comes from."""
-        found: dict[Line, None] = {}
-        for source in self.history.origins(node).written:
-            found |= dict.fromkeys(own_lines(source))
-        return tuple(sorted(found)) or own_lines(node)
+    def _lines_of_steps(self) -> list[tuple[Line, ...]]:
+        """The lines behind what each step replaced, as they were at that time.
+
+        One walk over the links, with sets of lines as bits: long ways, as that of a
+        size through a whole network, would cost the square of their length otherwise.
+        """
+        place: dict[Line, int] = {}
+        sets: dict[Node, int] = {}
+
+        def own(node: Node) -> int:
+            lines = own_lines(node)
+            return sum(1 << place.setdefault(line, len(place)) for line in lines)
+
+        for node in self.history.written:
+            sets[node] = own(node)
+        steps = [0] * len(self.steps)
+        for link in self.history.links:
+            behind = 0
+            for node in link.before:
+                behind |= sets.get(node, 0)
+            if link.step is not None:
+                steps[link.step] |= behind or own(link.before[0])
+            for node in link.after:
+                sets[node] = sets.get(node, 0) | behind
+        every = sorted(place)
+        return [
+            tuple(line for line in every if bits >> place[line] & 1) for bits in steps
+        ]
 
     def _written(self, graph: Graph) -> list[Written]:
         listing = Listing(graph)
@@ -374,10 +404,10 @@ def _reads(step: Step) -> tuple[str, ...]:
     return tuple(dict.fromkeys(a for a in arrays_of(step) if a not in written))
 
 
-def _bytes(program: Program, arrays: Iterable[str]) -> Amount:
+def _bytes(known_as: Mapping[str, Array], arrays: Iterable[str]) -> Amount:
     total: Amount = 0
     for array in dict.fromkeys(arrays):
-        factor, sizes = size_key(program.array(array))
+        factor, sizes = size_key(known_as[array])
         amount: Amount = factor
         for size in sizes:
             amount = name(size) * amount

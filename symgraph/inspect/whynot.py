@@ -378,7 +378,8 @@ def why_not_lines(found: WhyNot) -> Iterator[Styled]:
     where = ", ".join(found.passes) or "no pass"
     yield [("  in ", DIM), (where, ""), *_excluded(found)]
     times = len(found.fired)
-    yield [(f"  fired {times} times" if times != 1 else "  fired once", "")]
+    often = {0: "did not fire", 1: "fired once"}.get(times, f"fired {times} times")
+    yield [(f"  {often}", "")]
     shown = _near_enough(found.misses)
     if not shown:
         yield [("", "")]

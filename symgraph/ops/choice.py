@@ -28,6 +28,7 @@ __all__ = [
     "heaviside",
     "maximum",
     "minimum",
+    "switch",
     "where",
 ]
 
@@ -112,6 +113,19 @@ def where(condition: object, a: object, b: object) -> Variable:
     """Elementwise `a` where `condition` holds, else `b`; both are evaluated."""
     (chosen,) = promote(condition, to="bool")
     return apply(Where(), chosen, *promote(a, b))
+
+
+def switch(condition: object, ift: object, iff: object) -> Variable:
+    """:func:`where` as PyTensor calls it: both are evaluated, and one taken.
+
+    What must not be evaluated where it is not taken is for ``ifelse``.
+
+    >>> import symgraph as sg
+    >>> x = sg.dvector("x")
+    >>> sg.switch(x > 0, x, 0).eval({x: [-1.0, 2.0]})
+    array([0., 2.])
+    """
+    return where(condition, ift, iff)
 
 
 def fmax(a: object, b: object) -> Variable:

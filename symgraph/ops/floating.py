@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import numpy as np
 
 from ..codegen import ir
@@ -17,6 +19,7 @@ from .elementwise import Binary
 __all__ = [
     "CopySign",
     "NextAfter",
+    "RoundingError",
     "copysign",
     "nan_to_num",
     "nextafter",
@@ -73,6 +76,33 @@ def _smallest(dtype: str) -> ir.Value:
 def nextafter(a: object, b: object) -> Variable:
     """Elementwise: the float next to `a` in the direction of `b`."""
     return apply(NextAfter(), *promote(a, b, to="float"))
+
+
+@op
+class RoundingError(Binary):
+    """What rounding loses of a + b, exactly; NaN where a + b is not finite.
+
+    Six additions whatever the order of magnitudes (Knuth, "The Art of Computer
+    Programming" 2, 4.2.2, theorem B).
+    """
+
+    weight: ClassVar[int] = 6
+
+    def ref(self, a: Array, b: Array) -> Array:
+        with np.errstate(all="ignore"):
+            total = a + b
+            second = total - a
+            first = total - second
+            return np.asarray((a - first) + (b - second))
+
+    def vjp(self, g: Variable, y: Variable, a: Variable, b: Variable) -> Grads:
+        return None, None
+
+    def scalar(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        total = a + b
+        second = total - a
+        first = total - second
+        return (a - first) + (b - second)
 
 
 def nan_to_num(

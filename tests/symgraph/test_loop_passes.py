@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -252,3 +253,242 @@ def test_choices_of_constants_and_of_what_nobody_reads() -> None:
     used = Checked([n, x, w], [a])
     assert "exp" not in print_program(used.program)
     np.testing.assert_array_equal(used(0, [1.0], [[1.0]])[0], [2.0])
+
+
+# -- several loops ---------------------------------------------------------------------
+
+
+def running(factor: float, rows: Variable, first: Any = 0.0, **options: Any) -> Any:
+    """A loop over `rows`: its last value, and the stack of all."""
+    return sg.scan(lambda c, r: (c * factor + r,) * 2, first, rows, **options)
+
+
+def test_loops_of_one_array_are_one() -> None:
+    (a, _), (b, _) = running(0.5, x), running(0.9, x)
+    run = Checked([x], [a, b])
+    assert run.repeats == 1
+    for size in (0, 1, 5):
+        data = rng.normal(size=size)
+        want = [0.0, 0.0]
+        for value in data:
+            want = [want[0] * 0.5 + value, want[1] * 0.9 + value]
+        assert_same(run(data), want, f"{size}")
+
+
+def test_a_loop_over_what_another_keeps_reads_it_as_it_is_made() -> None:
+    _, kept = running(0.5, x)
+    second, _ = running(0.9, kept)
+    run = Checked([x], [second])
+    assert run.repeats == 1
+    assert not long_arrays(run.program, run.program.array("x0").shape[0])
+    run(rng.normal(size=5))
+    both = Checked([x], [second, kept])
+    assert both.repeats == 1
+    both(rng.normal(size=5))
+
+
+def test_gradients_through_loops_over_each_others_rows() -> None:
+    _, kept = running(0.5, x)
+    last, again = running(0.9, sg.tanh(kept), reverse=True)
+    _, third = running(0.7, again * kept)
+    cost = last + sg.sum(third * third)
+    first = sg.grad(cost, x)
+    second = sg.grad(sg.sum(first * sg.sin(x)), x)
+    runs = [Checked([x], [cost, first, second], mode) for mode in (None, WITHOUT)]
+    assert runs[0].repeats < runs[1].repeats
+    for size in (1, 2, 6):
+        data = rng.normal(size=size)
+        for a, b in zip(*(run(data) for run in runs), strict=True):
+            assert_same(a, b, f"{size}", rtol=1e-9)
+
+
+def test_a_loop_that_needs_the_others_end_comes_after_it() -> None:
+    last, kept = running(0.5, x)
+    run = Checked([x], [running(last, kept)[0], running(0.2, x, last)[0]])
+    assert run.repeats == 2
+    run(rng.normal(size=4))
+
+
+def test_loops_that_go_other_ways_or_elsewhere_stay_apart() -> None:
+    other = sg.dvector("other")
+    alone = [running(0.5, x)[0], running(0.5, other)[0]]
+    assert Checked([x, other], alone).repeats == 2
+    ways = [running(0.5, x)[0], running(0.5, x, reverse=True)[0]]
+    run = Checked([x], ways)
+    assert run.repeats == 2
+    run(rng.normal(size=4))
+
+
+def test_wide_and_narrow_loops_stay_apart() -> None:
+    wide = running(0.5, m, h0)[0]
+    narrow, _ = sg.scan(lambda c, r: (c * 0.5 + r, None), 0.0, m[:, 0])
+    run = Checked([m, h0], [wide, narrow])
+    assert run.repeats == 2
+    run(rng.normal(size=(4, 3)), np.ones(3))
+
+
+def test_products_of_rows_that_another_loop_keeps_are_one_in_front() -> None:
+    rows = sg.tensor("rows", shape=(None, None, 10))
+    kept = sg.scan(lambda c, r: (c + r,) * 2, rows[0] * 0, rows)[1]
+    last, _ = sg.scan(lambda h, r: (sg.tanh(r @ wx + h @ wh), None), states, kept)
+    run = Checked([rows, states, wx, wh], [last])
+    assert sorted((depth, g.k) for depth, g in run.gemms) == [(0, 10), (1, 9)]
+    run(*DATA)
+
+
+def test_no_cycle_where_loops_of_two_kinds_need_each_other() -> None:
+    def back(rows: Variable, first: Any) -> Variable:
+        return running(0.5, rows, first, reverse=True)[0]  # type: ignore[no-any-return]
+
+    a, d = running(0.5, x)[0], back(x, 1.0)
+    c, b = back(x, a), running(0.9, x, d)[0]
+    run = Checked([x], [a, b, c, d])
+    run(rng.normal(size=5))
+
+
+def test_draws_of_loops_that_are_one_differ() -> None:
+    first, second = sg.random.Stream(1), sg.random.Stream(2)
+    sums = [
+        sg.scan(lambda c, r, s=s: (c + r * s.normal(), None), 0.0, x)[0]
+        for s in (first, second, first)
+    ]
+    f = sg.function([x], sums)
+    slow = sg.function([x], sums, mode=WITHOUT)
+    got = f(np.ones(5))
+    assert len(set(map(float, got))) == 3
+    first.seed(1), second.seed(2)
+    assert_same(slow(np.ones(5)), got, "the same draws")
+
+
+# -- work that goes inside -------------------------------------------------------------
+
+
+def test_light_work_on_sequences_is_done_in_the_rounds() -> None:
+    last, _ = running(0.5, sg.where(x > 0, x * 2, 0.5) + 1)
+    run = Checked([x], [last])
+    assert not long_arrays(run.program, run.program.array("x0").shape[0])
+    run(rng.normal(size=4))
+    heavy = Checked([x], [running(0.5, sg.exp(x))[0]])
+    assert len(long_arrays(heavy.program, heavy.program.array("x0").shape[0])) == 1
+
+
+@pytest.mark.parametrize("wide", [False, True])
+def test_reductions_over_rounds_are_carried(wide: bool) -> None:
+    rows = m if wide else x
+    _, kept = running(0.5, rows, h0 * 0 if wide else 0.0)
+    outputs = [
+        f(v, axis=axis)
+        for axis in (0, None)
+        for f, v in (
+            (sg.sum, kept), (sg.max, kept), (sg.min, kept * 2), (sg.prod, kept),
+            (sg.any, kept > 1), (sg.all, kept < 2), (sg.mean, kept * kept),
+        )
+    ]  # fmt: skip
+    outputs += [sg.sum(kept, axis=0, keepdims=True), sg.sum(kept > 0, axis=0)]
+    run = Checked([rows, h0], outputs)
+    assert not long_arrays(run.program, run.program.array("x0").shape[0])
+    for size in (1, 2, 7):
+        run(rng.normal(size=(size, 3) if wide else size), np.ones(3))
+    with pytest.raises(ValueError, match="zero-size array along axis 0"):
+        run.f(np.ones((0, 3) if wide else 0), np.ones(3))
+    sums = Checked([rows, h0], [o for o in outputs if isinstance(o.op, sg.ops.Sum)])
+    sums(np.ones((0, 3) if wide else 0), np.ones(3))
+
+
+def test_sums_that_are_carried_are_exact_and_keep_what_is_not_finite() -> None:
+    _, kept = sg.scan(lambda c, r: (c + 1, r * sg.sign(c)), 1.0, x)
+    run = Checked([x], [sg.sum(kept)])
+    assert not long_arrays(run.program, run.program.array("x0").shape[0])
+    data = rng.normal(size=3000) * 10.0 ** rng.integers(-9, 9, size=3000)
+    assert run.f(data)[0] == pytest.approx(math.fsum(data), rel=1e-15, abs=0)
+    for special in ([1, np.inf, 2], [np.inf, -np.inf], [np.nan, 1], [1e308] * 3):
+        with np.errstate(all="ignore"):
+            assert_same(run.f(special)[0], np.sum(special), f"{special}")
+
+
+def test_a_stack_that_others_read_is_reduced_in_vectors() -> None:
+    _, kept = running(0.5, x)
+    run = Checked([x], [kept, sg.sum(kept)])
+    assert [a.shape for a in run.program.by_role("temp") if a.shape] == []
+    assert "sum" in print_program(run.program).split("end")[-1]
+    run(rng.normal(size=4))
+
+
+def test_work_on_a_stack_is_done_before_it_is_kept() -> None:
+    _, kept = running(0.5, x)
+    run = Checked([x, v], [kept * v[0] + 1])
+    size = run.program.array("x0").shape[0]
+    assert len(long_arrays(run.program, size)) == 1
+    run(rng.normal(size=4), np.ones(2))
+
+
+def test_an_array_taken_a_few_times_through_a_formula_is_one_pass() -> None:
+    last, _ = sg.scan(lambda c, _: (c * c * 0.5 + v, c), v, length=12)
+    assert Checked([v], [last]).repeats == 0
+    long, _ = sg.scan(lambda c, _: (c * c * 0.5 + v, c), v, length=40)
+    assert Checked([v], [long]).repeats == 1
+    assert Checked([v], [last])(np.ones(3) * 0.1)[0].shape == (3,)
+
+
+def test_loops_that_end_by_one_condition_are_one() -> None:
+    def until(make: Any) -> Any:
+        return sg.scan(
+            lambda r, a: (make(r, a), sg.until(r > 2)), sequences=x, outputs_info=1.0
+        )
+
+    first = until(lambda r, a: a * 0.5 + r)
+    second = until(lambda r, a: sg.sin(a) - r)
+    other = sg.scan(
+        lambda r, a: (a + r, sg.until(a > 3)), sequences=x, outputs_info=1.0
+    )
+    outputs = [first, second, first[-1], other, *sg.grad(first[-1] + second[-1], [x])]
+    runs = [Checked([x], outputs, mode) for mode in (None, WITHOUT)]
+    assert runs[0].repeats < runs[1].repeats
+    for late in (0, 2, 5):
+        data = rng.uniform(-1, 1, 5)
+        data[late : late + 1] = 2.5
+        for a, b in zip(*(run(data) for run in runs), strict=True):
+            assert_same(a, b, f"{late}", rtol=1e-9)
+
+
+@pytest.mark.parametrize("mode", [None, WITHOUT, "interpret"])
+def test_shared_variables_that_several_loops_update(mode: Any) -> None:
+    counts = [sg.shared(np.zeros(2), "a"), sg.shared(1.0, "b")]
+
+    def step(r: Variable) -> Any:
+        return counts[0] * r, {counts[0]: counts[0] * 0.5 + r}
+
+    def other(r: Variable) -> Any:
+        return counts[1] + r, {counts[1]: counts[1] * 2 + r}
+
+    first, second = sg.scan(step, sequences=x), sg.scan(other, sequences=x * 2)
+    f = sg.function([x], [sg.sum(first), second], mode=mode)
+    a, b, rows = np.zeros(2), 1.0, []
+    for _ in range(2):
+        total = 0.0
+        rows = []
+        data = rng.normal(size=4)
+        for value in data:
+            total += np.sum(a * value)
+            rows.append(b + value * 2)
+            a, b = a * 0.5 + value, b * 2 + value * 2
+        got = f(data)
+        np.testing.assert_allclose(got[0], total, rtol=1e-12)
+        np.testing.assert_allclose(got[1], rows, rtol=1e-12)
+        np.testing.assert_allclose(counts[0].get_value(), a, rtol=1e-12)
+        np.testing.assert_allclose(counts[1].get_value(), b, rtol=1e-12)
+
+
+def test_loops_in_the_rounds_of_a_loop_are_one() -> None:
+    def step(c: Variable, r: Variable) -> Any:
+        (a, _), (b, kept) = running(0.5, r * 2), running(0.9, r, c)
+        return b * 0.1, a + sg.sum(kept * kept)
+
+    last, kept = sg.scan(step, 0.0, m)
+    outputs = [last, kept, *sg.grad(last + sg.sum(kept), [m])]
+    runs = [Checked([m], outputs, mode) for mode in (None, WITHOUT)]
+    assert runs[0].repeats < runs[1].repeats
+    for shape in ((3, 4), (1, 1), (2, 0)):
+        data = rng.normal(size=shape)
+        for a, b in zip(*(run(data) for run in runs), strict=True):
+            assert_same(a, b, f"{shape}", rtol=1e-9)

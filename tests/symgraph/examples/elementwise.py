@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,21 @@ def from_parts(re: Array, im: Array) -> Array:
     return made
 
 
+@np.vectorize
+def _lost(a: Any, b: Any, total: Any) -> float:
+    """a + b less its rounded value, in rational numbers."""
+    if not np.isfinite(total):
+        return np.nan
+    return float(Fraction(float(a)) + Fraction(float(b)) - Fraction(float(total)))
+
+
+def lost(a: Array, b: Array) -> Array:
+    with np.errstate(all="ignore"):
+        total = a + b
+    made = _lost(a, b, total) if total.size else np.zeros(total.shape)
+    return np.asarray(made, total.dtype)
+
+
 EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.Add: elementwise(ops.add, np.add, ANY, ANY, dtypes=ALL)
     + complex_(ops.add, np.add, 2),
@@ -74,6 +90,9 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.Maximum: elementwise(ops.maximum, np.maximum, ANY, ANY, dtypes=ALL),
     ops.Where: elementwise(
         ops.where, np.where, Operand(dtype="bool"), ANY, ANY, dtypes=(*ALL, *COMPLEX)
+    )
+    + elementwise(
+        ops.switch, np.where, Operand(dtype="bool"), ANY, ANY, dtypes=("float64",)
     ),
     ops.Negative: elementwise(ops.negative, np.negative, ANY)
     + complex_(ops.negative, np.negative),
@@ -119,6 +138,14 @@ EXAMPLES: dict[type[Op], tuple[Case, ...]] = {
     ops.SignBit: elementwise(ops.signbit, np.signbit, ANY, dtypes=ALL, smooth=False),
     ops.CopySign: elementwise(ops.copysign, np.copysign, ANY, ANY, dtypes=FLOATED),
     ops.NextAfter: elementwise(ops.nextafter, np.nextafter, ANY, ANY, dtypes=FLOATED),
+    ops.RoundingError: elementwise(
+        lambda a, b: apply(ops.RoundingError(), a, b),
+        lost,
+        ANY,
+        ANY,
+        dtypes=FLOATS,
+        smooth=False,
+    ),
     ops.OnesLike: elementwise(
         lambda x: x**0, np.ones_like, ANY, dtypes=FIELD, smooth=False
     ),

@@ -1,0 +1,1 @@
+"""Programs that the command line is tried on: TARGETs in files of their own."""

@@ -1,0 +1,5 @@
+"""The demo's training step."""
+
+from symgraph.demo import build
+
+step = build(0).step
