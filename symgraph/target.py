@@ -8,7 +8,7 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from .errors import SymgraphError
 from .function import Function, function
@@ -93,7 +93,9 @@ def resolve_mode(target: str, beside: str, files: Files | None = None) -> Mode:
     if not isinstance(held, Mode):
         kind = type(held).__name__
         known = [k for k, v in found.items() if isinstance(v, Mode | Pipeline)]
-        remedy = f"{path} has: {', '.join(known)}" if known else "bind sg.Mode(...) to it"
+        remedy = (
+            f"{path} has: {', '.join(known)}" if known else "bind sg.Mode(...) to it"
+        )
         what = f"{name!r} in {path} is of type {kind}, and no mode"
         raise TargetError(what, remedy, usage=True)
     return held
@@ -124,7 +126,7 @@ def _saved(path: Path) -> Function:
         raise TargetError(said, remedy or "give another file", usage=True) from error
 
 
-def is_target(value: object) -> bool:
+def is_target(value: object) -> TypeGuard[Shown]:
     """Whether `value` can be dumped."""
     if isinstance(value, list | tuple):
         return bool(value) and all(isinstance(item, Variable) for item in value)

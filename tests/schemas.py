@@ -78,7 +78,34 @@ MISS = record(
     reason=TEXT,
 )
 
+COUNTS = {"type": "array", "items": COUNT, "minItems": 2, "maxItems": 2}
+AMOUNTS = {"type": "array", "items": AMOUNT, "minItems": 2, "maxItems": 2}
+CHANGED = {"type": "object", "additionalProperties": COUNTS}
+COST = {
+    "work": AMOUNT,
+    "flops": AMOUNT,
+    "bytes_read": AMOUNT,
+    "bytes_written": AMOUNT,
+}
+COSTED = record(
+    number=COUNT, name=TEXT, kind={"enum": ["kernel", "product", "call"]}, **COST
+)
+
 SCHEMAS: dict[str, Schema] = {
+    "diff": document(
+        "diff",
+        names=array(TEXT),
+        same={"type": "boolean"},
+        sizes={"type": "object", "additionalProperties": COUNT},
+        nodes=record(total=COUNTS, ops=CHANGED),
+        rules=CHANGED,
+        steps=record(
+            total=COUNTS, kept=COUNT, removed=array(COSTED), added=array(COSTED)
+        ),
+        cost=record(**dict.fromkeys([*COST, "arena", "output"], AMOUNTS)),
+        memory=record(temporaries=COUNTS, slots=COUNTS),
+        graph=TEXTS,
+    ),
     "explain": document(
         "explain",
         name=TEXT,

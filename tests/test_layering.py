@@ -77,7 +77,7 @@ MAY_IMPORT = {
         "function": "arguments codegen compiler cuts debug errors estimate evaluate "
         "graph graphs inspect leaf lower mode op shared tree updates variable versions",
         "jit": "config declare errors function tree variable",
-        "target": "errors function graph graphs leaf saved variable",
+        "target": "errors function graph graphs leaf mode passes saved variable",
         "looking": "inspect target",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
         "linalg looking loops op ops passes random rewrite saved shared special types "
@@ -112,7 +112,7 @@ MAY_IMPORT = {
         "run": "interpret ir program",
         "arrays": "expand interpret ir",
         "polynomial": "",
-        "cost": "columns cpu errors interpret ir polynomial program rolled schedule",
+        "cost": "cpu errors interpret ir polynomial program schedule",
     },
 }
 

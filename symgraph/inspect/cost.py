@@ -115,9 +115,7 @@ def cost_of(
     program, names = lowered.program, size_names(lowered)
     if sizes is None:
         held = some or {}
-        found = cost(
-            program, {size: held.get(t, name(t)) for size, t in names.items()}
-        )
+        found = cost(program, {size: held.get(t, name(t)) for size, t in names.items()})
     else:
         found = cost(program, sizes)
     return Cost(

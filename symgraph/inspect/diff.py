@@ -8,7 +8,7 @@ The schema, version 1; amounts are numbers, or text over the names of sizes; a p
       "names": ["train", "train without stabilize"], "same": false,
       "sizes": {"batch": 64},             # those that amounts are given for
       "nodes": {"total": [20, 21], "ops": {"log1p": [1, 0], "log": [0, 1]}},
-      "rules": {"log_of_one_plus": [1, 0]},       # how often each fired, where it differs
+      "rules": {"log_of_one_plus": [1, 0]},     # how often each fired, where it differs
       "steps": {
         "total": [3, 3], "kept": 2,               # kept: both have them
         "removed": [{"number": 1, "name": "k1_log1p", "kind": "kernel", "work": "21*n",
@@ -75,9 +75,8 @@ class StepKey:
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One of the two: its name, its optimized graph, its steps and what they cost."""
+    """One of the two: its optimized graph, its steps and what they cost."""
 
-    name: str
     graph: Graph
     program: Program
     rules: Mapping[str, int]
@@ -224,10 +223,8 @@ def difference(
     """
     given = dict(sizes or {})
     _check_sizes(given, before.lowered, after.lowered)
-    a, b = (
-        _side(each, name, given)
-        for each, name in zip((before, after), names, strict=True)
-    )
+    a = _side(before, given)
+    b = a if after is before else _side(after, given)
     kept = Counter(a.keys) & Counter(b.keys)
     counts = [len(slots(side.program)) for side in (a, b)]
     return Difference(
@@ -256,11 +253,10 @@ def _check_sizes(given: Mapping[str, int], *lowered: Lowered) -> None:
             raise NotFoundError(text)
 
 
-def _side(compilation: Compilation, name: str, sizes: Mapping[str, int]) -> Side:
+def _side(compilation: Compilation, sizes: Mapping[str, int]) -> Side:
     rewritten, trace = compilation.rewritten
     program = executed(compilation.lowered.program)
     return Side(
-        name,
         Graph(rewritten.inputs, rewritten.roots),
         program,
         trace.counts(),
