@@ -59,6 +59,8 @@ class StepCost:
         chunks: pieces that threads share; 1 for a serial step, 0 where there is nothing
             to do, None where the sizes are not known.
         scratch: bytes of scratch memory, of one chunk where `chunks` is not known.
+        runs: how often the step runs at the most; everything above but chunks and
+            scratch is the sum over as many runs.
     """
 
     name: str
@@ -69,6 +71,7 @@ class StepCost:
     bytes_written: Amount
     chunks: int | None
     scratch: Amount = 0
+    runs: Amount = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,15 +94,20 @@ def cost(program: Program, sizes: Sizes) -> ProgramCost:
         OverflowError: BLAS does not take so large a matrix.
     """
     program = executed(program)
-    known_sizes = dict(sizes)
-    for statement in program.host:
-        if isinstance(statement, Let) and statement.name not in known_sizes:
-            known_sizes[statement.name] = _evaluate(statement, known_sizes)
-    arrays = _Arrays(program, known_sizes)
+    arrays = _Arrays(program, sizes_of(program, sizes))
     steps = tuple(_steps(arrays))
     results = program.by_role("output", "update")
     output = _total(arrays.bytes(a) for a in results)
     return ProgramCost(steps, _arena(arrays, steps), output)
+
+
+def sizes_of(program: Program, sizes: Sizes) -> dict[str, Amount]:
+    """`sizes` and what the host computes of them."""
+    found = dict(sizes)
+    for statement in program.host:
+        if isinstance(statement, Let) and statement.name not in found:
+            found[statement.name] = _evaluate(statement, found)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,7 +227,14 @@ def _times(cost: StepCost, rounds: Amount) -> StepCost:
         known(amount * rounds)
         for amount in (cost.work, cost.flops, cost.bytes_read, cost.bytes_written)
     )
-    return replace(cost, work=work, flops=flops, bytes_read=read, bytes_written=written)
+    return replace(
+        cost,
+        work=work,
+        flops=flops,
+        bytes_read=read,
+        bytes_written=written,
+        runs=rounds,
+    )
 
 
 def _step(step: Work, arrays: _Arrays) -> StepCost:

@@ -74,6 +74,38 @@ def resolve(target: str, files: Files | None = None) -> Function:
     return as_function(shown, name)
 
 
+#: Arguments by position and by name.
+Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
+
+
+def examples(target: str, files: Files | None = None) -> Arguments | None:
+    """The arguments that the file of ``file.py:NAME`` calls ``NAME_args``.
+
+    A tuple or list holds them in order, a dict by name.  None: there are none.
+
+    Raises:
+        TargetError: it is something else.
+    """
+    path, name = _split(target)
+    found = _names(path, files) if name else {}
+    match found.get(f"{name}_args"):
+        case None:
+            return None
+        case tuple() | list() as values:
+            return tuple(values), {}
+        case dict() as values:
+            return (), {str(key): value for key, value in values.items()}
+        case other:
+            what = f"{name}_args in {path} is of type {type(other).__name__}"
+            remedy = "make it a tuple of arguments, or a dict of them by name"
+            raise TargetError(what, remedy, usage=True)
+
+
+def compiled(found: Function) -> Function:
+    """`found`, or the same compiled where it runs in NumPy."""
+    return found if found.versions else found.with_mode(Mode())
+
+
 def resolve_mode(target: str, beside: str, files: Files | None = None) -> Mode:
     """The mode that ``FILE.py:NAME`` holds, or NAME alone in the file of `beside`.
 

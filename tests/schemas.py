@@ -91,7 +91,67 @@ COSTED = record(
     number=COUNT, name=TEXT, kind={"enum": ["kernel", "product", "call"]}, **COST
 )
 
+RATE: Schema = {"type": "number", "minimum": 0}
+MAYBE_RATE: Schema = {"type": ["number", "null"], "minimum": 0}
+STEP_TIME = record(
+    number={"type": ["integer", "null"]},
+    depth=COUNT,
+    kind={"enum": ["kernel", "product", "call", "rounds", "choice"]},
+    name=TEXT,
+    seconds=RATE,
+    share=RATE,
+    runs=RATE,
+    rounds=MAYBE_RATE,
+    work=RATE,
+    flops=RATE,
+    bytes_read=RATE,
+    bytes_written=RATE,
+    live=COUNT,
+    roof=MAYBE_RATE,
+    bytes_per_second=MAYBE_RATE,
+    flops_per_second=MAYBE_RATE,
+)
+TIMES = {"type": "object", "additionalProperties": RATE}
+ROOFLINE = record(
+    cpu=TEXT,
+    threads=COUNT,
+    levels=array(record(name=TEXT, size=COUNT, read=RATE, both=RATE)),
+    peaks=TIMES,
+)
+
 SCHEMAS: dict[str, Schema] = {
+    "profile": document(
+        "profile",
+        name=TEXT,
+        versions=array(
+            record(
+                version={"enum": ["fast", "generic"]},
+                from_cache={"type": "boolean"},
+                rewrite=TIMES,
+                lower=RATE,
+                codegen=RATE,
+                llvm=RATE,
+                load=RATE,
+                link=RATE,
+            )
+        ),
+        run={
+            "anyOf": [
+                {"type": "null"},
+                record(
+                    version={"enum": ["fast", "generic"]},
+                    sizes={"type": "object", "additionalProperties": COUNT},
+                    calls=COUNT,
+                    seconds=RATE,
+                    native=RATE,
+                    clock=RATE,
+                    steps=array(STEP_TIME),
+                    memory=record(arena=COUNT, peak=COUNT, output=COUNT),
+                ),
+            ]
+        },
+        roofline={"anyOf": [{"type": "null"}, ROOFLINE]},
+    ),
     "diff": document(
         "diff",
         names=array(TEXT),

@@ -74,8 +74,12 @@ MAY_IMPORT = {
         "versions": "arguments codegen compiler errors graph op",
         "estimate": "arguments codegen compiler errors inspect lower op variable "
         "versions",
+        "profile": "codegen errors inspect op versions",
+        "samples": "arguments codegen dims errors inspect op",
         "function": "arguments codegen compiler cuts debug errors estimate evaluate "
-        "graph graphs inspect leaf lower mode op shared tree updates variable versions",
+        "graph graphs inspect leaf lower mode op profile shared tree updates variable "
+        "versions",
+        "timing": "function inspect samples",
         "jit": "config declare errors function tree variable",
         "target": "errors function graph graphs leaf mode passes saved variable",
         "looking": "inspect target",
@@ -83,7 +87,7 @@ MAY_IMPORT = {
         "linalg looking loops op ops passes random rewrite saved shared special types "
         "userops variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
-        "cli": "compiler demo errors inspect passes symgraph target",
+        "cli": "compiler demo errors inspect passes symgraph target timing",
     },
     CODEGEN: {
         "codegen": "",

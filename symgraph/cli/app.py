@@ -13,6 +13,7 @@ from .dump import dump
 from .errors import Group
 from .explain import explain
 from .passes import passes
+from .time import time
 
 app = typer.Typer(
     name="symgraph",
@@ -44,6 +45,6 @@ def main(
     """A symbolic graph compiler: look at what it does."""
 
 
-for _command in (demo, dump, explain, diff, passes):
+for _command in (demo, dump, explain, time, diff, passes):
     app.command()(_command)
 app.add_typer(cache_app, name="cache")
