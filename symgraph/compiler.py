@@ -90,17 +90,6 @@ class Compiled:
     functions: tuple[HostFunction, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Watched:
-    """A request rewritten and lowered, and what became of each node on the way."""
-
-    rewritten: Request
-    trace: Trace
-    history: History
-    lowered: Lowered
-    watch: Watch
-
-
 class Compilation:
     """One request on its way to native code; each stage is made when asked for.
 
@@ -165,17 +154,22 @@ class Compilation:
         return graph_of(self.request.with_roots(run(self.request.roots, steps)))
 
     @functools.cached_property
-    def watched(self) -> Watched:
-        """The same, done again under watch: what became of each node."""
-        history = History(self.request.roots)
-        trace = Trace(history=history)
+    def traced(self) -> tuple[Request, Trace]:
+        """The same as `rewritten`, done again with a history of the nodes."""
+        trace = Trace(history=History(self.request.roots))
         roots = run(self.request.roots, self.pipeline, trace)
-        rewritten, watch = self.request.with_roots(roots), Watch(history)
-        generic = self._fast is not None
-        lowered = lower(
-            self.request, rewritten, self.name, generic=generic, watch=watch
+        return self.request.with_roots(roots), trace
+
+    @functools.cached_property
+    def watched(self) -> tuple[Lowered, Watch]:
+        """The same as `lowered`, done again under watch; `traced` has the rewriting."""
+        rewritten, trace = self.traced
+        assert trace.history is not None
+        watch, generic = Watch(trace.history), self._fast is not None
+        return (
+            lower(self.request, rewritten, self.name, generic=generic, watch=watch),
+            watch,
         )
-        return Watched(rewritten, trace, history, lowered, watch)
 
     @functools.cached_property
     def lowered(self) -> Lowered:

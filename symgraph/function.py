@@ -27,6 +27,7 @@ from .graph import Node, describe_node, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
+from .lengths import whole_lengths
 from .lower import Request, check_sizes
 from .mode import Mode, as_mode
 from .op import Array
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from .inspect.cost import Cost
     from .inspect.provenance import Provenance
     from .profile import Profiler
+    from .rewrite import Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -233,9 +235,9 @@ class Function:
         return graph_of(self._compilation.rewritten[0])
 
     @property
-    def trace(self) -> Any:
-        """What the rules did."""
-        return self._compilation.rewritten[1]
+    def trace(self) -> Trace:
+        """What the rules did, with the history of what became of each node."""
+        return self._compilation.traced[1]
 
     @property
     def program(self) -> Program:
@@ -489,7 +491,12 @@ def function(
     results = substitute([v.node for v in leaves], replaced)
     changed = updated(updates, results, replaced)
     shared = _check_leaves(parameters, results, changed, on_unused_input)
-    whole, cuts = without_cuts(results)
+    count = len(results)
+    settled = whole_lengths([*results, *(value for _, value in changed)])
+    changed = tuple(
+        (leaf, value) for (leaf, _), value in zip(changed, settled[count:], strict=True)
+    )
+    whole, cuts = without_cuts(settled[:count])
     return Function(
         Spec(parameters, shared, whole, changed, structure, label, as_mode(mode), cuts)
     )

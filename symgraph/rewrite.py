@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 
 from .errors import CompileError, SymgraphError, refuse
 from .graph import Node, Site, here, intern, toposort
-from .history import History
+from .history import Change, History
 from .op import Op
 from .pattern import Miss, Variant, compiled, parameters
 from .pattern import has_value as has_value
@@ -318,6 +318,11 @@ class Trace:
     def took(self, phase: str, seconds: float) -> None:
         """Add to the time of the pass called `phase`."""
         self.times[phase] = self.times.get(phase, 0.0) + seconds
+
+    @property
+    def changes(self) -> Sequence[Change]:
+        """The records, and what passes did by themselves, where there is a history."""
+        return () if self.history is None else self.history.steps
 
     def text(self) -> str:
         """A line for each record."""

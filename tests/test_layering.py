@@ -46,6 +46,7 @@ MAY_IMPORT = {
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph history op pattern types variable",
         "cuts": "dims graph ops",
+        "lengths": "composite graph leaf op ops variable",
         "updates": "errors graph leaf shared variable",
         "loops": "autodiff composite dims errors graph leaf lower op ops random tree "
         "types variable vectorize",
@@ -77,8 +78,8 @@ MAY_IMPORT = {
         "profile": "codegen errors inspect op versions",
         "samples": "arguments codegen dims errors inspect op",
         "function": "arguments codegen compiler cuts debug errors estimate evaluate "
-        "graph graphs inspect leaf lower mode op profile shared tree updates variable "
-        "versions",
+        "graph graphs inspect leaf lengths lower mode op profile shared tree updates "
+        "variable versions",
         "timing": "function inspect samples",
         "jit": "config declare errors function tree variable",
         "target": "errors function graph graphs leaf mode passes saved variable",

@@ -124,7 +124,7 @@ def _fused(form: Format, f: Function) -> str:
     """The groups of a function as `form`."""
     from ..inspect.fused import Fusion, fused_dot, fused_json, fused_text
 
-    fusion = Fusion(f.provenance(), f.compilation.watched)
+    fusion = Fusion(f.provenance(), *f.compilation.watched)
     match form:
         case Format.text:
             return fused_text(fusion)

@@ -169,6 +169,8 @@ def explain_lines(found: Explanation) -> Iterator[Styled]:
         yield from _node_lines(provenance, found.node)
     if found.line is not None:
         yield from _fate_lines(provenance, found.line)
+    if provenance.refused is not None:
+        yield [(f"no kernels: {str(provenance.refused).splitlines()[0]}", "")]
     if not found.steps and found.rule is not None:
         ask = f"--why-not {found.rule}"
         yield [(f"{found.rule} did not fire; ", ""), (ask, NAME), (" says why", "")]

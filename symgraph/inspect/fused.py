@@ -32,6 +32,7 @@ from .. import dims
 from ..codegen.program import Launch
 from ..dims import Size
 from ..graph import Node, toposort
+from ..lower import Lowered, Watch
 from ..lower.watch import Unit
 from ..op import Opaque
 from .dot import node_dot, quoted
@@ -39,7 +40,6 @@ from .json_form import node_json
 from .text import node_line
 
 if TYPE_CHECKING:
-    from ..compiler import Watched
     from .provenance import Provenance
 
 VERSION = 1
@@ -93,16 +93,16 @@ class Fusion:
         arguments: the leaves, and the sizes, which are known before anything runs.
     """
 
-    def __init__(self, provenance: Provenance, watched: Watched) -> None:
+    def __init__(self, provenance: Provenance, lowered: Lowered, watch: Watch) -> None:
         self.name = provenance.name
         self.provenance = provenance
-        self.mark = watched.watch.mark
-        units = sorted(
-            watched.watch.units, key=lambda u: (u.steps.start, -len(u.steps))
-        )
+        self.mark = watch.mark
+        units = sorted(watch.units, key=lambda u: (u.steps.start, -len(u.steps)))
         number = {u.group.members[-1]: k for k, u in enumerate(units)}
         self.groups = [
-            _group(k, unit, number.get(unit.owner) if unit.owner else None, watched)
+            _group(
+                k, unit, number.get(unit.owner) if unit.owner else None, lowered, watch
+            )
             for k, unit in enumerate(units)
         ]
         inside = {n for group in self.groups for n in group.nodes}
@@ -117,12 +117,12 @@ class Fusion:
         return self.provenance.optimized_of([node], self.mark)
 
 
-def _group(number: int, unit: Unit, scope: int | None, watched: Watched) -> FusedGroup:
-    members = unit.group.members
-    program = watched.lowered.program
+def _group(
+    number: int, unit: Unit, scope: int | None, lowered: Lowered, watch: Watch
+) -> FusedGroup:
+    members, program = unit.group.members, lowered.program
     computed = dict.fromkeys(members)
     stored: dict[Node, None] = dict.fromkeys(unit.group.outputs)
-    watch = watched.watch
     nested = isinstance(members[0].op, Opaque) and len(unit.steps) > 1
     for step in unit.steps if not nested else ():
         launch = program.steps[step]

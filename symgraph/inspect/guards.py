@@ -124,12 +124,26 @@ def _condition(left: _Left) -> str:
             elif _is_none(found.value.body):
                 tests.append(("", found.value.test))
     if not tests:
-        return f"its line `{text}`"
+        return _at_the_end(tree, left.line, text)
     sign, test = tests[-1]  # the innermost
     test = _decisive(test, left, ast.And if sign else ast.Or)
     condition = ast.unparse(test)
     shown = f"not ({condition})" if sign else condition
     return f"{shown}{_values(test, left.names)}"
+
+
+def _at_the_end(tree: ast.AST | None, line: int, text: str) -> str:
+    """What a return outside any condition says: the conditions that led to no other."""
+    if text not in ("return None", "return"):
+        return (
+            f"`{text}`" if "#" in text else f"`{text.removeprefix('return ')}` is None"
+        )
+    before = [
+        ast.unparse(found.test)
+        for found in (ast.walk(tree) if tree is not None else ())
+        if isinstance(found, ast.If) and (found.end_lineno or 0) < line
+    ]
+    return f"nothing came of: {'; '.join(before)}" if before else f"`{text}`"
 
 
 def _decisive(test: ast.expr, left: _Left, kind: type[ast.boolop]) -> ast.expr:

@@ -51,16 +51,19 @@ from ..codegen.program import (
     arrays_of,
     written_by,
 )
+from ..errors import SymgraphError
 from ..graph import Node, line_of
 from ..graphs import Graph
-from ..history import Change
+from ..history import Change, History
+from ..leaf import Constant
+from ..lower import Watch
 from ..lower.memory import size_key
 from ..variable import Variable
 from .steps import StepText, step_text
 from .text import Listing
 
 if TYPE_CHECKING:
-    from ..compiler import Compilation, Watched
+    from ..compiler import Compilation
 
 VERSION = 1
 
@@ -152,21 +155,32 @@ class Provenance:
         nodes: those of the optimized graph.
         steps: the rules that were applied, and what passes did by themselves.
         kernels: the steps of the program.
+        refused: why there is no program, if lowering refuses the graph.
         lines: the user's lines, in order.
     """
 
     def __init__(self, compilation: Compilation) -> None:
-        watched = compilation.watched
+        rewritten, trace = compilation.traced
+        assert trace.history is not None
         self.name = compilation.name
-        self.history = watched.history
+        self.history = trace.history
         self.steps: list[Change] = self.history.steps
-        self.program: Program = watched.lowered.program
-        self._arrays = {array.name: array for array in self.program.arrays}
+        self.refused: SymgraphError | None = None
+        self._watch = Watch(self.history)
+        self._program: Program | None = None
+        try:
+            lowered, self._watch = compilation.watched
+            self._program = lowered.program
+        except SymgraphError as error:  # it is explained all the same
+            self.refused = error
+        arrays = self._program.arrays if self._program else ()
+        self._arrays = {array.name: array for array in arrays}
         self._texts: dict[int, StepText] = {}
         self._optimized = Graph(
-            [Variable(n) for n in watched.rewritten.inputs],
-            [Variable(n) for n in watched.rewritten.roots],
+            [Variable(n) for n in rewritten.inputs],
+            [Variable(n) for n in rewritten.roots],
         )
+        self._own = lines_as_written(self.history)
         self._step_lines = self._lines_of_steps()
         self._number: dict[Node, int] = {}
         self.written = self._written(compilation.graph)
@@ -175,7 +189,7 @@ class Provenance:
         for number, made in enumerate(self.nodes):
             for step in made.steps:
                 self._leads.setdefault(step, []).append(number)
-        self.kernels = self._kernels(watched)
+        self.kernels = self._kernels(self._watch) if self._program else []
         self.lines = self._fates()
 
     # -- asking ------------------------------------------------------------------------
@@ -224,6 +238,18 @@ class Provenance:
             f"steps, {len(self.nodes)} nodes, {len(self.kernels)} kernels>"
         )
 
+    @property
+    def program(self) -> Program:
+        """The program.
+
+        Raises:
+            SymgraphError: lowering refuses the graph.
+        """
+        if self._program is None:
+            assert self.refused is not None
+            raise self.refused
+        return self._program
+
     # -- putting it together -----------------------------------------------------------
 
     def _lines_of_steps(self) -> list[tuple[Line, ...]]:
@@ -236,7 +262,7 @@ class Provenance:
         sets: dict[Node, int] = {}
 
         def own(node: Node) -> int:
-            lines = own_lines(node)
+            lines = self._own.get(node) or own_lines(node)
             return sum(1 << place.setdefault(line, len(place)) for line in lines)
 
         for node in self.history.written:
@@ -264,8 +290,10 @@ class Provenance:
             if part.owner is not None:
                 known = self.history.inside_written(part.owner, part.roots)
             for node in part.nodes:
-                self._number[known.get(node, node)] = len(found)
-                found.append(Written(node, scope, own_lines(node)))
+                key = known.get(node, node)
+                self._number[key] = len(found)
+                lines = self._own.get(key, own_lines(node))
+                found.append(Written(node, scope, lines))
         return found
 
     def _made(self) -> list[Made]:
@@ -295,10 +323,10 @@ class Provenance:
             lines = dict.fromkeys(own_lines(node))
         return Made(node, scope, tuple(sorted(lines)), tuple(places), origins.steps)
 
-    def _kernels(self, watched: Watched) -> list[Kernel]:
+    def _kernels(self, watch: Watch) -> list[Kernel]:
         units: dict[int, Node] = {}
         owners: dict[int, Node] = {}
-        for unit in watched.watch.units:  # those of a body before its loop
+        for unit in watch.units:  # those of a body before its loop
             for number in unit.steps:
                 units.setdefault(number, unit.group.members[-1])
                 if unit.owner is not None:
@@ -309,26 +337,26 @@ class Provenance:
             stored: Sequence[Node] = [units[number]] if number in units else []
             computed: Sequence[Node] = ()
             if isinstance(step, Launch):
-                computed = watched.watch.computed.get(title, ())
-                stored = watched.watch.stored.get(title, ()) or stored
+                computed = watch.computed.get(title, ())
+                stored = watch.stored.get(title, ()) or stored
                 if number in units and not computed:
                     stored = [units[number], *stored]
-            found.append(self._kernel(watched, number, kind, title, stored, computed))
+            found.append(self._kernel(watch, number, kind, title, stored, computed))
             if not found[-1].lines and number in owners:  # it moves what a loop carries
-                (owner,) = self.optimized_of([owners[number]], watched.watch.mark)[:1]
+                (owner,) = self.optimized_of([owners[number]], watch.mark)[:1]
                 found[-1].lines = self.nodes[owner].lines
         return found
 
     def _kernel(
         self,
-        watched: Watched,
+        watch: Watch,
         number: int,
         kind: Kind,
         title: str,
         stored: Sequence[Node],
         computed: Sequence[Node],
     ) -> Kernel:
-        mark = watched.watch.mark
+        mark = watch.mark
         stores = self.optimized_of(stored, mark)
         inlines = [n for n in self.optimized_of(computed, mark) if n not in stores]
         lines: dict[Line, None] = {}
@@ -374,6 +402,28 @@ class Provenance:
             for fate in fates(kernel.lines):
                 fate.kernels.append(number)
         return sorted(found.values(), key=lambda fate: fate.line)
+
+
+def lines_as_written(history: History) -> dict[Node, tuple[Line, ...]]:
+    """The lines that wrote each node of the graph as it was written.
+
+    Expressions of constants alone are shared by all programs that are alive: they have
+    the lines that are in files of the others, if there are any.
+    """
+    found: dict[Node, tuple[Line, ...]] = {}
+    closed: set[Node] = set()
+    for node in history.written:
+        found[node] = own_lines(node)
+        leaf = isinstance(node.op, Constant)
+        if leaf or (node.inputs and closed.issuperset(node.inputs)):
+            closed.add(node)
+    files = {
+        line.file for n, lines in found.items() if n not in closed for line in lines
+    }
+    for node in closed:
+        own = tuple(line for line in found[node] if line.file in files)
+        found[node] = own or found[node]
+    return found
 
 
 def own_lines(node: Node) -> tuple[Line, ...]:
@@ -513,6 +563,6 @@ __all__ = [
     "Made",
     "Provenance",
     "Written",
-    "own_lines",
+    "lines_as_written",
     "provenance_json",
 ]

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..errors import NotFoundError, message
 from ..graph import Node
@@ -38,7 +38,7 @@ from ..ops.cast import Cast
 from ..passes import Apply, Outputs, Pass, Pipeline, RulePass, run
 from ..rewrite import Rule, RuleSet, Seen, Trace, Uses, rewrite
 from .guards import failed_guard
-from .provenance import Line, own_lines
+from .provenance import Line, lines_as_written
 from .styled import BEFORE, DIM, LINE, NAME, Styled, plain
 from .text import formula, op_text
 
@@ -46,6 +46,9 @@ if TYPE_CHECKING:
     from ..compiler import Compilation
 
 VERSION = 1
+
+#: The lines that wrote each node of the graph as it was written.
+Lines: TypeAlias = dict[Node, tuple[Line, ...]]
 
 #: An expression is written out this deep, and as long.
 DEPTH, LONGEST = 4, 120
@@ -274,6 +277,7 @@ def _misses(
     for change in fired:
         settled.update(history.before(change.before[0], 0))
     found: list[NearMiss] = []
+    written = lines_as_written(history)
     makers = _makers(history)
     for node, it in sorted(tried.items(), key=lambda pair: -pair[1].progress):
         if node in settled:
@@ -282,8 +286,8 @@ def _misses(
         maker = makers.get(it.at)
         if maker is not None and it.kind not in ("guard", "dtype"):
             reason += f", which {maker.rule} made in {maker.phase}"
-        found.append(_near(history, it, it.kind, reason))
-    found += _beaten(rule, probes, history, settled)
+        found.append(_near(history, written, it, it.kind, reason))
+    found += _beaten(rule, probes, history, written, settled)
     distinct: dict[tuple[str, str, tuple[Line, ...]], NearMiss] = {}
     for near in found:
         distinct.setdefault((near.expression, near.reason, near.lines), near)
@@ -302,7 +306,11 @@ def _makers(history: History) -> dict[Node, Change]:
 
 
 def _beaten(
-    rule: Rule, probes: Sequence[_Probe], history: History, settled: set[Node]
+    rule: Rule,
+    probes: Sequence[_Probe],
+    history: History,
+    written: Lines,
+    settled: set[Node],
 ) -> list[NearMiss]:
     """Places where the rule would have fired, had it come first or been there."""
     found: list[NearMiss] = []
@@ -319,13 +327,13 @@ def _beaten(
             it = _Tried(node, phase, "excluded", parts, parts, "", node)
             if not probe.active:
                 reason = f"it is left out of {phase}"
-                found.append(_near(history, it, "excluded", reason))
+                found.append(_near(history, written, it, "excluded", reason))
             elif first is not None:
                 reason = f"{first.rule} rewrote it first, in {first.phase}"
-                found.append(_near(history, it, "first", reason))
+                found.append(_near(history, written, it, "first", reason))
             else:
                 reason = "what it makes would have new complex parts"
-                found.append(_near(history, it, "dtype", reason))
+                found.append(_near(history, written, it, "dtype", reason))
     if rule.patterned:
         for node, change in by_node.items():
             if node in settled or not rule.matches_root(type(node.op)):
@@ -335,14 +343,16 @@ def _beaten(
             if rule.miss(node) is None:
                 it = _Tried(node, change.phase, "first", parts, parts, "", node)
                 reason = f"{change.rule} rewrote it first, in {change.phase}"
-                found.append(_near(history, it, "first", reason))
+                found.append(_near(history, written, it, "first", reason))
     return found
 
 
-def _near(history: History, it: _Tried, kind: str, reason: str) -> NearMiss:
+def _near(
+    history: History, written: Lines, it: _Tried, kind: str, reason: str
+) -> NearMiss:
     lines: dict[Line, None] = {}
     for source in history.origins(it.node).written:
-        lines |= dict.fromkeys(own_lines(source))
+        lines |= dict.fromkeys(written[source])
     return NearMiss(
         it.node, it.phase, kind, it.matched, it.parts, shown(it.node), reason,
         tuple(sorted(lines)),
@@ -390,7 +400,7 @@ def why_not_lines(found: WhyNot) -> Iterator[Styled]:
     left = len(found.misses) - min(len(shown), MOST_SHOWN)
     if left > 0:
         yield [("", "")]
-        yield [(f"and {left} more, less near: --format json lists them", DIM)]
+        yield [(f"and {left} more: --format json lists them", DIM)]
 
 
 def _excluded(found: WhyNot) -> Styled:

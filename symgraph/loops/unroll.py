@@ -36,6 +36,8 @@ def is_few(op: Loop, count: Size, kept: int | None = None) -> bool:
     """
     if not isinstance(count, int) or op.conditional or count <= 0:
         return False
+    if Loop in op.body.kinds:
+        return False  # what it does would be there so often, and its rows in copies
     if count <= FEW_ROUNDS:
         return count * len(op.body.steps) <= FEW_OPS
     stacks = op.kept if kept is None else kept

@@ -487,15 +487,12 @@ def test_until_keeps_the_round_that_says_so() -> None:
     assert [len(a) for a in run([])] == [0, 0]
 
 
-def test_what_is_made_of_an_until_scan_is_interpreted_only() -> None:
+def test_of_an_until_scan_what_needs_its_length_before_is_interpreted_only() -> None:
     """Sizes that are computed have no place in compiled code."""
     y = sg.scan(lambda v: (v, sg.until(v > 3)), sequences=x)
-    outputs = [y * 2, sg.sum(y), y.shape[0], y[::-1]]
-    made = Computer([x], outputs, "interpret")([1.0, 4.0, 5.0])
-    for got, want in zip(made, [[2.0, 8.0], 5.0, 2, [4.0, 1.0]], strict=True):
-        np.testing.assert_array_equal(got, want)
+    assert list(Computer([x], [sg.cumsum(y)], "interpret")([1.0, 4.0])[0]) == [1, 5]
     with pytest.raises(UnsupportedError, match=r"computed data[\s\S]*interpret"):
-        sg.function([x], sg.sum(y))
+        sg.function([x], sg.cumsum(y))
 
 
 @pytest.mark.parametrize("mode", MODES)
