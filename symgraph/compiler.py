@@ -53,7 +53,7 @@ class Report:
         rules: how often each rule fired.
         kernels, library_calls: the program's steps.
         rewrite_time, lower_time, build_time: from graph to graph, to program, to code.
-        pass_times: of `rewrite_time`, each pass's.
+        pass_times: of `rewrite_time`, each pass's, with its name.
         emit_time: of `build_time`, until the text that LLVM compiles is written.
     """
 
@@ -65,7 +65,7 @@ class Report:
     rewrite_time: float
     lower_time: float
     build_time: float
-    pass_times: dict[str, float]
+    pass_times: tuple[tuple[str, float], ...]
     emit_time: float
 
     @property
@@ -249,7 +249,7 @@ class Compilation:
             rewrite_time=middle - start,
             lower_time=end - middle,
             build_time=built - end,
-            pass_times=dict(trace.times),
+            pass_times=tuple(trace.times.items()),
             emit_time=emitted - end,
         )
         constants = tuple(c.data for c in lowered.constants)
@@ -279,7 +279,9 @@ class Compilation:
                 continue
             raw = np.frombuffer(entry.blobs[f"c{number}"], place["dtype"])
             constants.append(np.array(raw.reshape(place["shape"])))
-        report = Report(**entry.header["report"])
+        facts = dict(entry.header["report"])
+        facts["pass_times"] = tuple((name, s) for name, s in facts["pass_times"])
+        report = Report(**facts)
         return Compiled(entry.object, tuple(constants), report, from_cache=True)
 
     def _written_constants(self) -> list[Constant]:

@@ -433,10 +433,6 @@ def _restore(
     return Function(Spec(made, shared, roots[:count], updates, structure, name, mode))
 
 
-def _is_shared(node: Node) -> bool:
-    return isinstance(node.op, Shared)
-
-
 # -- making one ------------------------------------------------------------------------
 
 

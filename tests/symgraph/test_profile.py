@@ -49,6 +49,7 @@ def test_phases_name_every_pass() -> None:
     jsonschema.validate(f.profile.json(), SCHEMAS["profile"])
     again = f.copy().profile.compiled.phases[0]
     assert again.from_cache and again.load > 0
+    assert list(again.rewrite) == list(phases.rewrite)
     assert "from the cache" in str(f.copy().profile)
 
 
