@@ -59,6 +59,9 @@ class Profiler:
     def __str__(self) -> str:
         return str(self.compiled)
 
+    def __repr__(self) -> str:
+        return f"<profile of {self._compilation.name}: {', '.join(self._versions)}>"
+
     def json(self) -> dict[str, Any]:
         """`compiled` as plain data."""
         return self.compiled.json()

@@ -8,20 +8,22 @@ that says how large something is has the input's own name.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
 from .arguments import REQUIRED, Parameter
 from .codegen.cost import read_scalars
 from .dims import Dim
-from .errors import NotFoundError, SymgraphError, message
+from .errors import IndexOutOfBoundsError, NotFoundError, message
 from .inspect.cost import size_names
 from .op import Array
 
 if TYPE_CHECKING:
     from .compiler import Compilation
+
+T = TypeVar("T")
 
 #: What a size is unless it is given, and all arguments have so many elements at most.
 DEFAULT, MOST_ELEMENTS = 256, 1 << 22
@@ -143,22 +145,18 @@ class Samples:
         return np.asarray(random.uniform(size=shape)).astype(dtype)
 
 
-def fitting(samples: Samples, attempt: Any) -> list[Array]:
-    """The first arguments that ``attempt(arguments)`` takes.
+def fitting(samples: Samples, attempt: Callable[[list[Array]], T]) -> T:
+    """What `attempt` makes of the first arguments in which nothing is out of bounds.
 
     Raises:
-        SymgraphError: what the last attempt raised.
+        SymgraphError: what `attempt` raises otherwise, or for all of them.
     """
-    failure: SymgraphError | None = None
+    failure: IndexOutOfBoundsError | None = None
     for arguments in samples.ranges():
         try:
-            attempt(arguments)
-        except SymgraphError as error:
-            if not isinstance(error, IndexError):
-                raise
+            return attempt(arguments)
+        except IndexOutOfBoundsError as error:
             failure = error
-            continue
-        return arguments
     assert failure is not None
     raise failure
 

@@ -33,12 +33,11 @@ def timed(
         SymgraphError: what the call raises.
     """
     profiler = function.profile
-    if given is None:
-        samples = Samples(function.compilation, function.parameters, sizes or {})
-        arguments = fitting(samples, lambda a: profiler.calls(1, *a))
-        given = (tuple(arguments), {})
-    args, kwargs = given
-    return profiler.calls(calls, *args, roofline=roofline, **kwargs)
+    if given is not None:
+        args, kwargs = given
+        return profiler.calls(calls, *args, roofline=roofline, **kwargs)
+    samples = Samples(function.compilation, function.parameters, sizes or {})
+    return fitting(samples, lambda a: profiler.calls(calls, *a, roofline=roofline))
 
 
 __all__ = ["timed"]

@@ -29,7 +29,9 @@ Times of a run are means over the middle half of the calls, in the order of how 
 these took: as little disturbed as a median, and those of the steps add up.  *share* is
 that of `native`; steps inside a loop are part of its time.  The time of a loop or a
 choice is that of the steps in it.  *roof* is what the machine needs at the least, over
-the time.  *live* is what lies in the arena while the step runs, scratch included.
+the time; more than 1 says that less was moved than whole arrays, or that they were in
+the first cache, which is not measured.  *live* is what lies in the arena while the step
+runs, scratch included.
 """
 
 from __future__ import annotations
@@ -218,7 +220,7 @@ def _run_lines(run: Run) -> Iterator[Styled]:
             f"{duration(run.seconds)}, of which {duration(outside)} around the steps; ",
             "",
         ),
-        (f"{run.calls} calls; measuring adds {duration(run.clock)} a run", DIM),
+        (f"calls: {run.calls}; measuring adds {duration(run.clock)} a run", DIM),
     ]
     yield [("", "")]
     rows = [["step", "name", "kind", "runs", "time", "share", "B/s", "flop/s", "roof"]]
