@@ -103,7 +103,8 @@ def examples(target: str, files: Files | None = None) -> Arguments | None:
 
 def compiled(found: Function) -> Function:
     """`found`, or the same compiled where it runs in NumPy."""
-    return found if found.versions else found.with_mode(Mode())
+    pipeline = found.compilation.pipeline
+    return found if found.versions else found.with_mode(Mode(pipeline))
 
 
 def resolve_mode(target: str, beside: str, files: Files | None = None) -> Mode:

@@ -15,6 +15,7 @@ from symgraph.errors import ArgumentError, IndexOutOfBoundsError, UnsupportedErr
 from symgraph.inspect.profile import Profile, Run, duration
 from symgraph.inspect.roofline import Level, Roofline
 from symgraph.profile import middle
+from symgraph.target import compiled
 from symgraph.timing import timed
 
 from ..schemas import SCHEMAS
@@ -266,3 +267,12 @@ def test_the_roof_of_a_step() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+def test_what_runs_in_numpy_is_compiled_with_its_own_pipeline() -> None:
+    x = sg.dvector("x")
+    mode = sg.Mode(target="debug").excluding("stabilize")
+    f = compiled(sg.function([x], sg.log(1 + x), mode=mode))
+    (phases,) = f.profile.compiled.phases
+    assert "stabilize" not in phases.rewrite
+    assert compiled(f) is f
