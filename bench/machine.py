@@ -1,4 +1,4 @@
-"""The machine: what it is, whether it is busy, its caches, and a process's memory."""
+"""The machine: what it is, whether it is busy, and a process's memory."""
 
 from __future__ import annotations
 
@@ -11,19 +11,6 @@ from pathlib import Path
 #: The share of all processors' time that others may take during `LOOK` seconds.
 IDLE_ENOUGH = 0.05
 LOOK = 1.0
-CPUS = Path("/sys/devices/system/cpu")
-#: Bytes of level 2 for each core, and of level 3, where the system does not say.
-UNKNOWN_CACHES = {2: 2**20, 3: 2**25}
-
-
-def model() -> str:
-    """The processor's name."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.split(":")[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def busy() -> float:
@@ -51,34 +38,6 @@ def refuse_if_busy() -> None:
             f"may be {IDLE_ENOUGH:.0%}): what is measured now would say nothing; wait, "
             "or give --busy to measure all the same"
         )
-
-
-def caches() -> dict[int, int]:
-    """The bytes of levels 2 and 3 that the processors of this process have together.
-
-    What the system does not say is taken from `UNKNOWN_CACHES`, with a message.
-    """
-    found: dict[tuple[str, str], int] = {}
-    cores = os.sched_getaffinity(0)
-    for cpu in cores:
-        for index in CPUS.glob(f"cpu{cpu}/cache/index*"):
-            words = [(index / name).read_text().strip() for name in _CACHE]
-            level, kind, size, shared = words
-            if kind != "Instruction":
-                found[level, shared] = int(size.removesuffix("K")) * 1024
-    sizes = {}
-    for number, guess in UNKNOWN_CACHES.items():
-        known = sum(size for (level, _), size in found.items() if level == str(number))
-        sizes[number] = known or guess * (len(cores) if number == 2 else 1)
-        if not known:
-            print(
-                f"the size of the L{number} cache is not known; say {sizes[number]:,}"
-            )
-    return sizes
-
-
-#: What is said of each cache, in `CPUS`.
-_CACHE = ("level", "type", "size", "shared_cpu_list")
 
 
 class Memory:

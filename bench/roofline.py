@@ -1,8 +1,9 @@
 """How near simple formulas come to what memory and processor can do.
 
 Each library runs them in a process of its own, on arrays that fit into the caches and
-on some that do not; the roof is what kernels of numba's reach in ``roofs.py``.  See the
-words under the tables that this writes to ``bench/RESULTS.md``.
+on some that do not; the roof is what kernels of numba's reach in
+``symgraph/inspect/roofs.py``.  See the words under the tables that this writes to
+``bench/RESULTS.md``.
 
     python bench/roofline.py --python .venv/bin/python --peers .venv-bench/bin/python
     ... --only sum --memory 64 --rounds 1 --busy        # a trial
@@ -13,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-import machine
 import numpy as np
 import results
 import runner
@@ -55,13 +55,14 @@ class Level:
 
     @property
     def key(self) -> str:
-        """Its name in `roofs.measured`."""
+        """Its name in `symgraph.inspect.roofs.measured`."""
         return f"{self.size}{'+' if self.allocates else ''}"
 
 
-def levels(memory: int | None) -> list[Level]:
+def levels(options: runner.Options, memory: int | None) -> list[Level]:
     """Half of each cache, and so many MiB beyond them."""
-    caches = machine.caches()
+    said = runner.call(options, "symgraph", "symgraph.inspect.roofs:caches")
+    caches = {int(number): size for number, size in said.items()}
     beyond = memory * 2**20 if memory else max(MEMORY, 4 * caches[3])
     found = [Level(f"L{k}", caches[k] // 2) for k in (2, 3)]
     return [*found, Level("memory", beyond, allocates=True)]
@@ -120,12 +121,16 @@ class Row:
 
 
 def best_roofs(options: runner.Options, found: list[Level]) -> dict[str, float]:
-    """What the machine can do, by the keys of `roofs.measured`."""
+    """What the machine can do, by the keys of `symgraph.inspect.roofs.measured`."""
     keys = [level.key for level in found]
 
     def run(_: str) -> runner.Figures:
         rates: runner.Figures = runner.call(
-            options, "numba", "roofs:measured", options.threads, *keys
+            options,
+            "symgraph",
+            "symgraph.inspect.roofs:measured",
+            options.threads,
+            *keys,
         )
         return rates
 
@@ -172,7 +177,7 @@ def main() -> None:
     parser.add_argument("--memory", type=int, help="MiB beyond the caches")
     given = parser.parse_args()
     options = runner.chosen(given, NAMES)
-    found = levels(given.memory)
+    found = levels(options, given.memory)
     roofs = best_roofs(options, found)
     columns = ["", "dtype", "in", "bytes", "symgraph takes", "achieved", "roof"]
     columns += [*options.present(), "over best peer"]

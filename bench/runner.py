@@ -276,6 +276,7 @@ def describe(options: Options) -> str:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:
             found.append(f"{name} {done.stdout.strip()}")
-    where = f"{machine.model()}, {options.threads} threads for each"
+    model = call(options, "symgraph", "symgraph.inspect.roofs:model")
+    where = f"{model}, {options.threads} threads for each"
     system, versions = platform.system(), ", ".join(found)
     return f"{where}; {system}. {versions}. Rounds: {options.rounds}."

@@ -15,8 +15,9 @@ from typing import Literal
 
 import numpy as np
 
-from . import columns, rolled, schedule
+from . import schedule
 from .cpu import product
+from .cpu.build import executed
 from .cpu.main import TOO_LARGE
 from .cpu.support import ALIGNMENT, CHUNK_COST, MOST_CHUNKS
 from .errors import CompileError
@@ -58,6 +59,8 @@ class StepCost:
         chunks: pieces that threads share; 1 for a serial step, 0 where there is nothing
             to do, None where the sizes are not known.
         scratch: bytes of scratch memory, of one chunk where `chunks` is not known.
+        runs: how often the step runs at the most; everything above but chunks and
+            scratch is the sum over as many runs.
     """
 
     name: str
@@ -68,6 +71,7 @@ class StepCost:
     bytes_written: Amount
     chunks: int | None
     scratch: Amount = 0
+    runs: Amount = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,16 +93,21 @@ def cost(program: Program, sizes: Sizes) -> ProgramCost:
     Raises:
         OverflowError: BLAS does not take so large a matrix.
     """
-    program = columns.blocked(rolled.rolled(program))
-    known_sizes = dict(sizes)
-    for statement in program.host:
-        if isinstance(statement, Let) and statement.name not in known_sizes:
-            known_sizes[statement.name] = _evaluate(statement, known_sizes)
-    arrays = _Arrays(program, known_sizes)
+    program = executed(program)
+    arrays = _Arrays(program, sizes_of(program, sizes))
     steps = tuple(_steps(arrays))
     results = program.by_role("output", "update")
     output = _total(arrays.bytes(a) for a in results)
     return ProgramCost(steps, _arena(arrays, steps), output)
+
+
+def sizes_of(program: Program, sizes: Sizes) -> dict[str, Amount]:
+    """`sizes` and what the host computes of them."""
+    found = dict(sizes)
+    for statement in program.host:
+        if isinstance(statement, Let) and statement.name not in found:
+            found[statement.name] = _evaluate(statement, found)
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +227,14 @@ def _times(cost: StepCost, rounds: Amount) -> StepCost:
         known(amount * rounds)
         for amount in (cost.work, cost.flops, cost.bytes_read, cost.bytes_written)
     )
-    return replace(cost, work=work, flops=flops, bytes_read=read, bytes_written=written)
+    return replace(
+        cost,
+        work=work,
+        flops=flops,
+        bytes_read=read,
+        bytes_written=written,
+        runs=rounds,
+    )
 
 
 def _step(step: Work, arrays: _Arrays) -> StepCost:

@@ -36,7 +36,7 @@ from .graphs import Graph, ancestors, clone_replace
 from .inspect.nx import to_networkx
 from .inspect.text import dprint, graph_diff, pprint
 from .jit import jit
-from .looking import explain, explain_why_not, explore
+from .looking import compare, explain, explain_why_not, explore
 from .loops import foldl, foldr, ifelse, map, reduce, scan, until, while_loop
 from .op import Elemwise, Op, op
 from .ops import (

@@ -46,8 +46,15 @@ if TYPE_CHECKING:
 class Report:
     """What the compiler did with a function, for people.
 
-    Times are in seconds.  `arena` sums the temporaries' slots and `intermediates` what
-    they would take without sharing, both as text over the sizes.
+    Times are in seconds, of when the code was made, even where it comes from the cache.
+
+    Attributes:
+        nodes_before, nodes_after: of the graph, as written and after the pipeline.
+        rules: how often each rule fired.
+        kernels, library_calls: the program's steps.
+        rewrite_time, lower_time, build_time: from graph to graph, to program, to code.
+        pass_times: of `rewrite_time`, each pass's, with its name.
+        emit_time: of `build_time`, until the text that LLVM compiles is written.
     """
 
     nodes_before: int
@@ -58,11 +65,18 @@ class Report:
     rewrite_time: float
     lower_time: float
     build_time: float
+    pass_times: tuple[tuple[str, float], ...]
+    emit_time: float
 
     @property
     def compile_time(self) -> float:
         """Seconds from graph to object code."""
         return self.rewrite_time + self.lower_time + self.build_time
+
+    @property
+    def llvm_time(self) -> float:
+        """Seconds that LLVM took."""
+        return self.build_time - self.emit_time
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +94,8 @@ class Compilation:
     """One request on its way to native code; each stage is made when asked for.
 
     `fast` is None for the fast version, and for the generic one the other's
-    compilation, with which it shares the rewritten graph.
+    compilation, with which it shares the rewritten graph.  `plain` is None but for code
+    that measures its steps: then it is the compilation of the same code without that.
     """
 
     def __init__(
@@ -89,11 +104,21 @@ class Compilation:
         pipeline: Pipeline,
         name: str,
         fast: Compilation | None = None,
+        plain: Compilation | None = None,
     ) -> None:
         self.request = request
         self.pipeline = pipeline
         self.name = name
         self._fast = fast
+        self._plain = plain
+
+    def timed(self) -> Compilation:
+        """The same code, which also measures its steps: see `codegen.cpu.timing`."""
+        return Compilation(self.request, self.pipeline, self.name, self._fast, self)
+
+    def through(self, pipeline: Pipeline) -> Compilation:
+        """The same request on its way through another pipeline."""
+        return Compilation(self.request, pipeline, self.name)
 
     def generic(self) -> Compilation:
         """The version that broadcasts sizes which turn out to be 1."""
@@ -102,13 +127,14 @@ class Compilation:
     @functools.cached_property
     def graph(self) -> Graph:
         """The graph as it was written."""
-        return self._fast.graph if self._fast else graph_of(self.request)
+        other = self._plain or self._fast
+        return other.graph if other else graph_of(self.request)
 
     @functools.cached_property
     def rewritten(self) -> tuple[Request, Trace]:
         """The request after all passes, and what the rules did."""
-        if self._fast is not None:
-            return self._fast.rewritten
+        if other := self._plain or self._fast:
+            return other.rewritten
         trace = Trace()
         roots = run(self.graph.output_nodes, self.pipeline, trace)
         return self.request.with_roots(roots), trace
@@ -149,6 +175,8 @@ class Compilation:
     @functools.cached_property
     def lowered(self) -> Lowered:
         """The program."""
+        if self._plain is not None:
+            return self._plain.lowered
         generic = self._fast is not None
         return lower(self.request, self.rewritten[0], self.name, generic=generic)
 
@@ -164,6 +192,7 @@ class Compilation:
             [position[leaf] for leaf, _ in self.request.updates],
             repr(self.pipeline),
             "fast" if self._fast is None else "generic",
+            "plain" if self._plain is None else "timed",
         )
         digest.update(repr(layout).encode())
         digest.update(sources_digest(Path(__file__).parent).encode())
@@ -200,14 +229,17 @@ class Compilation:
         return disk_cache() if config.cache and own and not foreign else None
 
     def _build(self) -> Compiled:
-        from .codegen.cpu.build import build
+        from .codegen.cpu.build import llvm_text, object_code
 
         start = time.perf_counter()
         rewritten, trace = self.rewritten
         middle = time.perf_counter()
         lowered = self.lowered
         end = time.perf_counter()
-        code = build(lowered.program, host())
+        text = llvm_text(lowered.program, host(), timed=self._plain is not None)
+        emitted = time.perf_counter()
+        code = object_code(text, host())
+        built = time.perf_counter()
         kernels = sum(type(s).__name__ == "Launch" for s in lowered.program.steps)
         report = Report(
             nodes_before=len(self.graph),
@@ -217,7 +249,9 @@ class Compilation:
             library_calls=len(lowered.program.steps) - kernels,
             rewrite_time=middle - start,
             lower_time=end - middle,
-            build_time=time.perf_counter() - end,
+            build_time=built - end,
+            pass_times=tuple(trace.times.items()),
+            emit_time=emitted - end,
         )
         constants = tuple(c.data for c in lowered.constants)
         functions = lowered.functions
@@ -246,7 +280,9 @@ class Compilation:
                 continue
             raw = np.frombuffer(entry.blobs[f"c{number}"], place["dtype"])
             constants.append(np.array(raw.reshape(place["shape"])))
-        report = Report(**entry.header["report"])
+        facts = dict(entry.header["report"])
+        facts["pass_times"] = tuple((name, s) for name, s in facts["pass_times"])
+        report = Report(**facts)
         return Compiled(entry.object, tuple(constants), report, from_cache=True)
 
     def _written_constants(self) -> list[Constant]:

@@ -32,7 +32,7 @@ from .lengths import whole_lengths
 from .lower import Request, check_sizes
 from .mode import Mode, as_mode
 from .op import Array
-from .shared import fit
+from .shared import fit, locks_of, storage_of
 from .tree import Structure, flatten
 from .updates import Updates, pairs_of, updated
 from .variable import Variable, as_tensor, substitute
@@ -41,6 +41,7 @@ from .versions import Version
 if TYPE_CHECKING:
     from .inspect.cost import Cost
     from .inspect.provenance import Provenance
+    from .profile import Profiler
     from .rewrite import Trace
 
 
@@ -94,7 +95,7 @@ class Function(Explored):
         self._spec = spec
         self._compilation = Compilation(spec.request, spec.mode.pipeline, spec.name)
         self._plain = spec.structure.kind == "leaf" and not spec.cuts
-        self._locks = _locks(spec.shared)
+        self._locks = locks_of(spec.shared)
         self._generic: Version | None = None
         self._entry: Callable[..., Any]
         match spec.mode.target:
@@ -139,7 +140,7 @@ class Function(Explored):
         return self._spec.structure.build(iter(leaves))
 
     def _version(self, compilation: Compilation, declined: Any) -> Version:
-        boxes = [_storage(n).box for n in self._spec.shared]
+        boxes = [storage_of(n).box for n in self._spec.shared]
         return Version(compilation, boxes, declined)
 
     def _slow(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -192,7 +193,7 @@ class Function(Explored):
     def _debug(self, /, *args: Any, **kwargs: Any) -> Any:
         """Native code, checked against each op's NumPy reference."""
         arrays = self._arrays(args, kwargs)
-        shared = [_storage(leaf).box[0] for leaf in self._spec.shared]
+        shared = [storage_of(leaf).box[0] for leaf in self._spec.shared]
         results, updates = self._debugger(arrays, shared)
         return self._finished([r if r.ndim else r[()] for r in results], updates)
 
@@ -200,7 +201,7 @@ class Function(Explored):
         """`results` as native code returns them, once the updates are made."""
         pairs = zip(self._spec.updates, updates, strict=True)
         made = [
-            (_storage(leaf), np.array(value, dtype=leaf.type.dtype, order="C"))
+            (storage_of(leaf), np.array(value, dtype=leaf.type.dtype, order="C"))
             for (leaf, _), value in pairs
         ]
         for storage, value in made:
@@ -218,6 +219,11 @@ class Function(Explored):
     def compilation(self) -> Compilation:
         """The way from the graph to native code, for those who look at its stages."""
         return self._compilation
+
+    @property
+    def parameters(self) -> tuple[Parameter, ...]:
+        """The inputs, with names and defaults."""
+        return self._spec.parameters
 
     @property
     def graph(self) -> Graph:
@@ -263,6 +269,29 @@ class Function(Explored):
             found["generic"] = self._generic.report
         return found
 
+    @property
+    def profile(self) -> Profiler:
+        """How long compiling took; ``f.profile.calls(20, x)`` also runs it, measured.
+
+        `str()` of it, and of what it returns, is text, ``.json()`` plain data.
+
+        Raises:
+            UnsupportedError: the function's mode does not compile.
+        """
+        from .profile import Profiler
+
+        self.report  # noqa: B018 - refuses the other modes
+        made = {"fast": self._fast, "generic": self._generic}
+        versions = {name: version for name, version in made.items() if version}
+        return Profiler(
+            self._compilation, versions, self._arrays, self._stored, self._nested
+        )
+
+    def _stored(self) -> list[Array]:
+        """The values of the shared variables, as one moment has them."""
+        with self._held():
+            return [storage_of(leaf).box[0] for leaf in self._spec.shared]
+
     def provenance(self) -> Provenance:
         """Where each node and kernel comes from, and what became of each line.
 
@@ -298,10 +327,8 @@ class Function(Explored):
         """
         from .estimate import estimate
 
-        with self._held():
-            shared = [_storage(leaf).box[0] for leaf in self._spec.shared]
         parameters = self._spec.parameters
-        return estimate(self._compilation, parameters, shared, args, kwargs)
+        return estimate(self._compilation, parameters, self._stored(), args, kwargs)
 
     @property
     def from_cache(self) -> bool:
@@ -354,6 +381,10 @@ class Function(Explored):
 
     __copy__ = copy
 
+    def with_mode(self, mode: str | Mode) -> Function:
+        """The same, carried out in another way."""
+        return Function(replace(self._spec, mode=as_mode(mode)))
+
     def __deepcopy__(self, memo: dict[int, Any]) -> Function:
         import pickle
 
@@ -401,21 +432,6 @@ def _restore(
     changed = zip(targets, roots[count:end], strict=True)
     updates = tuple((shared[target], root) for target, root in changed)
     return Function(Spec(made, shared, roots[:count], updates, structure, name, mode))
-
-
-def _is_shared(node: Node) -> bool:
-    return isinstance(node.op, Shared)
-
-
-def _storage(node: Node) -> Any:
-    assert isinstance(node.op, Shared)
-    return node.op.storage
-
-
-def _locks(shared: tuple[Node, ...]) -> tuple[Any, ...]:
-    """The locks of the shared variables, in one order for all functions."""
-    ordered = sorted(shared, key=lambda n: n.op.uid)  # type: ignore[attr-defined]
-    return tuple(_storage(n).lock for n in ordered)
 
 
 # -- making one ------------------------------------------------------------------------

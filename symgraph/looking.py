@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .inspect.diff import Difference
     from .inspect.explain import Explanation
     from .inspect.whynot import WhyNot
+    from .mode import Mode
     from .target import Shown
 
 
@@ -76,4 +79,46 @@ def explore(target: Shown, height: int | None = None) -> Any:
     return as_function(target, "target").explore(height)
 
 
-__all__ = ["explore", "explain", "explain_why_not"]
+def compare(
+    before: Shown,
+    after: Shown | None = None,
+    *,
+    without: str | Sequence[str] = (),
+    mode: Mode | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Difference:
+    """What distinguishes two functions, or one under another pipeline.
+
+    Args:
+        before: a compiled function, a :class:`Graph`, or variables.
+        after: another; None for the same.
+        without: passes and rules that the second does without, by name or by what they
+            preserve.
+        mode: whose pipeline the second goes through, in place of its own.
+        sizes: numbers for sizes, by the names that `Function.cost` has for them; costs
+            are formulas of the others.
+
+    `str()` of the result is text, ``.json()`` plain data, ``.same`` whether there is no
+    difference.  Nothing is compiled to machine code or run.
+
+    Raises:
+        NotFoundError: there is no such size, pass or rule.
+
+    >>> import symgraph as sg
+    >>> x = sg.dvector("x")
+    >>> f = sg.function([x], sg.log(1 + x))
+    >>> found = sg.compare(f, without="log_of_one_plus")
+    >>> found.ops["log"], found.ops["log1p"]
+    ((0, 1), (1, 0))
+    """
+    from .inspect.diff import compared
+    from .target import as_function
+
+    a = as_function(before, "before")
+    b = a if after is None else as_function(after, "after")
+    left_out = (without,) if isinstance(without, str) else tuple(without)
+    pipeline = None if mode is None else mode.pipeline
+    return compared(a.compilation, b.compilation, left_out, pipeline, sizes)
+
+
+__all__ = ["compare", "explain", "explain_why_not", "explore"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar, Protocol
@@ -284,7 +285,9 @@ def run(
     current = tuple(outputs)
     for step in passes:
         start = len(trace)
+        begun = time.perf_counter()
         after = _through(step, current, trace)
+        trace.took(step.name, time.perf_counter() - begun)
         if config.check:
             from .check import check_pass
 

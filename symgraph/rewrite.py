@@ -298,10 +298,12 @@ class Trace:
     """What rules did, in order.
 
     With a `history`, also what became of every node, and what passes did by themselves.
+    `times` has the seconds that each pass took.
     """
 
     records: list[Record] = field(default_factory=list)
     history: History | None = None
+    times: dict[str, float] = field(default_factory=dict)
 
     def __iter__(self) -> Iterator[Record]:
         return iter(self.records)
@@ -317,6 +319,10 @@ class Trace:
     def counts(self) -> dict[str, int]:
         """How often each rule was applied, the most frequent first."""
         return dict(Counter(r.rule.name for r in self.records).most_common())
+
+    def took(self, phase: str, seconds: float) -> None:
+        """Add to the time of the pass called `phase`."""
+        self.times[phase] = self.times.get(phase, 0.0) + seconds
 
     @property
     def changes(self) -> Sequence[Change]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from .errors import DTypeError, ShapeError, SymgraphError, refuse
 from .evaluate import as_array
-from .graph import here, intern
+from .graph import Node, here, intern
 from .leaf import Shared, Storage, owned, plain
 from .op import Array
 from .types import TensorType, result_dtype
@@ -162,3 +163,15 @@ def _weak(value: object, target: Variable, what: str) -> Variable:
             target,
             remedy=f"give a number that {target.dtype} holds",
         )
+
+
+def storage_of(node: Node) -> Storage:
+    """Where the value of a shared variable's node is kept."""
+    assert isinstance(node.op, Shared)
+    return node.op.storage
+
+
+def locks_of(shared: Iterable[Node]) -> tuple[Any, ...]:
+    """The locks of shared variables' nodes, in one order for all functions."""
+    ordered = sorted(shared, key=lambda n: n.op.uid)  # type: ignore[attr-defined]
+    return tuple(storage_of(n).lock for n in ordered)

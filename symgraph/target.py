@@ -8,13 +8,15 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType, TracebackType
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from .errors import SymgraphError
 from .function import Function, function
 from .graph import toposort
 from .graphs import Graph
 from .leaf import Input
+from .mode import Mode
+from .passes import Pipeline
 from .saved import load
 from .variable import Variable
 
@@ -41,12 +43,17 @@ class TargetError(Exception):
         self.usage = usage
 
 
-def resolve(target: str) -> Function:
+#: What the files that have been run bind, by their paths.
+Files: TypeAlias = dict[Path, dict[str, object]]
+
+
+def resolve(target: str, files: Files | None = None) -> Function:
     """The function, graph or expressions that `target` names, as a function.
 
     The file is run as a module, with its folder first among the import paths; what it
-    prints goes to stderr.  Only a compiled function is compiled: the others become
-    functions that can be looked at but run in NumPy.
+    prints goes to stderr.  It is run once for all targets that share `files`.  Only a
+    compiled function is compiled: the others become functions that can be looked at but
+    run in NumPy.
 
     Raises:
         TargetError: no such file or name, the file fails, or the name holds something
@@ -55,11 +62,8 @@ def resolve(target: str) -> Function:
     path, name = _split(target)
     if not name and path.suffix != ".py":
         return _saved(path)
-    found = vars(_run(path)).copy()
-    if name not in found:
-        what = f"{path} has no {name!r}" if name else f"no name in {target!r}"
-        raise TargetError(what, _suggestion(path, found), usage=True)
-    shown = found[name]
+    found = _names(path, files)
+    shown = _named(target, path, name, found)
     if not is_target(shown):
         raise TargetError(
             f"{name!r} in {path} is of type {type(shown).__name__}: neither a "
@@ -68,6 +72,82 @@ def resolve(target: str) -> Function:
             usage=True,
         )
     return as_function(shown, name)
+
+
+#: Arguments by position and by name.
+Arguments: TypeAlias = tuple[tuple[object, ...], dict[str, object]]
+
+
+def examples(target: str, files: Files | None = None) -> Arguments | None:
+    """The arguments that the file of ``file.py:NAME`` calls ``NAME_args``.
+
+    A tuple or list holds them in order, a dict by name.  None: there are none.
+
+    Raises:
+        TargetError: it is something else.
+    """
+    path, name = _split(target)
+    found = _names(path, files) if name else {}
+    match found.get(f"{name}_args"):
+        case None:
+            return None
+        case tuple() | list() as values:
+            return tuple(values), {}
+        case dict() as values:
+            return (), {str(key): value for key, value in values.items()}
+        case other:
+            what = f"{name}_args in {path} is of type {type(other).__name__}"
+            remedy = "make it a tuple of arguments, or a dict of them by name"
+            raise TargetError(what, remedy, usage=True)
+
+
+def compiled(found: Function) -> Function:
+    """`found`, or the same compiled where it runs in NumPy."""
+    pipeline = found.compilation.pipeline
+    return found if found.versions else found.with_mode(Mode(pipeline))
+
+
+def resolve_mode(target: str, beside: str, files: Files | None = None) -> Mode:
+    """The mode that ``FILE.py:NAME`` holds, or NAME alone in the file of `beside`.
+
+    It may be a pipeline as well.
+
+    Raises:
+        TargetError: no such file or name, the file fails, or it holds something else.
+    """
+    path, name = _split(target if ":" in target else f"{_split(beside)[0]}:{target}")
+    if path.suffix != ".py":
+        remedy = "give it as FILE.py:NAME"
+        raise TargetError(f"{path} holds no modes", remedy, usage=True)
+    found = _names(path, files)
+    held = _named(target, path, name, found)
+    if isinstance(held, Pipeline):
+        return Mode(held)
+    if not isinstance(held, Mode):
+        kind = type(held).__name__
+        known = [k for k, v in found.items() if isinstance(v, Mode | Pipeline)]
+        remedy = (
+            f"{path} has: {', '.join(known)}" if known else "bind sg.Mode(...) to it"
+        )
+        what = f"{name!r} in {path} is of type {kind}, and no mode"
+        raise TargetError(what, remedy, usage=True)
+    return held
+
+
+def _names(path: Path, files: Files | None) -> dict[str, object]:
+    """What the file at `path` binds; it is run unless `files` has it."""
+    known = {} if files is None else files
+    place = path.resolve()
+    if place not in known:
+        known[place] = vars(_run(path)).copy()
+    return known[place]
+
+
+def _named(target: str, path: Path, name: str, found: dict[str, object]) -> object:
+    if name not in found:
+        what = f"{path} has no {name!r}" if name else f"no name in {target!r}"
+        raise TargetError(what, _suggestion(path, found), usage=True)
+    return found[name]
 
 
 def _saved(path: Path) -> Function:
@@ -79,7 +159,7 @@ def _saved(path: Path) -> Function:
         raise TargetError(said, remedy or "give another file", usage=True) from error
 
 
-def is_target(value: object) -> bool:
+def is_target(value: object) -> TypeGuard[Shown]:
     """Whether `value` can be dumped."""
     if isinstance(value, list | tuple):
         return bool(value) and all(isinstance(item, Variable) for item in value)

@@ -7,6 +7,7 @@ the fast one first, the generic one where that declines.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -25,7 +26,8 @@ class Version:
     """One compiled version of a function, linked into this process.
 
     `boxes` hold the values of the shared variables; `declined` takes the arguments of
-    calls that native code declines.
+    calls that native code declines.  `load_time` is what it took, in seconds, to find
+    the code in the cache, and `link_time` to link it.
     """
 
     def __init__(
@@ -37,7 +39,9 @@ class Version:
         self.compilation = compilation
         self._boxes = boxes
         self._declined = declined
+        start = time.perf_counter()
         compiled = compilation.compiled()
+        found = time.perf_counter()
         try:
             self.native = self._linked(compiled)
         except LinkError:
@@ -45,7 +49,10 @@ class Version:
                 raise
             # Whole, but of no use to this process: whatever put it there.
             compiled = compilation.recompiled()
+            found = time.perf_counter()
             self.native = self._linked(compiled)
+        self.link_time = time.perf_counter() - found
+        self.load_time = found - start if compiled.from_cache else 0.0
         self.entry = self.native.entry
         self.report: Report = compiled.report
         self.from_cache = compiled.from_cache

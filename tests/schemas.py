@@ -78,7 +78,94 @@ MISS = record(
     reason=TEXT,
 )
 
+COUNTS = {"type": "array", "items": COUNT, "minItems": 2, "maxItems": 2}
+AMOUNTS = {"type": "array", "items": AMOUNT, "minItems": 2, "maxItems": 2}
+CHANGED = {"type": "object", "additionalProperties": COUNTS}
+COST = {
+    "work": AMOUNT,
+    "flops": AMOUNT,
+    "bytes_read": AMOUNT,
+    "bytes_written": AMOUNT,
+}
+COSTED = record(
+    number=COUNT, name=TEXT, kind={"enum": ["kernel", "product", "call"]}, **COST
+)
+
+RATE: Schema = {"type": "number", "minimum": 0}
+MAYBE_RATE: Schema = {"type": ["number", "null"], "minimum": 0}
+STEP_TIME = record(
+    number={"type": ["integer", "null"]},
+    depth=COUNT,
+    kind={"enum": ["kernel", "product", "call", "rounds", "choice"]},
+    name=TEXT,
+    seconds=RATE,
+    share=RATE,
+    runs=RATE,
+    rounds=MAYBE_RATE,
+    work=RATE,
+    flops=RATE,
+    bytes_read=RATE,
+    bytes_written=RATE,
+    live=COUNT,
+    roof=MAYBE_RATE,
+    bytes_per_second=MAYBE_RATE,
+    flops_per_second=MAYBE_RATE,
+)
+TIMES = {"type": "object", "additionalProperties": RATE}
+ROOFLINE = record(
+    cpu=TEXT,
+    threads=COUNT,
+    levels=array(record(name=TEXT, size=COUNT, read=RATE, both=RATE)),
+    peaks=TIMES,
+)
+
 SCHEMAS: dict[str, Schema] = {
+    "profile": document(
+        "profile",
+        name=TEXT,
+        versions=array(
+            record(
+                version={"enum": ["fast", "generic"]},
+                from_cache={"type": "boolean"},
+                rewrite=TIMES,
+                lower=RATE,
+                codegen=RATE,
+                llvm=RATE,
+                load=RATE,
+                link=RATE,
+            )
+        ),
+        run={
+            "anyOf": [
+                {"type": "null"},
+                record(
+                    version={"enum": ["fast", "generic"]},
+                    sizes={"type": "object", "additionalProperties": COUNT},
+                    calls=COUNT,
+                    seconds=RATE,
+                    native=RATE,
+                    clock=RATE,
+                    steps=array(STEP_TIME),
+                    memory=record(arena=COUNT, peak=COUNT, output=COUNT),
+                ),
+            ]
+        },
+        roofline={"anyOf": [{"type": "null"}, ROOFLINE]},
+    ),
+    "diff": document(
+        "diff",
+        names=array(TEXT),
+        same={"type": "boolean"},
+        sizes={"type": "object", "additionalProperties": COUNT},
+        nodes=record(total=COUNTS, ops=CHANGED),
+        rules=CHANGED,
+        steps=record(
+            total=COUNTS, kept=COUNT, removed=array(COSTED), added=array(COSTED)
+        ),
+        cost=record(**dict.fromkeys([*COST, "arena", "output"], AMOUNTS)),
+        memory=record(temporaries=COUNTS, slots=COUNTS),
+        graph=TEXTS,
+    ),
     "explain": document(
         "explain",
         name=TEXT,

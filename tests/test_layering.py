@@ -75,17 +75,20 @@ MAY_IMPORT = {
         "versions": "arguments codegen compiler errors graph op",
         "estimate": "arguments codegen compiler errors inspect lower op variable "
         "versions",
+        "profile": "codegen errors inspect op versions",
+        "samples": "arguments codegen dims errors inspect op",
         "function": "arguments codegen compiler cuts debug errors estimate evaluate "
-        "graph graphs inspect leaf lengths lower mode op shared tree updates variable "
-        "versions",
+        "graph graphs inspect leaf lengths lower mode op profile shared tree updates "
+        "variable versions",
+        "timing": "function inspect samples",
         "jit": "config declare errors function tree variable",
-        "target": "errors function graph graphs leaf saved variable",
+        "target": "errors function graph graphs leaf mode passes saved variable",
         "looking": "inspect target",
         "symgraph": "autodiff config declare errors function graphs inspect jit "
         "linalg looking loops op ops passes random rewrite saved shared special types "
         "userops variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
-        "cli": "compiler demo errors inspect passes symgraph target",
+        "cli": "compiler demo errors inspect passes symgraph target timing",
     },
     CODEGEN: {
         "codegen": "",
@@ -114,7 +117,7 @@ MAY_IMPORT = {
         "run": "interpret ir program",
         "arrays": "expand interpret ir",
         "polynomial": "",
-        "cost": "columns cpu errors interpret ir polynomial program rolled schedule",
+        "cost": "cpu errors interpret ir polynomial program schedule",
     },
 }
 

@@ -23,6 +23,7 @@ from .reuse import REUSE
 from .straight import INTRINSICS
 from .support import SUPPORT, unoptimized
 from .team import TEAM
+from .timing import TIMING
 
 
 def build(program: Program, host: Host) -> bytes:
@@ -30,14 +31,26 @@ def build(program: Program, host: Host) -> bytes:
 
     Raises `CompileError` where the program is ill-formed.
     """
-    text = llvm_text(program, host)
+    return object_code(llvm_text(program, host), host)
+
+
+def object_code(text: str, host: Host) -> bytes:
+    """A module of `llvm_text` as an object file."""
     with LLVM_LOCK:
         return compile_module(text, host)
 
 
-def llvm_text(program: Program, host: Host) -> str:
-    """The whole module as LLVM IR, before LLVM's own passes."""
-    program = columns.blocked(rolled.rolled(program))
+def executed(program: Program) -> Program:
+    """`program` as it is run: small loops are kernels, large products in blocks."""
+    return columns.blocked(rolled.rolled(program))
+
+
+def llvm_text(program: Program, host: Host, timed: bool = False) -> str:
+    """The whole module as LLVM IR, before LLVM's own passes.
+
+    `timed`: with code that measures the steps of `executed(program)` (see `timing`).
+    """
+    program = executed(program)
     prepared, kernels, declarations = emitted_kernels(program, host)
     products = sorted(
         program.array(step.out).dtype
@@ -46,10 +59,10 @@ def llvm_text(program: Program, host: Host) -> str:
     )
     parts = [
         f'target triple = "{host.triple}"',
-        entry(program),
-        driver(program, prepared),
+        entry(program, timed),
+        driver(program, prepared, timed),
         *kernels,
-        unoptimized(TEAM + REUSE + SUPPORT),
+        unoptimized(TEAM + REUSE + SUPPORT + (TIMING if timed else "")),
     ]
     if products:
         parts.append(unoptimized(product.PANELS_TEXT))

@@ -35,6 +35,7 @@ from .runtime import (
 )
 from .straight import Writer, c_string, emit_let, size
 from .support import unoptimized
+from .timing import laps_of
 
 EMPTIED = b"a shared variable's storage was emptied during a call"
 _RELATIONS = {"eq": "eq", "le": "sle", "lt": "slt", "fits": "eq"}
@@ -58,8 +59,11 @@ class _Entry:
     boxes: dict[str, str] = field(default_factory=dict)
 
 
-def entry(program: Program) -> str:
-    """``ptr @entry(self, args, count, names)``, with what it exports to `link`."""
+def entry(program: Program, timed: bool = False) -> str:
+    """``ptr @entry(self, args, count, names)``, with what it exports to `link`.
+
+    `timed` says that the driver measures its steps.
+    """
     _check(program)
     owned = program.by_role("shared", "output", "update")
     e = _Entry(program, frame_of(program), {a.name: i for i, a in enumerate(owned)})
@@ -74,7 +78,7 @@ def entry(program: Program) -> str:
     _leave(e)
     text = e.out.function("ptr @entry(ptr %self, ptr %args, i64 %count, ptr %names)")
     functions = unoptimized(RELEASE + "\n" + text)
-    return "\n".join([_layout(program), c_string("emptied", EMPTIED), functions])
+    return "\n".join([_layout(program, timed), c_string("emptied", EMPTIED), functions])
 
 
 def _check(program: Program) -> None:
@@ -102,7 +106,7 @@ def _check(program: Program) -> None:
             raise CompileError(f"result {name!r} is no output array")
 
 
-def _layout(program: Program) -> str:
+def _layout(program: Program, timed: bool) -> str:
     """Numbers that `link` compares with what it is given."""
     uses = 0
     if any(isinstance(s, Gemm) for s in program.steps):
@@ -112,6 +116,7 @@ def _layout(program: Program) -> str:
     words = (
         LAYOUT, len(program.by_role("input")), len(program.by_role("shared")),
         len(program.by_role("constant")), uses, len(program.functions),
+        laps_of(program) if timed else 0,
     )  # fmt: skip
     listed = ", ".join(f"i64 {word}" for word in words)
     return f"@layout = constant [{len(words)} x i64] [{listed}]"

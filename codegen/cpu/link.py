@@ -22,6 +22,7 @@ from ..errors import LinkError
 from ..program import HostFunction
 from . import blas, threads
 from .runtime import LAYOUT, USES_BLAS, USES_THREADS, Cell, runtime
+from .timing import LAP
 
 _FASTCALL_WITH_KEYWORDS = 0x80 | 0x02
 #: How an ELF object begins, and those of macOS and Windows, which only LLVM reads.
@@ -73,6 +74,7 @@ class Code:
     shared: int
     constants: int
     functions: int
+    laps: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +95,8 @@ class NativeFunction:
     fail: Callable[[int], Any]
     name: str
     doc: str
+    #: Of timed code, which `timing` describes; calls at once must not share it.
+    laps: np.ndarray[Any, Any]
 
     def trim(self) -> None:
         """Give the memory of temporaries back; the next call allocates it again."""
@@ -196,8 +200,8 @@ def _open(engine: Any) -> Code:
     layout = engine.get_global_value_address("layout")
     if not (entry and trim and arena_bytes and layout):
         raise LinkError("compiled code lacks its entry: it comes from another program")
-    words = (ctypes.c_int64 * 6).from_address(layout)
-    version, inputs, shared, constants, uses, functions = words
+    words = (ctypes.c_int64 * 7).from_address(layout)
+    version, inputs, shared, constants, uses, functions, laps = words
     if version != LAYOUT:
         raise LinkError(f"compiled code has layout {version}, this version {LAYOUT}")
     if uses & USES_BLAS:
@@ -214,6 +218,7 @@ def _open(engine: Any) -> Code:
         shared,
         constants,
         functions,
+        laps,
     )
 
 
@@ -235,7 +240,10 @@ def bind(
             f"compiled code calls {code.functions} functions, {len(functions)} given"
         )
     table = runtime()
+    laps = np.zeros((code.laps, LAP), np.int64)
     held = [*map(id, (*shared, *constants)), *(f.address for f in functions)]
+    if code.laps:
+        held.append(laps.ctypes.data)
     words = np.zeros(Cell.OBJECTS + len(held), np.uint64)
     words[Cell.TABLE] = table.address
     words[Cell.SLOW] = id(slow)
@@ -245,7 +253,8 @@ def bind(
     method = _MethodDef(
         name.encode(), code.entry, _FASTCALL_WITH_KEYWORDS, doc.encode() or None
     )
-    cells.keep = (code, table, slow, fail, *shared, *constants, *functions, method)
+    held_objects = (*shared, *constants, *functions)
+    cells.keep = (code, table, slow, fail, *held_objects, method, laps)
     # The cells are gone when this runs, their memory is not.
     finalizer = weakref.finalize(cells, _free, code, words)
     finalizer.atexit = False
@@ -264,6 +273,7 @@ def bind(
         fail,
         name,
         doc,
+        laps,
     )
 
 

@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 
-from .. import columns, rolled
 from ..program import Launch, Program
-from .build import emitted_kernels
+from .build import emitted_kernels, executed
 from .compile import compile_assembly
 from .host import Host
 from .link import LLVM_LOCK
@@ -24,7 +23,7 @@ def kernel_code(program: Program, host: Host, most: int) -> dict[str, tuple[str,
     A kernel that is compiled in parts (``k3_sum_parts``) has the text of all of them.
     Kernels that are the same but for their names share it.
     """
-    shown = columns.blocked(rolled.rolled(program))
+    shown = executed(program)
     launches = [s for s in shown.steps if isinstance(s, Launch)][:most]
     prepared, texts, declarations = emitted_kernels(
         replace(shown, steps=tuple(launches)), host

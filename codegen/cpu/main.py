@@ -21,6 +21,7 @@ from .control import ControlFlow
 from .runtime import Cell, Slot
 from .straight import Writer, c_string, emit_let, size
 from .support import ALIGNMENT, FRAME_WORDS, MOST_CHUNKS, unoptimized
+from .timing import Laps
 
 #: What `run` returns besides 0 and the positive code of a failed check: an exception is
 #: set already.
@@ -104,12 +105,13 @@ class _Driver:
     sized: dict[tuple[tuple[Extent, ...], int], str] = field(default_factory=dict)
 
 
-def driver(program: Program, prepared: dict[int, Prepared]) -> str:
+def driver(program: Program, prepared: dict[int, Prepared], timed: bool = False) -> str:
     """``i32 @run(cells, table, sizes, data)``, which runs the steps of `program`.
 
     `prepared` holds a kernel for each position in `program.steps` that is a launch.
     `run` returns 0, a failed check's code (> 0), or `RAISED` with a Python exception
-    set.  It is called with the GIL held, and runs the steps without it.
+    set.  It is called with the GIL held, and runs the steps without it.  A `timed` one
+    measures its steps.
     """
     d = _Driver(program, prepared, frame_of(program))
     _frame_memory(d)
@@ -120,7 +122,7 @@ def driver(program: Program, prepared: dict[int, Prepared]) -> str:
             d.pointers[name] = d.out.load("ptr", "%data", 8 * position)
     plans = _plans(d)
     scratch = _arena(d, plans)
-    _steps(d, plans, scratch)
+    _steps(d, plans, scratch, Laps(program, d.out, timed))
     args = "ptr %cells, ptr %table, ptr %sizes, ptr %data, ptr %team"
     texts = (
         c_string("too_large", TOO_LARGE),
@@ -340,7 +342,9 @@ def _take(d: _Driver, need: str) -> None:
     out.do(f"%base = getelementptr i8, ptr %arena, i64 {ALIGNMENT}")
 
 
-def _steps(d: _Driver, plans: dict[int, _Plan], scratch: dict[int, list[str]]) -> None:
+def _steps(
+    d: _Driver, plans: dict[int, _Plan], scratch: dict[int, list[str]], laps: Laps
+) -> None:
     """Run the steps without the GIL."""
     out, last = d.out, len(d.program.steps) - 1
     thread = out.call("ptr", Slot.SAVE_THREAD)
@@ -352,36 +356,43 @@ def _steps(d: _Driver, plans: dict[int, _Plan], scratch: dict[int, list[str]]) -
         _viewed(d.program, array)
     control = ControlFlow(d.program, out, d.sizes, d.pointers)
     control.begin()
+    laps.begin_call()
     for i, step in enumerate(d.program.steps):
+        if not isinstance(step, Launch | Gemm | Call):
+            control.write(i, step)
+            continue
+        begun = laps.begin()
         match step:
             case Launch():
                 plan = _fill_launch(d, i, step, plans[i], scratch.get(i, []))
+                _launch(d, plan, d.prepared[i].finish, last=i == last)
             case Gemm():
-                plan = _fill_gemm(d, step)
+                _launch(d, _fill_gemm(d, step), None, last=i == last)
             case Call():
                 _call(d, step)
-                continue
-            case _:
-                control.write(i, step)
-                continue
-        if i == last:  # nothing is left to be stopped
-            out.do(
-                f"call void @launch(ptr %table, ptr %frame, i64 {plan.chunks}, "
-                "ptr %team)"
-            )
-        else:
-            stop = out.let(
-                f"call i32 @step(ptr %table, ptr %frame, i64 {plan.chunks}, "
-                "ptr %team, ptr %state, ptr %last)"
-            )
-            out.require(out.let(f"icmp eq i32 {stop}, 0"), "done")
-        if isinstance(step, Launch) and (finish := d.prepared[i].finish):
-            out.do(
-                f"call void @{finish}(ptr %bufs, ptr %numbers, ptr %status, i64 0, "
-                f"i64 {plan.chunks}, i64 0)"
-            )
+        laps.end(i, begun)
     out.do("br label %done")
-    _finish(d, arena=bool(scratch) or bool(d.program.by_role("temp")))
+    _finish(d, bool(scratch) or bool(d.program.by_role("temp")), laps)
+
+
+def _launch(d: _Driver, plan: _Plan, finish: str | None, last: bool) -> None:
+    """Run the chunks of the frame, and then what puts their parts together."""
+    out = d.out
+    if last:  # nothing is left to be stopped
+        out.do(
+            f"call void @launch(ptr %table, ptr %frame, i64 {plan.chunks}, ptr %team)"
+        )
+    else:
+        stop = out.let(
+            f"call i32 @step(ptr %table, ptr %frame, i64 {plan.chunks}, "
+            "ptr %team, ptr %state, ptr %last)"
+        )
+        out.require(out.let(f"icmp eq i32 {stop}, 0"), "done")
+    if finish:
+        out.do(
+            f"call void @{finish}(ptr %bufs, ptr %numbers, ptr %status, i64 0, "
+            f"i64 {plan.chunks}, i64 0)"
+        )
 
 
 def _call(d: _Driver, call: Call) -> None:
@@ -403,7 +414,7 @@ def _call(d: _Driver, call: Call) -> None:
     out.require(done, "done")
 
 
-def _finish(d: _Driver, arena: bool) -> None:
+def _finish(d: _Driver, arena: bool, laps: Laps) -> None:
     """Take the GIL again, put the arena back, and say what happened."""
     out = d.out
     if any(isinstance(step, Gemm) for step in d.program.steps):
@@ -411,6 +422,7 @@ def _finish(d: _Driver, arena: bool) -> None:
         out.do(f"store i32 {RAISED - 1}, ptr %status")
         out.do("br label %done")
     out.label("done")
+    laps.end_call()
     state = out.let("load ptr, ptr %state")
     out.invoke(Slot.RESTORE_THREAD, f"ptr {state}")
     if arena:

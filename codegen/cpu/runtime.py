@@ -29,7 +29,7 @@ from ..ir import DTYPES
 
 #: The version of what `link` and compiled code agree on: the table, the cells, and the
 #: exported names ``entry``, ``trim``, ``arena_bytes`` and ``layout``.
-LAYOUT = 6
+LAYOUT = 7
 #: The dtypes of arrays that a call takes and returns.
 OUTER_DTYPES = (*DTYPES, "complex64", "complex128")
 #: Bits of the last word of ``layout``.
@@ -81,7 +81,8 @@ class Slot(IntEnum):
     POOL = 42  #: the first of `POOL` arrays
     POOL_NEXT = 46  #: which of them makes room for the next one
     POOL_LIMIT = 47  #: the bytes of the largest array that is held
-    COUNT = 48
+    EXACT_CLOCK = 48  #: the clock that measures steps
+    COUNT = 49
 
 
 class Cell(IntEnum):
@@ -93,7 +94,7 @@ class Cell(IntEnum):
     ARENA = 3  #: memory for temporaries, or 0 while a call uses it
     ROUND = 4  #: of the innermost loop, one more than its number, where a check failed
     #: The shared boxes, then the constant arrays, then the addresses of the functions
-    #: that the program calls.
+    #: that the program calls; in timed code, the address of the laps (see `timing`).
     OBJECTS = 5
 
 
@@ -171,6 +172,7 @@ def _build() -> Runtime:
         words[Slot.DESCR + position] = id(descr)
     # A coarse clock costs a quarter of the exact one and ticks every few milliseconds.
     words[Slot.CLOCK] = getattr(time, "CLOCK_MONOTONIC_COARSE", time.CLOCK_MONOTONIC)
+    words[Slot.EXACT_CLOCK] = time.CLOCK_MONOTONIC
     words[Slot.THREADS] = 1
     words[Slot.WARN_SERIAL] = id(_warn_serial)
     words[Slot.NDARRAY] = id(np.ndarray)

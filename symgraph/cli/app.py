@@ -8,10 +8,12 @@ import typer
 
 from .cache import cache_app
 from .demo import demo
+from .diff import diff
 from .dump import dump
 from .errors import Group
 from .explain import explain
 from .passes import passes
+from .time import time
 
 app = typer.Typer(
     name="symgraph",
@@ -43,6 +45,6 @@ def main(
     """A symbolic graph compiler: look at what it does."""
 
 
-for _command in (demo, dump, explain, passes):
+for _command in (demo, dump, explain, time, diff, passes):
     app.command()(_command)
 app.add_typer(cache_app, name="cache")

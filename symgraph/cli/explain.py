@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -14,13 +13,10 @@ from .options import (
     Target,
     TextOrJson,
     Traceback,
-    console,
     json_text,
+    show,
     write,
 )
-
-if TYPE_CHECKING:
-    from ..inspect.styled import Styled
 
 
 def explain(
@@ -67,18 +63,4 @@ def explain(
         if format is TextOrJson.json:
             write(json_text(data()), output)
         else:
-            _show(lines, output)
-
-
-def _show(lines: Iterator[Styled], output: Output) -> None:
-    """Write lines, in colours where a terminal listens."""
-    from ..inspect.styled import plain
-
-    out = console()
-    if output is not None or not out.is_terminal:
-        write(plain(lines), output)
-        return
-    from rich.text import Text
-
-    for line in lines:
-        out.print(Text.assemble(*line), soft_wrap=True)
+            show(lines, output)

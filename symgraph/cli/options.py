@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Iterable
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,6 +16,8 @@ from .errors import writing
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from ..inspect.styled import Styled
 
 
 def targets(incomplete: str) -> list[str]:
@@ -83,6 +86,36 @@ def console(stderr: bool = False) -> Console:
 def json_text(data: dict[str, Any]) -> str:
     """`data` as JSON for files and pipes."""
     return json.dumps(data, indent=1) + "\n"
+
+
+def sizes_of(given: list[str]) -> dict[str, int]:
+    """What ``NAME=N`` options say.
+
+    Raises:
+        BadParameter: one has another form, or a name has two numbers.
+    """
+    sizes: dict[str, int] = {}
+    for each in given:
+        name, equals, number = each.rpartition("=")
+        if not (name and equals and number.isdecimal()):
+            raise typer.BadParameter(f"--size wants NAME=N, such as n=64, not {each!r}")
+        if sizes.setdefault(name, int(number)) != int(number):
+            raise typer.BadParameter(f"--size gives {name} twice")
+    return sizes
+
+
+def show(lines: Iterable[Styled], output: Path | None) -> None:
+    """Write lines, in colours where a terminal listens."""
+    from ..inspect.styled import plain
+
+    out = console()
+    if output is not None or not out.is_terminal:
+        write(plain(lines), output)
+        return
+    from rich.text import Text
+
+    for line in lines:
+        out.print(Text.assemble(*line), soft_wrap=True)
 
 
 def write(text: str, output: Path | None) -> None:

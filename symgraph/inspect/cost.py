@@ -100,15 +100,22 @@ class Cost:
         return cost_text(self)
 
 
-def cost_of(lowered: Lowered, sizes: Mapping[str, int] | None) -> Cost:
+def cost_of(
+    lowered: Lowered,
+    sizes: Mapping[str, int] | None,
+    some: Mapping[str, int] | None = None,
+) -> Cost:
     """The cost of a call at `sizes`, by the program's names; formulas without any.
+
+    In formulas, `some` sizes may be numbers all the same, by the names in formulas.
 
     Raises:
         OverflowError: BLAS does not take so large a matrix.
     """
-    program, names = lowered.program, _names(lowered)
+    program, names = lowered.program, size_names(lowered)
     if sizes is None:
-        found = cost(program, {size: name(text) for size, text in names.items()})
+        held = some or {}
+        found = cost(program, {size: held.get(t, name(t)) for size, t in names.items()})
     else:
         found = cost(program, sizes)
     return Cost(
@@ -124,8 +131,8 @@ def cost_of(lowered: Lowered, sizes: Mapping[str, int] | None) -> Cost:
     )
 
 
-def _names(lowered: Lowered) -> dict[str, str]:
-    """What a user calls the sizes that a call brings along."""
+def size_names(lowered: Lowered) -> dict[str, str]:
+    """What a user calls the sizes that a call brings along, by the program's names."""
     program, names = lowered.program, {}
     for array in program.by_role("input", "shared", "constant"):
         # A complex array's last axis is not one of its node.

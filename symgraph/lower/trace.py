@@ -6,8 +6,9 @@ import operator
 from collections.abc import Callable, Iterator
 
 from ..codegen import ir
-from ..graph import Node
-from ..op import Elemwise, Index, Indexed, Opaque, Reduce, Same
+from ..errors import UnsupportedError, refuse
+from ..graph import Node, describe_node
+from ..op import Elemwise, Expanded, Index, Indexed, Opaque, Reduce, Same
 from .at import At, Context
 
 
@@ -48,7 +49,19 @@ def _identity(node: Node) -> Index:
 
 
 def reads_of(node: Node, index: Index, context: Context) -> list[tuple[Node, Index]]:
-    """The direct reads of one element of `node`, last first."""
+    """The direct reads of one element of `node`, last first.
+
+    Raises:
+        UnsupportedError: `node` is a named formula that no pass has written out.
+    """
+    if isinstance(node.op, Expanded):
+        refuse(
+            UnsupportedError,
+            f"{node.op.name} cannot be lowered before it is written out in other ops",
+            *(describe_node(i) for i in node.inputs),
+            site=node.site,
+            remedy="have the pass 'expand' in the pipeline",
+        )
     assert isinstance(node.op, Indexed) and not isinstance(node.op, Reduce)
     at = At(node, index, context)
     normal = At(node, at.normal(node.type.dims, index), context)
