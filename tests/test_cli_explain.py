@@ -74,6 +74,7 @@ def test_text(name: str, words: tuple[str, ...], golden: Golden) -> None:
     assert "\x1b" not in text
 
 
+@pytest.mark.slow
 def test_text_of_a_large_graph(golden: Golden) -> None:
     """The first and the last of three thousand steps."""
     lines = shown("explain", TARGETS["large"]).splitlines()
@@ -107,7 +108,9 @@ def test_why_not_json(name: str) -> None:
     assert data["misses"] and data["passes"] == ["simplify", "expand"]
 
 
-@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(
+    "name", ["training", "heat", pytest.param("large", marks=pytest.mark.slow)]
+)
 def test_provenance_json(name: str) -> None:
     data = provenance_json(resolve(TARGETS[name]).provenance())
     checked("provenance", json.dumps(data))

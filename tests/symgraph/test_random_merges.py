@@ -31,7 +31,7 @@ def run(seed: int, sizes: tuple[int, ...]) -> None:
             assert_same(a, b, f"{seed}, {size}, output {number}", rtol=1e-8)
 
 
-@pytest.mark.parametrize("seed", [1, 4, 9, 12, 17, 31])
+@pytest.mark.parametrize("seed", [1, 4, 12, 17])
 def test_several_loops(seed: int) -> None:
     run(seed, (5, 1, 2))
 
