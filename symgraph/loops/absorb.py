@@ -125,7 +125,10 @@ class _Found:
         flags = goes_along(node)
         if flags is None:
             return None
-        rows = [i for i, flag in zip(node.inputs, flags, strict=True) if flag]
+        pairs = list(zip(node.inputs, flags, strict=True))
+        if any(self._has_rows(i) for i, flag in pairs if not flag):
+            return None  # each row sees all of them
+        rows = [i for i, flag in pairs if flag]
         with_stacks = [self.along[i] for i in rows if self._has_rows(i)]
         if not with_stacks:
             return None

@@ -492,3 +492,20 @@ def test_loops_in_the_rounds_of_a_loop_are_one() -> None:
         data = rng.normal(size=shape)
         for a, b in zip(*(run(data) for run in runs), strict=True):
             assert_same(a, b, f"{shape}", rtol=1e-9)
+
+
+def test_each_row_of_a_stack_with_all_of_them() -> None:
+    """Work in which each row meets every other one is not done in the rounds."""
+    x = sg.dmatrix("x")
+    _, kept = sg.scan(lambda c, v: (c / 2 + v, c + v), sg.zeros(x.shape[1]), x)
+    apart = sg.expand_dims(kept, 1) - kept
+    outputs = [sg.sum(apart * apart, axis=-1), sg.max(apart, axis=0), sg.sum(kept)]
+    f = sg.function([x], outputs)
+    g = sg.function([x], outputs, mode="interpret")
+    for shape in ((1, 1), (2, 0), (3, 2), (3, 3), (5, 1)):
+        value = np.random.default_rng(0).normal(size=shape)
+        if shape[1] == 0:
+            value = np.zeros(shape)
+        for a, b in zip(f(value), g(value), strict=True):
+            assert a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
