@@ -247,6 +247,35 @@ class _Blamed:
         raise TargetError(what, remedy, usage=False) from error
 
 
+class Called:
+    """Whatever a call of the function called `name` raises becomes a TargetError.
+
+    A function may call Python code of the user's, and sizes may be too large for NumPy.
+    Our own errors, which say what to do, and interrupts pass.
+    """
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        passing = SymgraphError | TargetError | KeyboardInterrupt
+        if error is None or isinstance(error, passing):
+            return
+        remedy = "--traceback shows how it came to that"
+        if isinstance(error, MemoryError | OverflowError):
+            remedy = "give smaller sizes with --size"
+        what = f"{self.name}: {type(error).__name__}: {one_line(error)[0]}"
+        raise TargetError(what, remedy, usage=False) from error
+
+
 def one_line(error: BaseException) -> tuple[str, str | None]:
     """An error's message as one line, and its remedy, where it has one."""
     text = error.msg if isinstance(error, SyntaxError) else str(error)

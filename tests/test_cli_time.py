@@ -149,3 +149,25 @@ def test_the_roofline_is_measured_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert roofline() == first and len(times) == 1
     assert roofline(remeasure=True) == first and len(times) == 2
     assert first.levels[-1].name == "memory" and str(first)
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "said"),
+    [("fails", "n=3", "fails: KeyError: 'mine'"), ("twice", f"n={10**24}", "twice: ")],
+)
+def test_what_a_call_raises_is_one_line(
+    tmp_path: Path, name: str, size: str, said: str
+) -> None:
+    path = tmp_path / "own.py"
+    path.write_text(
+        "import symgraph as sg\n"
+        "def bad(a):\n"
+        "    raise KeyError('mine')\n"
+        "x = sg.tensor('x', 'float64', ('n',))\n"
+        "fails = sg.function([x], sg.from_numpy_function(bad)(x), name='fails')\n"
+        "twice = sg.function([x], x * 2, name='twice')\n"
+    )
+    target = f"{path}:{name}"
+    done = CliRunner().invoke(app, ["time", target, "--no-roofline", "--size", size])
+    assert done.exit_code == 1 and f"error: {said}" in done.stderr
+    assert "Traceback" not in done.stderr and "help: " in done.stderr

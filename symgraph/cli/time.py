@@ -52,7 +52,7 @@ def time(
     sizes = sizes_of(size or [])
     if remeasure and not roofline:
         raise typer.BadParameter("--remeasure goes not with --no-roofline")
-    from ..target import Files, compiled, examples, resolve
+    from ..target import Called, Files, compiled, examples, resolve
 
     with reporting(traceback):
         from ..inspect.profile import profile_lines
@@ -66,7 +66,8 @@ def time(
             from ..inspect.roofline import roofline as measured
 
             machine = measured(remeasure=remeasure)
-        found = timed(function, calls, sizes, given, machine)
+        with Called(function.name):
+            found = timed(function, calls, sizes, given, machine)
         if format is TextOrJson.json:
             write(json_text(found.json()), output)
         else:
