@@ -78,8 +78,7 @@ def test_truncated_files_are_compiled_again_and_replaced(directory: Path):
     for length in range(0, len(whole), 97):
         path.write_bytes(whole[:length])
         works(from_cache=False)
-        assert len(path.read_bytes()) > length
-    works(from_cache=True)
+        works(from_cache=True)
 
 
 def test_files_with_a_flipped_bit_are_compiled_again(directory: Path):
