@@ -41,7 +41,7 @@ format: $(VENV)/installed-dev
 
 # Compiled ahead, as what is installed from a wheel is: the editable tree might never be.
 bench: $(VENV)/installed $(PEERS)/installed
-	@$(BIN)/python -m compileall -q symgraph
+	@$(BIN)/python -m compileall -q symgraph codegen
 	@$(PEERS)/bin/python bench/compare.py --python $(BIN)/python --only '$(ONLY)'
 	@test -n '$(ONLY)' || \
 	    for each in import_time roofline scaling batch_sizes growth loops; do \
