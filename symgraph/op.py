@@ -246,6 +246,8 @@ class Elemwise(Indexed):
     #: The formula's length in primitives, roughly; long formulas are not computed
     #: twice.
     weight: ClassVar[int] = 1
+    #: Whether its primitives take long, few as they are: divisions, roots.
+    slow: ClassVar[bool] = False
 
     def scalar(self, *values: ir.Value) -> ir.Value:
         """The formula over loop IR values."""

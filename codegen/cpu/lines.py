@@ -219,6 +219,34 @@ class Writer:
             return ""
         return self.read(f"phi {kind} [ {names[0]}, %{yes} ], [ {names[1]}, %{no} ]")
 
+    def where(
+        self, condition: str, kind: str, values: Sequence[str], others: Sequence[str]
+    ) -> tuple[str, ...]:
+        """`values` if the i1 `condition` holds, else what instructions `others` give.
+
+        These run only then.  What does not belong into the loop being written stands
+        further out, as with `op`; without a branch, since it is done once.
+        """
+        self.place(condition, *values)
+        if self.level < len(self.scopes) - 1:
+            return tuple(self.op(other) for other in others)
+        self._count += 1
+        scope, level = self.scopes[-1], len(self.scopes) - 1
+        then, after = f"then.{self._count}", f"after.{self._count}"
+        before = scope.label
+        scope.lines.append(f"  br i1 {condition}, label %{after}, label %{then}")
+        scope.lines.append(f"{then}:")
+        names = [self._name(level) for _ in others]
+        for name, text in zip(names, others, strict=True):
+            scope.lines.append(f"  {name} = {text}")
+        scope.lines.append(f"  br label %{after}")
+        scope.lines.append(f"{after}:")
+        scope.label = after
+        return tuple(
+            self.read(f"phi {kind} [ {value}, %{before} ], [ {name}, %{then} ]")
+            for value, name in zip(values, names, strict=True)
+        )
+
     def loop(
         self,
         name: str,

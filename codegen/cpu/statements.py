@@ -11,7 +11,20 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import CompileError
-from ..ir import Affine, Atom, Buffer, Check, Const, Extent, Kernel, Let, Load, Store
+from ..ir import (
+    FLOATS,
+    Affine,
+    Atom,
+    Buffer,
+    Check,
+    Const,
+    Extent,
+    Kernel,
+    Let,
+    Load,
+    Store,
+)
+from .division import LEAST_BYTES, quotients
 from .lines import Writer, literal, llvm_type, memory_type
 from .memory import (
     Address,
@@ -148,6 +161,12 @@ class Statements:
 
     def let(self, let: Let) -> None:
         wide = any(self.is_wide(a) for a in let.args)
+        if wide and self.divides_by_one_number(let):
+            (divisor,) = self.operand(let.args[1], False)
+            dividends = self.operand(let.args[0], True)
+            made = quotients(self.w, let.dtype, dividends, divisor, self.width)
+            self.values[let.name] = Value(let.dtype, made, True)
+            return
         operands = [self.operand(a, wide) for a in let.args]
         source = self.dtype(let.args[-1])
         texts = tuple(
@@ -155,6 +174,12 @@ class Statements:
             for args in zip(*operands, strict=True)
         )
         self.values[let.name] = Value(let.dtype, texts, wide)
+
+    def divides_by_one_number(self, let: Let) -> bool:
+        """Whether all lanes are divided by the same float, in wide vectors."""
+        if let.op != "div" or let.dtype not in FLOATS or self.is_wide(let.args[1]):
+            return False
+        return np.dtype(let.dtype).itemsize * self.width >= LEAST_BYTES
 
     def apply(
         self, op: str, source: str, result: str, args: tuple[str, ...], lanes: int

@@ -473,7 +473,7 @@ def _shared_reduction(statements: Sequence[ir.Statement]) -> str | None:
 def _usage(
     partition: Partition, group: Group, levels: dict[Node, int]
 ) -> dict[Node, set[int]]:
-    """The stages that need each member whose long formula spans the inner loop."""
+    """The stages that need each long or slow member that spans the inner loop."""
     stages: dict[Node, set[int]] = {n: set() for n in group.members}
     for node in reversed(group.members):
         if isinstance(node.op, Reduce) or node in group.outputs:
@@ -485,7 +485,7 @@ def _usage(
         node: used
         for node, used in stages.items()
         if isinstance(node.op, Elemwise)
-        and node.op.weight >= KEEP_WEIGHT
+        and (node.op.slow or node.op.weight >= KEEP_WEIGHT)
         and {a for a in group.place[node] if a is not None} == set(group.frame)
         and len(used) > 1
     }

@@ -147,6 +147,7 @@ class Divide(Binary):
     parts = by_formula("quotient")
 
     operands: ClassVar[str] = "division"
+    slow: ClassVar[bool] = True
 
     def ref(self, a: Array, b: Array) -> Array:
         with np.errstate(all="ignore"):

@@ -143,6 +143,7 @@ class Sqrt(FloatUnary):
     """The square root."""
 
     parts = by_formula("root")
+    slow: ClassVar[bool] = True
 
     def ref(self, x: Array) -> Array:
         with np.errstate(all="ignore"):
