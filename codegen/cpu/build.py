@@ -1,12 +1,14 @@
-"""A Program to the bytes of one object file.
+"""A Program to the bytes of its object files.
 
-One module holds everything: the kernels (identical ones once), the driver that runs the
-steps, the Python entry, and the small functions that they share.
+They hold the kernels (identical ones once), the driver that runs the steps, the Python
+entry, and the small functions that these share.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from .. import columns, rolled, schedule
 from ..ir import Kernel
@@ -19,25 +21,49 @@ from .entry import entry
 from .host import Host
 from .link import LLVM_LOCK
 from .main import Prepared, driver
+from .objects import pack
 from .reuse import REUSE
 from .straight import INTRINSICS
 from .support import SUPPORT, unoptimized
 from .team import TEAM
 from .timing import TIMING
 
+#: A function's result, name and arguments.
+_DEFINED = re.compile(r"^define internal (\w+) @([\w.]+)\(([^)]*)\)", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A program as LLVM IR, before LLVM's own passes, in two modules.
+
+    The *shell* is the Python entry, the driver and what they call.  Hardly any time is
+    spent there: it is translated without being made better, which takes a third of the
+    time.  The *kernels* are the rest; empty if there are none.
+    """
+
+    shell: str
+    kernels: str
+
+    def __str__(self) -> str:
+        parts = ("; The shell", self.shell), ("; The kernels", self.kernels)
+        return "\n".join(f"{title}\n\n{text}" for title, text in parts if text)
+
 
 def build(program: Program, host: Host) -> bytes:
-    """An object file for `host`, which `link.link` turns into a callable.
+    """The object files for `host`, which `link.link` turns into a callable.
 
     Raises `CompileError` where the program is ill-formed.
     """
     return object_code(llvm_text(program, host), host)
 
 
-def object_code(text: str, host: Host) -> bytes:
-    """A module of `llvm_text` as an object file."""
+def object_code(text: Text, host: Host) -> bytes:
+    """Both modules of `llvm_text` as object files."""
     with LLVM_LOCK:
-        return compile_module(text, host)
+        objects = [compile_module(text.shell, host, fast=True)]
+        if text.kernels:
+            objects.append(compile_module(text.kernels, host))
+    return pack(objects)
 
 
 def executed(program: Program) -> Program:
@@ -45,8 +71,8 @@ def executed(program: Program) -> Program:
     return columns.blocked(rolled.rolled(program))
 
 
-def llvm_text(program: Program, host: Host, timed: bool = False) -> str:
-    """The whole module as LLVM IR, before LLVM's own passes.
+def llvm_text(program: Program, host: Host, timed: bool = False) -> Text:
+    """The whole of a program as LLVM IR.
 
     `timed`: with code that measures the steps of `executed(program)` (see `timing`).
     """
@@ -57,28 +83,46 @@ def llvm_text(program: Program, host: Host, timed: bool = False) -> str:
         for step in program.steps
         if isinstance(step, Gemm)
     )
-    parts = [
-        f'target triple = "{host.triple}"',
+    shell = [
         entry(program, timed),
         driver(program, prepared, timed),
-        *kernels,
         unoptimized(TEAM + REUSE + SUPPORT + (TIMING if timed else "")),
     ]
     if products:
-        parts.append(unoptimized(product.PANELS_TEXT))
+        shell.append(unoptimized(product.PANELS_TEXT))
     for dtype in dict.fromkeys(products):
         most = (direct.MOST_ROWS, direct.width(dtype, host), direct.depth(host))
-        text = product.product(dtype, *most)
-        parts += [direct.direct(dtype, host), unoptimized(text)]
+        kernels.append(direct.direct(dtype, host))
+        shell.append(unoptimized(product.product(dtype, *most)))
         declarations.add(direct.declaration(dtype, host))
-    parts.insert(1, "\n".join(sorted({*INTRINSICS, *declarations})))
-    return "\n\n".join(part.strip("\n") for part in parts) + "\n"
+    exported = [text.replace("define internal", "define") for text in kernels]
+    known = [head for text in kernels for head in _declared(text)]
+    return Text(
+        _module(host, known, shell),
+        _module(host, declarations, exported) if kernels else "",
+    )
+
+
+def _module(host: Host, declarations: Iterable[str], parts: Sequence[str]) -> str:
+    head = [f'target triple = "{host.triple}"']
+    head.append("\n".join(sorted({*INTRINSICS, *declarations})))
+    return "\n\n".join(part.strip("\n") for part in (*head, *parts)) + "\n"
+
+
+def _declared(text: str) -> Iterator[str]:
+    """What another module says of the functions in `text`."""
+    for kind, name, arguments in _DEFINED.findall(text):
+        types = ", ".join(each.split()[0] for each in arguments.split(","))
+        yield f"declare {kind} @{name}({types})"
 
 
 def assembly(program: Program, host: Host) -> str:
     """The machine code of `build` as assembly text, for reading."""
+    text = llvm_text(program, host)
     with LLVM_LOCK:
-        return compile_assembly(llvm_text(program, host), host)
+        shell = compile_assembly(text.shell, host, fast=True)
+        kernels = compile_assembly(text.kernels, host) if text.kernels else ""
+    return "\n".join(filter(None, (shell, kernels)))
 
 
 def emitted_kernels(

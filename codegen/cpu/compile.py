@@ -8,23 +8,25 @@ from ..errors import CompileError
 from .host import Host
 
 
-def compile_module(text: str, host: Host) -> bytes:
+def compile_module(text: str, host: Host, fast: bool = False) -> bytes:
     """An object file for `host` that defines the module's external functions.
+
+    `fast`: what matters is how soon it is there, and not how soon it runs.
 
     Raises `CompileError`, with LLVM's message and the module's text as its note, if the
     module is malformed; compiling it unverified would abort the process.
     """
-    machine, module = _optimized(text, host)
+    machine, module = _optimized(text, host, fast)
     return bytes(machine.emit_object(module))
 
 
-def compile_assembly(text: str, host: Host) -> str:
+def compile_assembly(text: str, host: Host, fast: bool = False) -> str:
     """The machine code of `compile_module` as assembly text, for reading."""
-    machine, module = _optimized(text, host)
+    machine, module = _optimized(text, host, fast)
     return str(machine.emit_assembly(module))
 
 
-def _optimized(text: str, host: Host) -> tuple[Any, Any]:
+def _optimized(text: str, host: Host, fast: bool) -> tuple[Any, Any]:
     """A target machine for `host`, and the module after the few passes that pay.
 
     The emitter leaves little to do: vectors, unrolling, common subexpressions and
@@ -45,7 +47,11 @@ def _optimized(text: str, host: Host) -> tuple[Any, Any]:
         raise failure from error
     target = llvm.Target.from_triple(host.triple)
     machine = target.create_target_machine(
-        cpu=host.cpu, features=host.features, opt=2, codemodel="jitdefault", jit=True
+        cpu=host.cpu,
+        features=host.features,
+        opt=0 if fast else 2,
+        codemodel="jitdefault",
+        jit=True,
     )
     builder = llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options())
     passes = llvm.create_new_module_pass_manager()

@@ -9,7 +9,6 @@ array of cells over the same code.
 from __future__ import annotations
 
 import ctypes
-import struct
 import threading
 import weakref
 from collections.abc import Callable, Sequence
@@ -21,14 +20,11 @@ import numpy as np
 from ..errors import LinkError
 from ..program import HostFunction
 from . import blas, threads
+from .objects import undefined_symbols, unpack
 from .runtime import LAYOUT, USES_BLAS, USES_THREADS, Cell, runtime
 from .timing import LAP
 
 _FASTCALL_WITH_KEYWORDS = 0x80 | 0x02
-#: How an ELF object begins, and those of macOS and Windows, which only LLVM reads.
-_ELF = b"\x7fELF"
-_OTHERS = (b"\xcf\xfa\xed\xfe", b"\x64\x86", b"\x64\xaa")
-_SYMBOL_TABLE, _NO_BITS = 2, 8  # section types
 #: LLVM and its engines are shared by the whole process.
 LLVM_LOCK = threading.RLock()
 
@@ -64,7 +60,7 @@ class _Cells(np.ndarray[tuple[int], np.dtype[np.uint64]]):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Code:
-    """One object file, loaded.  The engine owns the memory that it runs from."""
+    """A function's object files, loaded.  The engine owns the memory they run from."""
 
     engine: Any
     entry: int
@@ -138,7 +134,7 @@ def link(
     name: str,
     doc: str = "",
 ) -> NativeFunction:
-    """Load the object file that `build` made, and bind it.
+    """Load the object files that `build` made, and bind them.
 
     `shared` holds a one-item list for each shared array of the Program, and `constants`
     an array for each constant, both in its order; `functions` are those that it calls.
@@ -162,13 +158,14 @@ def link(
 
 
 def load(obj: bytes) -> Code:
-    """Load an object file into this process.
+    """Load the object files that `build` made into this process.
 
-    Every symbol that it lacks is looked up first: LLVM would link a missing one as a
+    Every symbol that they lack is looked up first: LLVM would link a missing one as a
     null pointer.  Raises `LinkError`.
     """
     import llvmlite.binding as llvm
 
+    objects = unpack(obj)
     with LLVM_LOCK:
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
@@ -178,7 +175,7 @@ def load(obj: bytes) -> Code:
         )
         missing = [
             symbol
-            for symbol in undefined_symbols(obj)
+            for symbol in undefined_symbols(objects)
             if llvm.address_of_symbol(symbol) is None
         ]
         if missing:
@@ -186,7 +183,8 @@ def load(obj: bytes) -> Code:
                 f"compiled code needs unknown symbols: {', '.join(missing)}"
             )
         try:
-            engine.add_object_file(llvm.ObjectFileRef.from_data(obj))
+            for each in objects:
+                engine.add_object_file(llvm.ObjectFileRef.from_data(each))
             engine.finalize_object()
         except RuntimeError as error:
             raise LinkError(f"compiled code cannot be loaded: {error}") from error
@@ -296,46 +294,3 @@ def _check_objects(
         whole = type(array) is np.ndarray and array.dtype.isnative
         if not whole or not (array.flags.c_contiguous and array.flags.aligned):
             raise LinkError("a constant is given as a C-contiguous native array")
-
-
-def undefined_symbols(obj: bytes) -> list[str]:
-    """Names that an ELF64 little-endian object needs from elsewhere.
-
-    Empty for other formats (macOS, Windows), where LLVM reports them itself.  Raises
-    `LinkError` for damaged bytes.  Layout: the System V ABI, chapter 4 (ELF header,
-    section headers, symbol table).
-    """
-    if obj.startswith(_OTHERS):
-        return []
-    if not obj.startswith(_ELF):
-        raise LinkError("compiled code is no object file")
-    try:
-        return _elf_undefined(obj)
-    except (struct.error, ValueError, IndexError) as error:
-        raise LinkError(f"compiled code is damaged: {error}") from error
-
-
-def _elf_undefined(obj: bytes) -> list[str]:
-    if obj[4:6] != b"\x02\x01":
-        raise LinkError("compiled code is for another kind of machine")
-    start, size, count = (
-        struct.unpack_from("<Q", obj, 40)[0],
-        *struct.unpack_from("<HH", obj, 58),
-    )
-    # Section: name, type, flags, address, offset, size, link, info, alignment, entry.
-    sections = [
-        struct.unpack_from("<IIQQQQIIQQ", obj, start + i * size) for i in range(count)
-    ]
-    names = []
-    for section in sections:
-        if section[1] != _NO_BITS and section[4] + section[5] > len(obj):
-            raise LinkError("compiled code is damaged: it is cut short")
-        if section[1] != _SYMBOL_TABLE:
-            continue
-        strings = sections[section[6]][4]
-        for at in range(section[4], section[4] + section[5], 24):
-            name, _, _, home = struct.unpack_from("<IBBH", obj, at)
-            if home == 0 and name:  # SHN_UNDEF; the first symbol has no name
-                end = obj.index(b"\0", strings + name)
-                names.append(obj[strings + name : end].decode())
-    return names

@@ -15,7 +15,8 @@ import pytest
 
 from symgraph.codegen.cpu import host as hosts
 from symgraph.codegen.cpu.compile import compile_module
-from symgraph.codegen.cpu.link import NativeFunction, link, load, undefined_symbols
+from symgraph.codegen.cpu.link import NativeFunction, link, load
+from symgraph.codegen.cpu.objects import pack, undefined_symbols, unpack
 from symgraph.codegen.errors import LinkError
 
 from .native import (
@@ -34,11 +35,12 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def compile_text(text: str) -> bytes:
-    return compile_module(text, hosts.detect())
+    return pack([compile_module(text, hosts.detect())])
 
 
 def test_a_program_needs_few_symbols_and_none_of_ours():
-    assert set(undefined_symbols(compiled(chain(3)))) <= {"memcpy", "memset", "memmove"}
+    needed = set(undefined_symbols(unpack(compiled(chain(3)))))
+    assert needed <= {"memcpy", "memset", "memmove"}
 
 
 def test_the_symbols_of_an_object_are_found():
@@ -52,7 +54,7 @@ def test_the_symbols_of_an_object_are_found():
     }
     """
     obj = compile_text(text)
-    assert sorted(undefined_symbols(obj)) == ["fmod", "nowhere_to_be_found"]
+    assert sorted(undefined_symbols(unpack(obj))) == ["fmod", "nowhere_to_be_found"]
     with pytest.raises(LinkError, match="nowhere_to_be_found"):
         load(obj)
 
@@ -77,8 +79,24 @@ def test_another_layout_is_refused():
     "damaged", [b"", b"not an object", b"\x7fELF", b"\x7fELF" + b"\0" * 90]
 )
 def test_what_is_no_object_is_refused(damaged: bytes):
-    with pytest.raises(LinkError):
-        load(damaged)
+    for each in (damaged, pack([damaged]), pack([damaged, damaged]), b"\0" * 20):
+        with pytest.raises(LinkError):
+            load(each)
+
+
+def test_objects_are_packed_and_unpacked():
+    for objects in ([b"a"], [b"", b"bc"], [b"1" * 300, b"", b"2"]):
+        assert unpack(pack(objects)) == objects
+        with pytest.raises(LinkError, match="cut short"):
+            unpack(pack(objects)[:-1] if objects[-1] else pack(objects)[:7])
+
+
+def test_one_object_may_define_what_another_lacks():
+    caller = "declare void @f()\ndefine void @g() {\n  call void @f()\n  ret void\n}"
+    callee = "define void @f() {\n  ret void\n}"
+    objects = [compile_module(text, hosts.detect()) for text in (caller, callee)]
+    assert undefined_symbols(objects) == []
+    assert undefined_symbols(objects[:1]) == ["f"]
 
 
 def test_truncated_objects_are_refused():
@@ -90,7 +108,7 @@ def test_truncated_objects_are_refused():
 
 def test_a_big_endian_object_is_refused():
     obj = bytearray(compiled(binary("add")))
-    struct.pack_into("B", obj, 5, 2)
+    struct.pack_into("B", obj, 8 + 5, 2)
     with pytest.raises(LinkError, match="another kind of machine"):
         load(bytes(obj))
 
