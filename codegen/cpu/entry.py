@@ -1,9 +1,10 @@
 """A Program's native entry: a METH_FASTCALL function that checks, allocates and runs.
 
 On the fast path no Python code runs: arguments are exact, native, C-contiguous arrays
-whose dimensions agree, so their data pointers go straight to the steps.  Whatever else
-is given (keywords, lists, strided or byte-swapped arrays, a wrong shape) goes to the
-function's *slow* callable, which converts it or raises the readable error.
+whose dimensions agree, so their data pointers go straight to the steps; and where there
+are no dimensions, NumPy's scalars or Python's floats.  Whatever else is given
+(keywords, lists, strided or byte-swapped arrays, a wrong shape) goes to the function's
+*slow* callable, which converts it or raises the readable error.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..errors import CompileError
-from ..ir import DTYPES
+from ..ir import DTYPES, FLOATS
 from ..program import Array, Gemm, Launch, Program, ReadScalar
 from .main import Frame, frame_of
 from .runtime import (
@@ -26,12 +27,14 @@ from .runtime import (
     LIST_ITEMS,
     LIST_SIZE,
     NDIM,
+    SCALAR_VALUE,
     TYPE,
     USES_BLAS,
     USES_THREADS,
     Cell,
     Slot,
     descr_slot,
+    scalar_slot,
 )
 from .straight import Writer, c_string, emit_let, size
 from .support import unoptimized
@@ -153,6 +156,9 @@ def _begin(e: _Entry) -> None:
     out.do(f"%held = alloca [{max(1, len(e.held))} x ptr]")
     out.do(f"%shape = alloca [{deepest} x i64]")
     out.do("%pending = alloca ptr")
+    for array in program.by_role("input"):
+        if array.outer_dtype == "float32" and not array.outer_shape:
+            out.do(f"%rounded{e.frame.arrays[array.name]} = alloca float")
     out.do(f"%cells = load ptr, ptr {out.address('%self', DATA)}")
     out.do("%table = load ptr, ptr %cells")
     none = out.let("icmp eq ptr %names, null")
@@ -163,7 +169,11 @@ def _begin(e: _Entry) -> None:
 def _arguments(e: _Entry) -> None:
     for position, array in enumerate(e.program.by_role("input")):
         argument = e.out.load("ptr", "%args", 8 * position)
-        _accept(e, array, argument)
+        if array.outer_shape:
+            data = _accept(e, array, argument)
+        else:
+            data = _accept_scalar(e, array, argument)
+        e.out.store("ptr", data, "%data", 8 * e.frame.arrays[array.name])
 
 
 def _stored_arrays(e: _Entry) -> None:
@@ -177,15 +187,25 @@ def _stored_arrays(e: _Entry) -> None:
             length = out.load("i64", value, LIST_SIZE)
             out.require(out.let(f"icmp sgt i64 {length}, 0"), "slow")
             value = out.load("ptr", out.load("ptr", value, LIST_ITEMS))
-        _accept(e, array, value)
+        data = _accept(e, array, value)
+        out.store("ptr", data, "%data", 8 * e.frame.arrays[array.name])
 
 
-def _accept(e: _Entry, array: Array, value: str) -> None:
-    """Go to the slow path unless `value` is an exact array of the type of `array`."""
+def _accept(e: _Entry, array: Array, value: str) -> str:
+    """The data of `value`, if that is an exact array of the type of `array`.
+
+    Goes to the slow path if not.
+    """
     out = e.out
     kind = out.load("ptr", value, TYPE)
     exact = out.slot(Slot.NDARRAY)
     out.require(out.let(f"icmp eq ptr {kind}, {exact}"), "slow")
+    return _accept_array(e, array, value)
+
+
+def _accept_array(e: _Entry, array: Array, value: str) -> str:
+    """The same where `value` is known to be an array."""
+    out = e.out
     descr = out.load("ptr", value, DESCR)
     # NumPy has one descriptor object for each native type; byte-swapped arrays have
     # others.
@@ -201,8 +221,55 @@ def _accept(e: _Entry, array: Array, value: str) -> None:
     out.require(out.both(conditions), "slow")
     _bind_shape(e, array, value)
     e.objects[array.name] = value
-    data = out.load("ptr", value, DATA)
-    out.store("ptr", data, "%data", 8 * e.frame.arrays[array.name])
+    return out.load("ptr", value, DATA)
+
+
+def _accept_scalar(e: _Entry, array: Array, value: str) -> str:
+    """Where the number is that `value` is: an array without axes, or a scalar.
+
+    Python's floats stand for numbers of either width.
+    """
+    out = e.out
+    known, made, plain, done = (
+        out.fresh(k) for k in ("array", "scalar", "float", "in")
+    )
+    kind = out.load("ptr", value, TYPE)
+    is_array = out.let(f"icmp eq ptr {kind}, {out.slot(Slot.NDARRAY)}")
+    out.do(f"br i1 {is_array}, label %{known}, label %{made}")
+    out.label(known)
+    found = {_accept_array(e, array, value): out.block()}
+    out.do(f"br label %{done}")
+    out.label(made)
+    own = out.load("ptr", "%table", 8 * scalar_slot(array.outer_dtype))
+    is_scalar = out.let(f"icmp eq ptr {kind}, {own}")
+    found[out.address(value, SCALAR_VALUE)] = made
+    if array.outer_dtype not in FLOATS:
+        out.do(f"br i1 {is_scalar}, label %{done}, label %slow")
+    else:
+        out.do(f"br i1 {is_scalar}, label %{done}, label %{plain}")
+        out.label(plain)
+        is_float = out.let(f"icmp eq ptr {kind}, {out.slot(Slot.FLOAT)}")
+        out.require(is_float, "slow")
+        data = out.address(value, SCALAR_VALUE)
+        if array.outer_dtype == "float32":
+            data = _rounded(e, array, data)
+        found[data] = out.block()
+        out.do(f"br label %{done}")
+    out.label(done)
+    parts = ", ".join(f"[ {data}, %{block} ]" for data, block in found.items())
+    return out.let(f"phi ptr {parts}")
+
+
+def _rounded(e: _Entry, array: Array, data: str) -> str:
+    """A Python float as a float32; one that becomes infinite goes to the slow path."""
+    out, place = e.out, f"%rounded{e.frame.arrays[array.name]}"
+    whole = out.load("double", data)
+    number = out.let(f"fptrunc double {whole} to float")
+    bits = out.let(f"bitcast float {number} to i32")
+    size = out.let(f"and i32 {bits}, {0x7FFFFFFF}")
+    out.require(out.let(f"icmp ne i32 {size}, {0x7F800000}"), "slow")
+    out.store("float", number, place)
+    return place
 
 
 def _bind_shape(e: _Entry, array: Array, value: str) -> None:

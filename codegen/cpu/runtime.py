@@ -29,7 +29,7 @@ from ..ir import DTYPES
 
 #: The version of what `link` and compiled code agree on: the table, the cells, and the
 #: exported names ``entry``, ``trim``, ``arena_bytes`` and ``layout``.
-LAYOUT = 7
+LAYOUT = 8
 #: The dtypes of arrays that a call takes and returns.
 OUTER_DTYPES = (*DTYPES, "complex64", "complex128")
 #: Bits of the last word of ``layout``.
@@ -37,6 +37,8 @@ USES_THREADS, USES_BLAS = 1, 2
 #: Byte offsets inside a PyArrayObject, a PyListObject and a PyObject (64-bit CPython).
 TYPE, DATA, NDIM, DIMENSIONS, BASE, DESCR, FLAGS, WEAK = 8, 16, 24, 32, 48, 56, 64, 72
 LIST_SIZE, LIST_ITEMS = 16, 24
+#: The same in a Python float and in NumPy's scalars: where the value is.
+SCALAR_VALUE = 16
 #: C-contiguous and aligned, in NumPy's array flags.
 CONTIGUOUS = 0x0001 | 0x0100
 DATA_IS_OWN, WRITEABLE = 0x0004, 0x0400
@@ -82,7 +84,9 @@ class Slot(IntEnum):
     POOL_NEXT = 46  #: which of them makes room for the next one
     POOL_LIMIT = 47  #: the bytes of the largest array that is held
     EXACT_CLOCK = 48  #: the clock that measures steps
-    COUNT = 49
+    FLOAT = 49  #: the type of Python's floats
+    SCALAR = 50  #: the first of NumPy's scalar types for `OUTER_DTYPES`
+    COUNT = 64
 
 
 class Cell(IntEnum):
@@ -140,6 +144,11 @@ def descr_slot(dtype: str) -> int:
     return Slot.DESCR + OUTER_DTYPES.index(dtype)
 
 
+def scalar_slot(dtype: str) -> int:
+    """The table position of NumPy's scalar type for `dtype`."""
+    return Slot.SCALAR + OUTER_DTYPES.index(dtype)
+
+
 _LOCK = threading.Lock()
 
 
@@ -158,6 +167,7 @@ def runtime() -> Runtime:
 def _build() -> Runtime:
     _check_interpreter()
     _check_array_layout()
+    _check_scalar_layout()
     words = (ctypes.c_uint64 * Slot.COUNT)()
     libc = ctypes.CDLL(None)
     for slot, name in _PYTHON.items():
@@ -170,12 +180,14 @@ def _build() -> Runtime:
     descrs = tuple(np.dtype(name) for name in OUTER_DTYPES)
     for position, descr in enumerate(descrs):
         words[Slot.DESCR + position] = id(descr)
+        words[Slot.SCALAR + position] = id(descr.type)
     # A coarse clock costs a quarter of the exact one and ticks every few milliseconds.
     words[Slot.CLOCK] = getattr(time, "CLOCK_MONOTONIC_COARSE", time.CLOCK_MONOTONIC)
     words[Slot.EXACT_CLOCK] = time.CLOCK_MONOTONIC
     words[Slot.THREADS] = 1
     words[Slot.WARN_SERIAL] = id(_warn_serial)
     words[Slot.NDARRAY] = id(np.ndarray)
+    words[Slot.FLOAT] = id(float)
     words[Slot.POOL_LIMIT] = _pool_limit()
     words[Slot.OVERFLOW_ERROR] = id(OverflowError)
     words[Slot.RUNTIME_ERROR] = id(RuntimeError)
@@ -258,6 +270,26 @@ def _check_array_layout() -> None:
         raise UnsupportedHostError(
             f"NumPy {np.__version__} on CPython {sys.version.split()[0]} lays out its "
             "arrays in a way that compiled functions do not know"
+        )
+
+
+def _check_scalar_layout() -> None:
+    """Read scalars of all types from where their values should be."""
+    for name in OUTER_DTYPES:
+        array = np.ones((), name)
+        scalar, size = array[()], array.itemsize
+        held = bytes((ctypes.c_char * size).from_address(id(scalar) + SCALAR_VALUE))
+        if held != array.tobytes() or _word(id(scalar) + TYPE) != id(type(scalar)):
+            raise UnsupportedHostError(
+                f"NumPy {np.__version__} lays out its {name} scalars in a way that "
+                "compiled functions do not know"
+            )
+    number = 1.5
+    value = ctypes.c_double.from_address(id(number) + SCALAR_VALUE).value
+    if value != number or _word(id(number) + TYPE) != id(float):
+        raise UnsupportedHostError(
+            f"CPython {sys.version.split()[0]} lays out its floats in a way that "
+            "compiled functions do not know"
         )
 
 

@@ -38,6 +38,7 @@ class Writer:
 
     lines: list[str] = field(default_factory=list)
     count: int = 0
+    _block: str = "entry"
 
     def fresh(self, hint: str) -> str:
         """A name not used before in this function."""
@@ -56,7 +57,12 @@ class Writer:
 
     def label(self, name: str) -> None:
         """Start the block called `name`; the block before must have ended."""
+        self._block = name
         self.lines.append(f"{name}:")
+
+    def block(self) -> str:
+        """The name of the block that is being written."""
+        return self._block
 
     def require(self, ok: str, otherwise: str) -> None:
         """Go on where the i1 `ok` holds, else branch to the block `otherwise`."""
