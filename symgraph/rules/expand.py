@@ -16,7 +16,7 @@ from ..op import Elemwise, Expanded, Indexed, Reduce
 from ..ops.arithmetic import add, multiply
 from ..ops.choice import maximum, minimum
 from ..ops.logic import bitwise_and, bitwise_or
-from ..ops.slices import Slice
+from ..ops.slices import Pick, Slice
 from ..ops.view import squeeze
 from ..rewrite import RuleSet
 from ..variable import Variable, constant
@@ -71,11 +71,11 @@ def small_reduction(node: Node) -> Variable | None:
     terms = []
     for places in product(*ranges):
         term = x
-        for axis, place in zip(op.axes, places, strict=True):
-            term = _at(term, axis, place)
+        # The last axis first: those before it keep their numbers when it goes.
+        for axis, place in sorted(zip(op.axes, places, strict=True), reverse=True):
+            term = _at(term, axis, place, op.keepdims)
         terms.append(Variable(term))
-    total = reduce(COMBINED[op.combine_for(x.type.dtype)], terms)
-    return total if op.keepdims else squeeze(total, op.axes)
+    return reduce(COMBINED[op.combine_for(x.type.dtype)], terms)
 
 
 def _operands(node: Node) -> tuple[Node, ...]:
@@ -89,19 +89,26 @@ def _given(node: Node) -> bool:
     return isinstance(node.op, Leaf)
 
 
-def _at(x: Node, axis: int, place: int) -> Node:
-    """``x[place : place + 1]`` along `axis`, in what an elementwise `x` is made of."""
+def _at(x: Node, axis: int, place: int, kept: bool) -> Node:
+    """``x[place]`` along `axis`, in what an elementwise `x` is made of.
+
+    Where the axis is to be `kept` it is ``x[place : place + 1]``.
+    """
     ends = (constant(place).node, constant(place + 1).node)
     taken: dict[Node, Node] = {}
     for node in toposort([x], _operands):
         own = axis - (x.type.ndim - node.type.ndim)  # operands are aligned at the end
-        if own < 0 or node.type.dims[own] == 1:
+        if own < 0 or (kept and node.type.dims[own] == 1):
             taken[node] = node
+        elif node.type.dims[own] == 1:
+            taken[node] = squeeze(Variable(node), (own,)).node
         elif isinstance(node.op, Elemwise) and all(_splits(node, own)):
             inputs = tuple(taken[i] for i in node.inputs)
             taken[node] = intern(node.op, inputs, node.site)
-        else:
+        elif kept:
             taken[node] = intern(Slice(own, 1, True, True), (node, *ends), node.site)
+        else:
+            taken[node] = intern(Pick(own), (node, ends[0]), node.site)
     return taken[x]
 
 
