@@ -23,10 +23,10 @@ from .errors import (
     message,
     refuse,
 )
+from .explored import Explored
 from .graph import Node, describe_node, toposort
 from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
-from .inspect.explored import Explored
 from .leaf import Input, Shared
 from .lengths import whole_lengths
 from .lower import Request, check_sizes
@@ -349,7 +349,7 @@ class Function(Explored):
             case "loops":
                 return print_program(self.program)
             case "llvm":
-                return llvm_text(self.program, host())
+                return str(llvm_text(self.program, host()))
             case "asm":
                 return assembly(self.program, host())
         refuse(

@@ -111,11 +111,11 @@ class Graph:
 
         return graph_html(self)
 
-    def explore(self, height: int | None = None) -> Any:
+    def explore(self, /, *args: Any, height: int | None = None, **kwargs: Any) -> Any:
         """The explorer in a notebook; see `symgraph.explore`."""
         from .looking import explore
 
-        return explore(self, height)
+        return explore(self, *args, height=height, **kwargs)
 
     def rewrite(
         self, passes: Sequence[Pass] | Pipeline = DEFAULT, trace: bool = True

@@ -64,19 +64,24 @@ def explain_why_not(target: Shown, rule: str) -> WhyNot:
     return why_not(as_function(target, "target").compilation, rule)
 
 
-def explore(target: Shown, height: int | None = None) -> Any:
+def explore(
+    target: Shown, /, *args: Any, height: int | None = None, **kwargs: Any
+) -> Any:
     """The explorer of a function, graph or variables, as a widget in a notebook.
 
     It shows the graph at every step of its rewriting, its kernels with their code, and
     its memory; where a pass or a rule is switched off there, the pipeline is run again.
+    With arguments, as for a call, it also shows how long each kernel takes and what
+    values each node has, measured in such calls; shared variables keep their values.
     `height` is in pixels.
 
     Raises:
         UnsupportedError: anywidget is not installed (the extra "notebook" has it).
+        SymgraphError, and others: what such a call raises.
     """
     from .target import as_function
 
-    return as_function(target, "target").explore(height)
+    return as_function(target, "target").explore(*args, height=height, **kwargs)
 
 
 def compare(

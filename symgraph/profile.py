@@ -66,6 +66,14 @@ class Profiler:
         """`compiled` as plain data."""
         return self.compiled.json()
 
+    def arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Array]:
+        """What a call is given, as arrays of the inputs' types.
+
+        Raises:
+            SymgraphError, and others: what such a call raises.
+        """
+        return self._given(args, kwargs)
+
     def calls(
         self,
         count: int,

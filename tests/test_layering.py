@@ -77,9 +77,11 @@ MAY_IMPORT = {
         "versions",
         "profile": "codegen errors inspect op versions",
         "samples": "arguments codegen dims errors inspect op",
+        "measured": "evaluate graph leaf op samples",
+        "explored": "inspect measured",
         "function": "arguments codegen compiler cuts debug errors estimate evaluate "
-        "graph graphs inspect leaf lengths lower mode op profile shared tree updates "
-        "variable versions",
+        "explored graph graphs inspect leaf lengths lower mode op profile shared tree "
+        "updates variable versions",
         "timing": "function inspect samples",
         "jit": "config declare errors function tree variable",
         "target": "errors function graph graphs leaf mode passes saved variable",
@@ -88,7 +90,7 @@ MAY_IMPORT = {
         "linalg looking loops op ops passes random rewrite saved shared special types "
         "userops variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
-        "cli": "compiler demo errors inspect passes symgraph target timing",
+        "cli": "compiler demo errors inspect measured passes symgraph target timing",
     },
     CODEGEN: {
         "codegen": "",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .errors import reporting
-from .options import Output, Target, Traceback, json_text, write
+from .options import Output, Target, Traceback, json_text, sizes_of, write
 
 if TYPE_CHECKING:
     from ..function import Function
@@ -43,6 +43,16 @@ def dump(
     target: Target,
     stage: Annotated[Stage, typer.Option(help="What to show.")] = Stage.optimized,
     format: Annotated[Format, typer.Option(help="How to show it.")] = Format.text,
+    measure: Annotated[
+        bool,
+        typer.Option(
+            "--measure", help="Also call it: the page then shows times and values."
+        ),
+    ] = False,
+    size: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=N", help="A size of the arguments (repeatable)."),
+    ] = None,
     output: Output = None,
     traceback: Traceback = False,
 ) -> None:
@@ -51,8 +61,18 @@ def dump(
     The stages are the graph as written (input), in one spelling (canonical) and after
     all rewriting (optimized), what is computed together (fused), the loops, the memory
     plan, the LLVM IR, and the assembly.  HTML is one page with all of them, and every
-    step between, to look through in a browser.
+    step between, to look through in a browser.  With --measure it is called as `time`
+    calls it, and the page shows how long each kernel takes, and what each node holds.
     """
+    sizes = sizes_of(size or [])
+    if measure and format is not Format.html:
+        raise typer.BadParameter("--measure goes with --format html")
+    if sizes and not measure:
+        raise typer.BadParameter("--size goes with --measure")
+    if measure:
+        with reporting(traceback):
+            write(_measured_page(target, sizes), output)
+        return
     render = _page if format is Format.html else _renderer(stage, format)
     from ..target import resolve
 
@@ -65,6 +85,20 @@ def _page(f: Function) -> str:
     from ..inspect.html import explorer_page
 
     return explorer_page(f.explored())
+
+
+def _measured_page(target: str, sizes: Mapping[str, int]) -> str:
+    """The explorer, in one file, with what calls show."""
+    from ..inspect.html import explorer_page
+    from ..measured import measured_with
+    from ..target import Called, Files, compiled, examples, resolve
+
+    files: Files = {}
+    function = compiled(resolve(target, files))
+    given = None if sizes else examples(target, files)
+    with Called(function.name):
+        data = function.explored((), lambda f: measured_with(f, sizes, given))
+    return explorer_page(data)
 
 
 def _renderer(stage: Stage, format: Format) -> Callable[[Function], str]:

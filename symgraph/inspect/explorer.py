@@ -41,16 +41,16 @@ for none::
       "values": {"9": {"min": 0.0, "max": 1.0, "mean": 0.5, "nan": 0, "inf": 0}}
     }
 
-Code is left out where there is much of it; "llvm" and "asm" are then missing.  What
-only a run can tell, "time" and "values", is shown where someone has measured it and put
-it in; :func:`explorer_data`, which runs nothing, does not.
+Code is left out where there is much of it; "llvm" and "asm" are then missing.  "time"
+and "values" are there where calls were measured: of a loop or a choice "time" is that
+of the steps in it, and of complex numbers "values" has the magnitudes.
 """
 
 from __future__ import annotations
 
 import linecache
 from collections.abc import Hashable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ..codegen.cpu.host import detect
 from ..codegen.cpu.listing import kernel_code
@@ -79,7 +79,10 @@ from .text import op_text
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
-    from .cost import Cost, Row
+    from ..measured import Measured
+    from .cost import Cost
+
+T = TypeVar("T")
 
 VERSION = 1
 
@@ -118,6 +121,7 @@ def explorer_data(
     code: bool = True,
     names: Mapping[Node, str] | None = None,
     pipeline: Pipeline | None = None,
+    measured: Measured | None = None,
 ) -> dict[str, Any]:
     """All that the explorer shows, as plain data; see the module for the schema.
 
@@ -127,8 +131,17 @@ def explorer_data(
         code: whether kernels are compiled, for their LLVM IR and assembly.
         names: what the caller calls the inputs.
         pipeline: the whole pipeline, of which `compilation` may leave out a part.
+        measured: what calls have shown.
     """
-    return _Document(compilation, dict(names or {})).data(cost, code, pipeline)
+    document = _Document(compilation, dict(names or {}))
+    found = document.data(cost, code, pipeline)
+    if measured is not None:
+        for kernel, time in zip(
+            found["kernels"], document.times(measured), strict=True
+        ):
+            kernel |= time
+        found["values"] = document.values(measured)
+    return found
 
 
 class _Document:
@@ -330,6 +343,26 @@ class _Document:
             depth += isinstance(step, Repeat | When | Otherwise)
         return found
 
+    # -- what was measured -------------------------------------------------------------
+
+    def times(self, measured: Measured) -> list[dict[str, Any]]:
+        """Of each step the seconds in a call, where it was measured."""
+        rows = ((s.kind, s.name, s.seconds) for s in measured.run.steps)
+        found = _by_step(self.program, rows)
+        return [{"time": sum(times)} if times else {} for times in found]
+
+    def values(self, measured: Measured) -> dict[str, Any]:
+        """What is known of the values of cells; not of those in a loop."""
+        nodes = {cell.number: cell.node for cell in self.replay.cells}
+        # A cell is shown as it was first; what it is in the end may be another node.
+        made = (each.node for each in self.provenance.nodes)
+        nodes |= dict(zip(self.final, made, strict=True))
+        return {
+            str(cell.number): measured.values[nodes[cell.number]]
+            for cell in self.replay.cells
+            if cell.scope < 0 and nodes[cell.number] in measured.values
+        }
+
     # -- the pipeline ------------------------------------------------------------------
 
     def _pipeline(self, pipeline: Pipeline) -> dict[str, Any]:
@@ -384,27 +417,47 @@ def _total(cost: Cost | None) -> dict[str, Any]:
 
 def _costs(program: Program, cost: Cost | None) -> list[dict[str, Any]]:
     """The work of each step; of a kernel in parts, that of the parts."""
-    rows: dict[str, list[Row]] = {}
-    for row in cost.rows if cost is not None else ():
-        name = row.name
-        for part in ("_narrow_parts", "_parts", "_combined"):
-            name = name.removesuffix(part) if row.kind == "kernel" else name
-        rows.setdefault(name, []).append(row)
+    rows = cost.rows if cost is not None else ()
     found: list[dict[str, Any]] = []
-    for step in program.steps:
+    for parts in _by_step(program, ((row.kind, row.name, row) for row in rows)):
         made: dict[str, Any] = {}
+        for row in parts:
+            made["work"] = _plus(made.get("work"), row.work)
+            if row.kind != "kernel":
+                made["flops"] = row.flops
+        found.append(made)
+    return found
+
+
+def _by_step(
+    program: Program, rows: Iterable[tuple[str, str, T]]
+) -> list[tuple[T, ...]]:
+    """What `rows`, of (kind, name, what), say of each of the program's steps.
+
+    Rows are of the program as it is executed, where a kernel may be in parts, and a
+    loop a kernel as a whole.
+    """
+    named: dict[tuple[bool, str], list[T]] = {}
+    for kind, name, what in rows:
+        is_kernel = kind == "kernel"
+        for part in ("_narrow_parts", "_parts", "_combined"):
+            name = name.removesuffix(part) if is_kernel else name
+        named.setdefault((is_kernel, name), []).append(what)
+    found: list[tuple[T, ...]] = []
+    for step in program.steps:
         match step:
             case Launch():
-                for row in rows.get(step.kernel.name, ()):
-                    made["work"] = _plus(made.get("work"), row.work)
-            case Repeat(counter=counter):  # where it has become a kernel as a whole
-                for row in rows.get(f"rolled_{counter}", ()):
-                    made["work"] = _plus(made.get("work"), row.work)
-            case Gemm() | Call():
-                if kept := rows.get(kind_of(step)[1]):
-                    row = kept.pop(0)
-                    made = {"work": row.work, "flops": row.flops}
-        found.append(made)
+                found.append(tuple(named.get((True, step.kernel.name), ())))
+            case Repeat(counter=counter):
+                keys = ((True, f"rolled_{counter}"), (False, f"rounds {counter}"))
+                found.append(next((tuple(named[k]) for k in keys if k in named), ()))
+            case When(condition=condition):
+                found.append(tuple(named.get((False, f"if {condition}"), ())))
+            case Gemm() | Call():  # those of one name stand in the order of the steps
+                kept = named.get((False, kind_of(step)[1]), [])
+                found.append((kept.pop(0),) if kept else ())
+            case _:
+                found.append(())
     return found
 
 

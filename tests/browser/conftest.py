@@ -67,9 +67,9 @@ def explorer(browser: Any, tmp_path: Path) -> Iterator[Any]:
     """``explorer(f, width=1280)``: the page of a function, opened and ready."""
     opened: list[Opened] = []
 
-    def open_page(f: Any, width: int = 1280, **how: Any) -> Opened:
+    def open_page(f: Any, width: int = 1280, measure: Any = None, **how: Any) -> Opened:
         file = tmp_path / f"{len(opened)}.html"
-        file.write_text(explorer_page(f.explored()), encoding="utf-8")
+        file.write_text(explorer_page(f.explored((), measure)), encoding="utf-8")
         made = Opened(browser, width, (file.as_uri(), "data:", "blob:"), **how)
         opened.append(made)
         made.page.goto(file.as_uri())

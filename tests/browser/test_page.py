@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 import symgraph as sg
+from symgraph.measured import measured
 from symgraph.target import as_function
 
 pytestmark = pytest.mark.browser
@@ -86,6 +88,21 @@ def test_a_node_tells_of_itself(explorer: Open) -> None:
     page.locator(".details").get_by_role("button", name="Go to step 3").click()
     page.wait_for_selector(".node.removed")
     assert "log1p(exp(a))" in page.inner_text(".formulas .before")
+
+
+def test_what_was_measured_is_shown(explorer: Open) -> None:
+    args = ([[0.25] * 8] * 6, [0, 1, 2, 3, 0, 1])
+    opened = explorer(network(), measure=lambda f: measured(f, args, {}))
+    page = opened.page
+    page.locator(".node", has_text="x").first.click()
+    assert "mean 0.25" in page.inner_text(".details")
+    page.get_by_role("tab", name="Kernels", exact=True).click()
+    times = page.locator(".kernel.kernel .told").all_inner_texts()
+    assert times
+    assert all(re.fullmatch(r"[\d.]+ (ns|µs|us|ms|s)", time) for time in times)
+    page.locator(".kernel.kernel >> nth=0").click()
+    assert "time" in page.inner_text(".code")
+    opened.shot("measured-1280")
 
 
 def test_search(explorer: Open) -> None:

@@ -25,7 +25,7 @@ CELLS = [
 x = sg.dvector("x")
 f = sg.function([x], sg.log(1 + sg.exp(x)), name="soft")
 f""",
-    "shown = f.explore(height=600)\nshown",
+    "shown = f.explore([-1.0, 0.5], height=600)\nshown",
     "print('off', shown.off)",
 ]
 
@@ -107,6 +107,8 @@ def test_the_widget_runs_the_pipeline_again(browser: Any, jupyter: str) -> None:
     explorer.locator(".switched-off", has_text="log1p_of_exp").wait_for()
     explorer.get_by_role("tab", name="Kernels", exact=True).click()
     explorer.locator(".kernel", has_text="k0_log1p").wait_for()
+    told = explorer.locator(".kernel", has_text="k0_log1p").locator(".told")
+    assert told.inner_text().endswith("s")  # of time: the new kernel was called
     explorer.get_by_role("tab", name="Graph", exact=True).click()
     explorer.locator(".node", has_text="log1p").wait_for()
     assert explorer.locator(".node", has_text="softplus").count() == 0

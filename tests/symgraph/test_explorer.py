@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 import symgraph as sg
@@ -18,6 +19,7 @@ from symgraph.inspect.explorer import MOST_KERNELS, explorer_data
 from symgraph.inspect.html import explorer_page, explorer_script
 from symgraph.inspect.replay import OUTSIDE, Replay
 from symgraph.inspect.text import Listing
+from symgraph.measured import measured, statistics
 from symgraph.passes import Pipeline
 from symgraph.variable import Variable
 
@@ -167,6 +169,100 @@ def test_what_is_switched_off_is_not_applied() -> None:
     ]
     assert "simplify" not in {s["name"] for s in data["stages"]}
     assert data["kernels"][0]["name"] == "k0_log1p"
+
+
+ARGUMENTS: list[tuple[Callable[[], sg.Function], tuple[Any, ...]]] = [
+    (softplus, ([-1.0, 0.5, 2.0],)),
+    (trained, (np.ones((3, 1), "float32"),)),
+    (loop, (np.full((3, 3), 0.1), np.ones((40, 3)))),
+    (nested, ([1.0, -2.0],)),
+    (spectrum, (np.array([1 + 1j, 0]),)),
+    (bare, ([1.0],)),
+]
+
+
+@pytest.mark.parametrize(("make", "args"), ARGUMENTS)
+def test_what_is_measured_is_shown(
+    make: Callable[[], sg.Function], args: tuple[Any, ...]
+) -> None:
+    f = make()
+    data = f.explored((), lambda f: measured(f, args, {}, calls=3))
+    json.dumps(data, allow_nan=False)
+    work = [k for k in data["kernels"] if k["kind"] != "control"]
+    assert all(k["time"] >= 0 for k in work if not k["depth"])
+    plain = f.explored()
+    assert "values" not in plain
+    assert not any("time" in k for k in plain["kernels"])
+    for kernel in data["kernels"]:
+        kernel.pop("time", None)
+    values = data.pop("values")
+    assert data == plain
+    constants = {str(c) for c in data["nodes"] if "const" in _kind(data, c)}
+    tensors = {str(c) for c in data["nodes"] if data["types"][_type(data, c)][0] != "("}
+    outside = {c for c in tensors - constants if data["cells"][int(c)][4] < 0}
+    assert outside <= values.keys()
+
+
+def _kind(data: Any, cell: int) -> str:
+    return str(data["ops"][data["cells"][cell][0]][0])
+
+
+def _type(data: Any, cell: int) -> int:
+    return int(data["cells"][cell][1])
+
+
+def test_the_times_of_loops_are_those_of_their_steps() -> None:
+    args = np.full((3, 3), 0.1), np.ones((2000, 3))
+    data = loop().explored((), lambda f: measured(f, args, {}, calls=5))
+    opened, inside = None, 0.0
+    for kernel in data["kernels"]:
+        if kernel["kind"] == "control" and "time" in kernel and not kernel["depth"]:
+            opened, inside = kernel, 0.0
+        elif kernel["depth"] and "time" in kernel and kernel["kind"] != "control":
+            inside += kernel["time"]
+        elif opened is not None and not kernel["depth"]:
+            assert inside in (0, pytest.approx(opened["time"]))  # 0: one kernel
+            opened = None
+
+
+def test_the_values_of_nodes() -> None:
+    x, w = sg.dvector("x"), sg.shared(2.0, "w")
+    f = sg.function([x], sg.log(x) * w, updates={w: w + 1})
+    data = f.explored((), lambda f: measured(f, ([1.0, 0.0, np.e, np.nan],), {}))
+    names = {name: cell for cell, name in data["names"].items()}
+    wanted = {"min": 0.0, "max": np.e, "mean": pytest.approx((1 + np.e) / 3)}
+    assert data["values"][names["x"]] == wanted | {"nan": 1, "inf": 0}
+    assert data["values"][names["w"]]["mean"] == 2
+    (log,) = [str(c) for c in data["nodes"] if _kind(data, c) == "log"]
+    wanted = {"min": 0.0, "max": 1.0, "mean": 0.5, "nan": 1, "inf": 1}
+    assert data["values"][log] == wanted
+    assert w.get_value() == 2
+
+
+@pytest.mark.parametrize(
+    ("value", "wanted"),
+    [
+        (np.array([3, -1], "int8"), {"min": -1, "max": 3, "mean": 1.0}),
+        (np.array([True, False]), {"min": False, "max": True, "mean": 0.5}),
+        (np.array([2**63, 2**64 - 1], "uint64"), {"min": 2**63, "max": 2**64 - 1}),
+        (np.array([1.7e308, 1.7e308]), {"min": 1.7e308, "mean": 1.7e308}),
+        (np.array([3e38, -3e38], "float32"), {"mean": 0.0}),
+        (np.array([3 + 4j]), {"min": 5.0, "max": 5.0, "mean": 5.0}),
+        (np.array(np.inf), {"nan": 0, "inf": 1}),
+        (np.array(5e-324), {"min": 5e-324, "max": 5e-324}),
+    ],
+)
+def test_statistics(value: Any, wanted: dict[str, Any]) -> None:
+    found = statistics(value)
+    json.dumps(found, allow_nan=False)
+    assert {k: found[k] for k in wanted} == wanted
+
+
+def test_a_call_that_fails_is_told() -> None:
+    x, y = sg.dvectors("x y")
+    f = sg.function([x, y], x + y, name="fails")
+    with pytest.raises(sg.errors.ShapeError):
+        f.explored((), lambda f: measured(f, ([1.0, 2.0], [1.0, 2.0, 3.0]), {}))
 
 
 def hostile() -> sg.Function:
