@@ -203,10 +203,19 @@ def has_value(node: Node, value: float) -> bool:
     return bool(element == value and np.signbit(element) == np.signbit(value))
 
 
-def compiled(pattern: Callable[..., Variable]) -> tuple[type[Op], tuple[Variant, ...]]:
-    """The op class at the root of a pattern, and its matchers."""
+def root_of(pattern: Callable[..., Variable]) -> Node:
+    """The node at the root of a pattern."""
     names = parameters(pattern)
-    root = pattern(*(Variable(intern(Wild(name), ())) for name in names)).node
+    return pattern(*(Variable(intern(Wild(name), ())) for name in names)).node
+
+
+def class_of(root: Node) -> type[Op]:
+    """The op class of what matches the root of a pattern."""
+    return root.op.cls if isinstance(root.op, Like) else type(root.op)
+
+
+def variants_of(root: Node) -> tuple[Variant, ...]:
+    """The matchers of a pattern, one for each order of commutative operands."""
     swappable = [
         n
         for n in toposort([root])
@@ -214,12 +223,10 @@ def compiled(pattern: Callable[..., Variable]) -> tuple[type[Op], tuple[Variant,
         and n.op.commutative
         and n.inputs[0] is not n.inputs[1]
     ]
-    variants = tuple(
+    return tuple(
         _variant(root, {n for n, swap in zip(swappable, choice, strict=True) if swap})
         for choice in itertools.product((False, True), repeat=len(swappable))
     )
-    cls = root.op.cls if isinstance(root.op, Like) else type(root.op)
-    return cls, variants
 
 
 def _variant(root: Node, swapped: set[Node]) -> Variant:

@@ -19,7 +19,7 @@ from .errors import CompileError, SymgraphError, refuse
 from .graph import Node, Site, here, intern, toposort
 from .history import Change, History
 from .op import Op
-from .pattern import Miss, Variant, compiled, parameters
+from .pattern import Miss, Variant, class_of, parameters, root_of, variants_of
 from .pattern import has_value as has_value
 from .pattern import like as like
 from .types import is_complex
@@ -56,8 +56,10 @@ class Rule:
     """
 
     __slots__ = (
-        "_compiled",
+        "_class",
+        "_root",
         "_source",
+        "_variants",
         "_wanted",
         "doc",
         "function",
@@ -83,7 +85,9 @@ class Rule:
         self.function = function
         self._source = source
         self._wanted = parameters(function)
-        self._compiled: tuple[type[Op], tuple[Variant, ...]] | None = None
+        self._class = source if isinstance(source, type) else None
+        self._root: Node | None = None
+        self._variants: tuple[Variant, ...] = ()
 
     def __repr__(self) -> str:
         return f"<rule {self.name}: {self.doc.partition(chr(10))[0]}>"
@@ -91,9 +95,13 @@ class Rule:
     @property
     def root(self) -> type[Op]:
         """The op class of the nodes that the rule may match."""
-        if isinstance(self._source, type):
-            return self._source
-        return self._pattern()[0]
+        if self._class is None:
+            # Most rules of a set never meet a node of their class: until one does, its
+            # matchers are not made.
+            assert not isinstance(self._source, type)
+            self._root = root_of(self._source)
+            self._class = class_of(self._root)
+        return self._class
 
     def matches_root(self, cls: type[Op]) -> bool:
         """Whether a node whose op is a `cls` may match; classes match subclasses."""
@@ -127,7 +135,7 @@ class Rule:
     @property
     def parts(self) -> int:
         """How many parts the pattern has; an op class is one."""
-        return len(self._pattern()[1][0].steps) if self.patterned else 1
+        return len(self._matchers()[0].steps) if self.patterned else 1
 
     def miss(self, node: Node) -> Miss | None:
         """How nearly `node` matches the pattern; None where it does, or there is none.
@@ -136,7 +144,7 @@ class Rule:
         """
         if isinstance(self._source, type):
             return None
-        misses = [variant.miss(node) for variant in self._pattern()[1]]
+        misses = [variant.miss(node) for variant in self._matchers()]
         found = [m for m in misses if m is not None]
         if len(found) < len(misses):
             return None
@@ -153,7 +161,7 @@ class Rule:
         That is `node` alone where the rule has no pattern.
         """
         if not isinstance(self._source, type):
-            for variant in self._pattern()[1]:
+            for variant in self._matchers():
                 found = variant.opened(node)
                 if found is not None:
                     return found
@@ -167,15 +175,17 @@ class Rule:
             parts.append(repr(function) if code is None else _code_text(code))
         return hashlib.blake2b("\n".join(parts).encode(), digest_size=16).hexdigest()
 
-    def _pattern(self) -> tuple[type[Op], tuple[Variant, ...]]:
-        if self._compiled is None:
+    def _matchers(self) -> tuple[Variant, ...]:
+        """The pattern, in each order of its commutative operands."""
+        if not self._variants:
             assert not isinstance(self._source, type)
-            self._compiled = compiled(self._source)
-        return self._compiled
+            root = self._root or root_of(self._source)
+            self._variants, self._root = variants_of(root), None
+        return self._variants
 
     def _match(self, node: Node) -> dict[str, Any] | None:
         """The bindings of the first variant that matches; wildcards as variables."""
-        for variant in self._pattern()[1]:
+        for variant in self._matchers():
             bound = variant.match(node)
             if bound is not None:
                 if any(is_complex(n.type.dtype) for n in bound.values()):
@@ -187,7 +197,7 @@ class Rule:
     def _nodes(self) -> frozenset[str]:
         """The names given by :func:`like`, whose nodes are handed over as they are."""
         wild = parameters(self._source)
-        return frozenset(self._pattern()[1][0].names) - frozenset(wild)
+        return frozenset(self._matchers()[0].names) - frozenset(wild)
 
 
 def rule(
