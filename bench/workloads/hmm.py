@@ -90,8 +90,13 @@ def pytensor_job() -> Job:
 
     first, moves, seen = pt.dvector("first"), pt.dmatrix("moves"), pt.dmatrix("seen")
 
+    def logsumexp(x: Any) -> Any:
+        # The gradient of pt.logsumexp is NaN where all of x is far below 0.
+        largest = pt.max(x, axis=0)
+        return largest + pt.log(pt.exp(x - largest).sum(axis=0))
+
     def step(row: Any, scores: Any, moves: Any) -> Any:
-        return pt.logsumexp(scores[:, None] + moves, axis=0) + row
+        return logsumexp(scores[:, None] + moves) + row
 
     kept = pytensor.scan(
         step,
@@ -100,7 +105,7 @@ def pytensor_job() -> Job:
         non_sequences=moves,
         return_updates=False,
     )
-    total = pt.logsumexp(kept[-1])
+    total = logsumexp(kept[-1])
     outputs = [total, pytensor.grad(total, seen)]
     compiled = pytensor.function([first, moves, seen], outputs, mode="NUMBA")
     values = inputs()
