@@ -72,10 +72,26 @@ def fma(a: Value | float, b: Value | float, c: Value | float) -> Value:
     return ir.apply("fma", a, b, c)
 
 
+#: Polynomials of so many terms have two chains, but for so many of the lowest terms.
+LONG, LOW = 14, 3
+
+
 def horner(x: Value, coefficients: Iterable[float]) -> Value:
-    """The polynomial with `coefficients`, lowest first (two at least), at `x`."""
-    *lower, before, last = coefficients
-    result = fma(x, last, before)
+    """The polynomial with `coefficients`, lowest first (two at least), at `x`.
+
+    Each step of Horner's scheme awaits the one before.  The high terms of a long
+    polynomial, whose rounding matters little, are two chains in ``x**2`` instead.
+    """
+    lower = list(coefficients)
+    if len(lower) < LONG:
+        before, last = lower[-2:]
+        result = fma(x, last, before)
+        lower = lower[:-2]
+    else:
+        square = x * x
+        even, odd = lower[LOW::2], lower[LOW + 1 :: 2]
+        result = fma(horner(square, odd), x, horner(square, even))
+        lower = lower[:LOW]
     for c in reversed(lower):
         result = fma(result, x, c)
     return result
