@@ -113,6 +113,68 @@ def test_dot_of_each_stage(stage: str, net: Callable[[str], str]) -> None:
     assert "->" in text and "tanh" in text
 
 
+#: What stands in for Graphviz: it says what it is given, or refuses it.
+FAKE_DOT = """\
+#!{python}
+import sys
+text = sys.stdin.read()
+if "{bad}" in text:
+    sys.exit("Error: too large\\nby far")
+print("<svg>", sys.argv[1:], text.splitlines()[0], "</svg>")
+"""
+
+
+@pytest.fixture
+def graphviz(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """``graphviz(bad)``: a program called dot, which refuses what has `bad` in it."""
+
+    def install(bad: str) -> None:
+        program = tmp_path / "bin" / "dot"
+        program.parent.mkdir()
+        text = FAKE_DOT.format(python=sys.executable, bad=bad)
+        program.write_text(text, encoding="utf-8")
+        program.chmod(0o755)
+
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    return install
+
+
+@pytest.mark.parametrize("stage", ["input", "canonical", "optimized", "fused", "loops"])
+def test_pictures_are_drawn_by_graphviz(
+    stage: str, net: Callable[[str], str], graphviz: Callable[[str], None]
+) -> None:
+    graphviz("nothing like this")
+    text = shown("dump", net("both"), "--stage", stage, "--format", "svg")
+    assert text.startswith("<svg> ['-Tsvg'] digraph")
+
+
+def test_pictures_that_cannot_be_drawn(
+    net: Callable[[str], str], graphviz: Callable[[str], None]
+) -> None:
+    words = ("dump", net("both"), "--format", "svg")
+    error, remedy = complaint(1, *words)[:2]
+    assert "Graphviz, whose program `dot` is not on the path" in error
+    assert "install Graphviz" in remedy
+    graphviz("digraph")
+    assert "Error: too large" in complaint(1, *words)[0]
+
+
+def test_a_measured_page(net: Callable[[str], str]) -> None:
+    for extra in ((), ("--size", "n=7")):
+        text = shown("dump", net("both"), "--format", "html", "--measure", *extra)
+        start = text.index('id="symgraph-data">') + len('id="symgraph-data">')
+        data = json.loads(text[start : text.index("</script>", start)])
+        assert all("time" in k for k in data["kernels"])
+        assert data["values"]
+    for words, wrong in (
+        (("--measure",), "--measure goes with --format html"),
+        (("--format", "html", "--size", "n=7"), "--size goes with --measure"),
+    ):
+        assert wrong in complaint(2, "dump", net("both"), *words)[0]
+    wrong_size = ("--format", "html", "--measure", "--size", "m=7")
+    assert "no size 'm'" in complaint(2, "dump", net("both"), *wrong_size)[0]
+
+
 def test_memory_json_shares_slots_only_in_time(net: Callable[[str], str]) -> None:
     """Arrays of one slot are never alive at once, but for one that replaces another."""
     text = shown("dump", net("both"), "--stage", "memory", "--format", "json")
@@ -191,8 +253,8 @@ def test_usage_errors(
 
 
 def test_forms_that_do_not_exist(net: Callable[[str], str]) -> None:
-    missing = [(s, f) for s in ("llvm", "asm") for f in ("json", "dot")]
-    for stage, form in [*missing, ("memory", "dot")]:
+    missing = [(s, f) for s in ("llvm", "asm") for f in ("json", "dot", "svg")]
+    for stage, form in [*missing, ("memory", "dot"), ("memory", "svg")]:
         words = ("dump", net("step"), "--stage", stage, "--format", form)
         assert f"stage {stage} has no {form} form" in complaint(2, *words)[0]
 

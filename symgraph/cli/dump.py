@@ -36,6 +36,7 @@ class Format(StrEnum):
     text = "text"
     json = "json"
     dot = "dot"
+    svg = "svg"
     html = "html"
 
 
@@ -108,11 +109,20 @@ def _renderer(stage: Stage, format: Format) -> Callable[[Function], str]:
         BadParameter: there is no such form of the stage.
     """
     forms = _renderers()[stage]
+    if Format.dot in forms:
+        forms[Format.svg] = _picture(forms[Format.dot])
     if format not in forms:
         raise typer.BadParameter(
             f"stage {stage} has no {format} form, only: {', '.join(forms)}"
         )
     return forms[format]
+
+
+def _picture(form: Callable[[Function], str]) -> Callable[[Function], str]:
+    """What draws a stage that `form` gives as DOT text."""
+    from ..inspect.dot import drawn
+
+    return lambda f: drawn(form(f))
 
 
 def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:

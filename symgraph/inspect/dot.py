@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+
+from ..errors import UnsupportedError, refuse
 from ..graph import Node
 from ..graphs import Graph
 from ..leaf import Constant, Input, Shared
@@ -35,6 +39,32 @@ def graph_dot(graph: Graph, name: str = "graph") -> str:
         lines.append(f"  out{place} [label={quoted(label)}, shape=plaintext];")
         lines.append(f"  n{names[variable.node]} -> out{place};")
     return "\n".join([*lines, "}"]) + "\n"
+
+
+def drawn(text: str) -> str:
+    """What DOT text describes as SVG, by Graphviz, which lays it out.
+
+    Raises:
+        UnsupportedError: Graphviz is not there, or draws no such graph.
+    """
+    program = shutil.which("dot")
+    if program is None:
+        refuse(
+            UnsupportedError,
+            "SVG is drawn by Graphviz, whose program `dot` is not on the path",
+            remedy="install Graphviz; or --format html, which needs nothing",
+        )
+    done = subprocess.run(
+        [program, "-Tsvg"], input=text, capture_output=True, encoding="utf-8"
+    )
+    if done.returncode:
+        first = (done.stderr.strip() or "it gives no reason").splitlines()[0]
+        refuse(
+            UnsupportedError,
+            f"Graphviz does not draw this graph: {first}",
+            remedy="--format html shows large graphs",
+        )
+    return done.stdout
 
 
 def node_dot(node: Node, name: str) -> str:
