@@ -108,8 +108,17 @@ def convert(value: Any, parameter: Parameter, number: int, what: str) -> Array:
     Raises:
         DTypeError, ShapeError: the value does not fit the parameter's type.
     """
-    array = accept(value, parameter, number, what)
-    made = np.require(array, np.dtype(parameter.node.type.dtype), ["C", "A"])
+    wanted = parameter.node.type
+    dtype = np.dtype(wanted.dtype)
+    if type(value) is np.ndarray and value.dtype is dtype and value.ndim == wanted.ndim:
+        array = value
+    else:
+        array = accept(value, parameter, number, what)
+    if type(array) is np.ndarray and array.dtype is dtype:
+        flags = array.flags
+        if flags.c_contiguous and flags.aligned:
+            return array
+    made = np.require(array, dtype, ["C", "A"])
     return made if type(made) is np.ndarray else np.array(made, dtype=made.dtype)
 
 
