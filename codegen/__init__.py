@@ -13,7 +13,7 @@ around it.  In reading order:
                collapsing of loops; and what a chunk of a loop costs
 - `columns`    reductions down the columns of a matrix, in blocks of rows
 - `names`, `ranges`  what both need: who reads what, and parts of loops
-- `cpu`        native code through llvmlite, on numba's thread layer
+- `cpu`        native code through llvmlite, and the threads that share it
 - `cache`      compiled code on disk
 
 Import the module that is needed; this one imports nothing, so that it costs nothing.

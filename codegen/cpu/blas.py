@@ -25,8 +25,8 @@ def load() -> str:
 
     OpenBLAS's own threads are switched off for the whole process, SciPy's other users
     included: their number would change the order of additions, and with it the bits of
-    a result, and they would compete with the thread layer.  NumPy has an OpenBLAS of
-    its own, which is left alone.  Raises `UnsupportedHostError` where SciPy is missing.
+    a result, and they would compete with our own.  NumPy has an OpenBLAS of its own,
+    which is left alone.  Raises `UnsupportedHostError` where SciPy is missing.
     """
     with _LOCK:
         return _load()

@@ -25,7 +25,7 @@ from .objects import pack
 from .reuse import REUSE
 from .straight import INTRINSICS
 from .support import SUPPORT, unoptimized
-from .team import TEAM
+from .team import TEAM, pause
 from .timing import TIMING
 
 #: A function's result, name and arguments.
@@ -86,7 +86,9 @@ def llvm_text(program: Program, host: Host, timed: bool = False) -> Text:
     shell = [
         entry(program, timed),
         driver(program, prepared, timed),
-        unoptimized(TEAM + REUSE + SUPPORT + (TIMING if timed else "")),
+        unoptimized(
+            pause(host.triple) + TEAM + REUSE + SUPPORT + (TIMING if timed else "")
+        ),
     ]
     if products:
         shell.append(unoptimized(product.PANELS_TEXT))

@@ -193,10 +193,10 @@ def load(obj: bytes) -> Code:
 
 def _open(engine: Any) -> Code:
     """Find the exported names, and start what the code uses."""
-    names = ("entry", "trim", "arena_bytes")
-    entry, trim, arena_bytes = (engine.get_function_address(name) for name in names)
+    names = ("entry", "trim", "arena_bytes", "worker")
+    addresses = [engine.get_function_address(name) for name in names]
     layout = engine.get_global_value_address("layout")
-    if not (entry and trim and arena_bytes and layout):
+    if not (all(addresses) and layout):
         raise LinkError("compiled code lacks its entry: it comes from another program")
     words = (ctypes.c_int64 * 7).from_address(layout)
     version, inputs, shared, constants, uses, functions, laps = words
@@ -204,8 +204,9 @@ def _open(engine: Any) -> Code:
         raise LinkError(f"compiled code has layout {version}, this version {LAYOUT}")
     if uses & USES_BLAS:
         blas.load()
+    entry, trim, arena_bytes, worker = addresses
     if uses & USES_THREADS:
-        threads.start()
+        threads.start(threads.Worker(worker, engine))
     # These hold the GIL, as every access to an arena's cell must.
     return Code(
         engine,

@@ -28,8 +28,8 @@ from ..errors import UnsupportedHostError
 from ..ir import DTYPES
 
 #: The version of what `link` and compiled code agree on: the table, the cells, and the
-#: exported names ``entry``, ``trim``, ``arena_bytes`` and ``layout``.
-LAYOUT = 8
+#: exported names ``entry``, ``trim``, ``arena_bytes``, ``worker`` and ``layout``.
+LAYOUT = 9
 #: The dtypes of arrays that a call takes and returns.
 OUTER_DTYPES = (*DTYPES, "complex64", "complex128")
 #: Bits of the last word of ``layout``.
@@ -54,7 +54,7 @@ class Slot(IntEnum):
     THREADS = 0  #: how many threads a parallel loop may use
     NOTICE = 1  #: 0 quiet, 1 warn when a parallel loop runs serially, 2 such a one ran
     CLOCK = 2  #: the clock that `clock_gettime` is to read
-    PARALLEL_FOR = 3
+    CREW = 3  #: the words of the helping threads (see `team`)
     SGEMM = 4
     DGEMM = 5
     WARN_SERIAL = 6  #: a Python callable, called when NOTICE has become 2
@@ -86,7 +86,14 @@ class Slot(IntEnum):
     EXACT_CLOCK = 48  #: the clock that measures steps
     FLOAT = 49  #: the type of Python's floats
     SCALAR = 50  #: the first of NumPy's scalar types for `OUTER_DTYPES`
-    COUNT = 64
+    MUTEX_LOCK = 64
+    MUTEX_UNLOCK = 65
+    CONDITION_WAIT = 66
+    CONDITION_BROADCAST = 67
+    PROCESSOR = 68  #: on which the caller runs; or 0, as the next two, if not known
+    GET_AFFINITY = 69
+    SET_AFFINITY = 70
+    COUNT = 71
 
 
 class Cell(IntEnum):
@@ -121,6 +128,16 @@ _LIBC = {
     Slot.CLOCK_GETTIME: "clock_gettime",
     Slot.YIELD: "sched_yield",
     Slot.SLEEP: "usleep",
+    Slot.MUTEX_LOCK: "pthread_mutex_lock",
+    Slot.MUTEX_UNLOCK: "pthread_mutex_unlock",
+    Slot.CONDITION_WAIT: "pthread_cond_wait",
+    Slot.CONDITION_BROADCAST: "pthread_cond_broadcast",
+}
+#: Only Linux has these.
+_LINUX = {
+    Slot.PROCESSOR: "sched_getcpu",
+    Slot.GET_AFFINITY: "sched_getaffinity",
+    Slot.SET_AFFINITY: "sched_setaffinity",
 }
 #: Positions in NumPy's C API table, fixed by its ABI.
 _NUMPY = {Slot.NEW_ARRAY: 93, Slot.RETURN_ARRAY: 76}
@@ -174,6 +191,9 @@ def _build() -> Runtime:
         words[slot] = function_address(getattr(ctypes.pythonapi, name))
     for slot, name in _LIBC.items():
         words[slot] = function_address(getattr(libc, name))
+    if all(hasattr(libc, name) for name in _LINUX.values()):
+        for slot, name in _LINUX.items():
+            words[slot] = function_address(getattr(libc, name))
     api = _numpy_api()
     for slot, position in _NUMPY.items():
         words[slot] = api[position]
@@ -225,8 +245,8 @@ def _numpy_api() -> Any:
 
 def _warn_serial() -> None:
     warnings.warn(
-        "this process was forked from one that had started the thread layer, which "
-        "does not survive a fork: compiled functions run on one thread here; start "
+        "this process was forked from one that had started its threads, which do "
+        "not survive a fork: compiled functions run on one thread here; start "
         "worker processes with the 'spawn' or 'forkserver' method to use more",
         RuntimeWarning,
         stacklevel=2,

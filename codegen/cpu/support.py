@@ -55,11 +55,10 @@ define internal i64 @plan(i64 %total, double %cost, i64 %align) {{
 }}
 """
 
-#: ``chunk`` runs one chunk of a launch; its signature is the thread layer's.
+#: ``chunk(index, frame)`` runs one chunk of a launch.
 #: ``launch`` runs them all, with the team where there are one and several chunks.
 LAUNCH = f"""
-define internal void @chunk(ptr %index.at, ptr %dims, ptr %steps, ptr %frame) {{
-  %index = load i64, ptr %index.at
+define internal void @chunk(i64 %index, ptr %frame) {{
   %function = load ptr, ptr %frame
   %bufs.at = getelementptr i64, ptr %frame, i64 1
   %bufs = load ptr, ptr %bufs.at
@@ -80,7 +79,6 @@ define internal void @chunk(ptr %index.at, ptr %dims, ptr %steps, ptr %frame) {{
 
 define internal void @launch(ptr %table, ptr %frame, i64 %chunks, ptr %team) {{
 entry:
-  %args = alloca i64
   %many = icmp ugt i64 %chunks, 1
   br i1 %many, label %ask, label %serial
 ask:
@@ -102,8 +100,7 @@ serial:
   br i1 %some, label %loop, label %done
 loop:
   %index = phi i64 [ 0, %serial ], [ %next, %loop ]
-  store i64 %index, ptr %args
-  call void @chunk(ptr %args, ptr null, ptr null, ptr %frame)
+  call void @chunk(i64 %index, ptr %frame)
   %next = add i64 %index, 1
   %again = icmp slt i64 %next, %chunks
   br i1 %again, label %loop, label %done

@@ -1,7 +1,7 @@
-"""The thread pool: numba's OpenMP layer, loaded by path so that numba is not imported.
+"""The helping threads: how many there are, and how they start.
 
 Work is cut into chunks by shape alone, so the number of threads never changes a result;
-it only changes who computes which chunk.
+it only changes who computes which chunk.  `team` has what the threads do.
 """
 
 from __future__ import annotations
@@ -9,36 +9,41 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import functools
-import importlib.machinery
-import importlib.util
 import os
+import signal
 import threading
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from types import ModuleType
+from typing import Any
 
-from ..errors import UnsupportedHostError
+from . import team
 from .runtime import Runtime, Slot, runtime
 
-#: Turns of the loop in which a waiting thread spins: a few microseconds.
-SPIN_COUNT = "1000"
 #: More threads than this are a slip, not a wish.
 MOST_THREADS = 4096
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Worker:
+    """The machine code of a helper, and what owns it."""
+
+    address: int
+    engine: Any
+
+
 @dataclass(slots=True)
 class Pool:
-    """The thread layer's state in this process.
+    """The helpers' state in this process.
 
-    `wanted` is the number of threads asked for; `started` says whether the layer was
-    loaded; `serial` that it cannot be used here: it is missing, or its threads were
-    lost in a fork.
+    `wanted` is the number of threads asked for, the caller's included; `running` how
+    many helpers have been started, with the code of `worker`; `serial` says that there
+    can be none here: the system has no more threads, or they were lost in a fork.
     """
 
     wanted: int
-    started: bool = False
+    running: int = 0
+    worker: Worker | None = None
     serial: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -77,96 +82,99 @@ def get_num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """Let parallel loops use `count` threads, from their next call on.
 
-    Results do not depend on it.  In a forked child of a process that had started the
-    thread layer the number stays 1.  Raises `ValueError` unless 1 <= count <= 4096.
+    Results do not depend on it.  In a forked child of a process that had started its
+    helpers the number stays 1.  Raises `ValueError` unless 1 <= count <= 4096.
     """
     if not 1 <= count <= MOST_THREADS:
         raise ValueError(f"the number of threads must be 1 to {MOST_THREADS}: {count}")
     state = pool()
     with state.lock:
         state.wanted = count
-        if state.started and not state.serial:
-            runtime().words[Slot.THREADS] = count
-    start()
+        _start(state)
 
 
-def start() -> None:
-    """Load the thread layer and let compiled functions use it, once.
+def start(worker: Worker) -> None:
+    """Have helpers for compiled functions, which run the code of the first `worker`.
 
-    Without numba's OpenMP layer (it needs the system's OpenMP library) compiled
-    functions run on one thread, after one warning.
+    Where the system has no threads for them, compiled functions run on those that there
+    are, after one warning.
     """
     state = pool()
     with state.lock:
-        if state.started or state.serial or state.wanted == 1:
-            return
-        state.started = True
-        try:
-            with _short_spin():
-                layer = _load_layer()
-        except (ImportError, UnsupportedHostError) as error:
-            warnings.warn(
-                f"compiled functions run on one thread: {error}",
-                RuntimeWarning,
-                stacklevel=3,
-            )
-            state.serial = True
-            return
-        _launch(layer, state, runtime())
+        state.worker = state.worker or worker
+        _start(state)
+
+
+def _start(state: Pool) -> None:
+    """Start the helpers that are missing, once there is code for them."""
+    if state.worker is None or state.serial:
+        return
+    table = runtime()
+    if state.wanted > 1 and not table.words[Slot.CREW]:
+        table.words[Slot.CREW] = _crew(table, state.worker)
+        if hasattr(os, "register_at_fork"):
+            after = functools.partial(_after_fork, state, table)
+            os.register_at_fork(after_in_child=after)
+    with _no_signals():
+        while state.running < state.wanted - 1:
+            if not _create(state.worker.address, table.words[Slot.CREW]):
+                state.wanted = state.running + 1
+                warnings.warn(
+                    f"compiled functions run on {state.wanted} threads: the system "
+                    "has no more",
+                    RuntimeWarning,
+                    stacklevel=4,
+                )
+                break
+            state.running += 1
+    table.words[Slot.THREADS] = state.wanted
+
+
+def _crew(table: Runtime, worker: Worker) -> int:
+    """The address of the helpers' words.
+
+    These and the helpers' code are there as long as the process is: nobody stops the
+    threads.
+    """
+    size, line = 8 * team.CREW_WORDS, 128
+    memory = ctypes.create_string_buffer(size + line)
+    address = -(-ctypes.addressof(memory) // line) * line
+    for kept in (memory, worker.engine, table):
+        ctypes.pythonapi.Py_IncRef(ctypes.py_object(kept))
+    libc = ctypes.CDLL(None)
+    libc.pthread_mutex_init(ctypes.c_void_p(address + 8 * team.MUTEX), None)
+    libc.pthread_cond_init(ctypes.c_void_p(address + 8 * team.BELL), None)
+    ctypes.c_uint64.from_address(address + 8 * team.TABLE).value = table.address
+    return address
+
+
+def _create(function: int, argument: int) -> bool:
+    """Start a thread that nobody joins; whether that went well."""
+    libc, thread = ctypes.CDLL(None), ctypes.c_void_p()
+    create = libc.pthread_create
+    create.argtypes = [ctypes.c_void_p] * 4
+    if create(ctypes.addressof(thread), None, function, argument):
+        return False
+    libc.pthread_detach.argtypes = [ctypes.c_void_p]
+    libc.pthread_detach(thread)
+    return True
 
 
 @contextlib.contextmanager
-def _short_spin() -> Iterator[None]:
-    """Have OpenMP threads soon sleep while they wait, unless the user says otherwise.
-
-    GNU OpenMP reads this when it is loaded.  By default its threads spin for many
-    milliseconds at a call's end, which takes the processor from other busy processes
-    and, where those hold the other threads up, from the call itself.
-    """
-    names = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
-    if any(name in os.environ for name in names):
+def _no_signals() -> Iterator[None]:
+    """Have threads that start here leave all signals to the others."""
+    if not hasattr(signal, "pthread_sigmask"):
         yield
         return
-    os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     try:
         yield
     finally:
-        del os.environ["GOMP_SPINCOUNT"]
-
-
-def _load_layer() -> ModuleType:
-    """Import numba's ``omppool`` extension without importing numba."""
-    found = importlib.util.find_spec("numba")
-    if found is None or found.origin is None:
-        raise UnsupportedHostError(
-            "numba, whose thread layer is used, is not installed"
-        )
-    folder = Path(found.origin).parent / "np" / "ufunc"
-    for suffix in importlib.machinery.EXTENSION_SUFFIXES:
-        path = folder / f"omppool{suffix}"
-        if path.exists():
-            loader = importlib.machinery.ExtensionFileLoader("omppool", str(path))
-            spec = importlib.util.spec_from_loader("omppool", loader, origin=str(path))
-            assert spec is not None
-            module = importlib.util.module_from_spec(spec)
-            loader.exec_module(module)
-            return module
-    raise UnsupportedHostError(f"numba's OpenMP layer is not in {folder}")
-
-
-def _launch(layer: ModuleType, state: Pool, table: Runtime) -> None:
-    ctypes.CFUNCTYPE(None, ctypes.c_int)(layer.launch_threads)(state.wanted)
-    table.words[Slot.PARALLEL_FOR] = layer.parallel_for
-    table.words[Slot.THREADS] = state.wanted
-    if hasattr(os, "register_at_fork"):
-        os.register_at_fork(after_in_child=functools.partial(_after_fork, state, table))
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _after_fork(state: Pool, table: Runtime) -> None:
-    """Run serially in a child, which has no copy of the layer's threads.
-
-    The layer would end a child that entered it.
-    """
+    """Run serially in a child, which has no copy of the helpers."""
     state.lock = threading.Lock()
     state.serial = True
     if table.words[Slot.THREADS] > 1:

@@ -70,6 +70,7 @@ def test_another_layout_is_refused():
         "define ptr @entry(ptr %a, ptr %b, i64 %c, ptr %d) {\n  ret ptr null\n}",
         "define void @trim(ptr %a) {\n  ret void\n}",
         "define i64 @arena_bytes(ptr %a) {\n  ret i64 0\n}",
+        "define ptr @worker(ptr %a) {\n  ret ptr null\n}",
     ]
     with pytest.raises(LinkError, match="layout 999"):
         load(compile_text("\n".join(parts)))

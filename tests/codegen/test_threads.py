@@ -291,23 +291,86 @@ def test_a_child_forked_before_the_pool_started_has_its_own():
     assert done.returncode == 0, done.stderr
 
 
-def test_without_the_layer_functions_run_on_one_thread_after_a_warning():
+def test_without_more_threads_functions_run_on_those_there_are():
     script = """
     threads.pool().wanted = 4
-    def absent():
-        raise threads.UnsupportedHostError("no OpenMP here")
-    threads._load_layer = absent
+    made = []
+    def create(*arguments):
+        made.append(arguments)
+        return len(made) == 1 and created(*arguments)
+    created, threads._create = threads._create, create
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         f = make(binary("add")).entry
-        threads.set_num_threads(4)
-    assert len(caught) == 1 and "no OpenMP here" in str(caught[0].message)
-    assert threads.get_num_threads() == 1
+    assert len(caught) == 1 and "on 2 threads" in str(caught[0].message), caught
+    assert threads.get_num_threads() == 2
     big = np.ones(1_000_000)
     assert (f(big, big) == 2).all()
     """
     done = run_script(script)
     assert done.returncode == 0, done.stderr
+
+
+def test_helpers_take_part_and_leave():
+    """Each call is helped, whoever called last, and nobody is left behind in one."""
+    script = """
+    import ctypes
+    from symgraph.codegen.cpu import team
+    from symgraph.codegen.cpu.runtime import Slot, runtime
+    threads.set_num_threads(3)
+    f = make(chain(4)).entry
+    big = np.ones(3_000_000)
+    f(big, big)
+    kind = ctypes.c_uint64 * team.CREW_WORDS
+    words = kind.from_address(runtime().words[Slot.CREW])
+    def call(times):
+        for _ in range(times):
+            assert (f(big, big) == 5).all()
+            assert words[team.HELD] in (0, 1)
+    callers = [threading.Thread(target=call, args=(10,)) for _ in range(4)]
+    for caller in callers: caller.start()
+    for caller in callers: caller.join()
+    call(10)
+    assert words[team.HELD] == 0
+    assert words[team.STATE] & (2 * team.OPEN - 1) == 0
+    assert words[team.STATE] >> 32 > 10
+    deadline = time.monotonic() + 20
+    while words[team.SLEEPING] < 2:
+        assert time.monotonic() < deadline, "helpers never sleep"
+        time.sleep(0.01)
+    before = time.process_time()
+    time.sleep(0.3)
+    assert time.process_time() - before < 0.1
+    call(3)
+    threads.set_num_threads(1)
+    before = words[team.STATE]
+    call(3)
+    assert words[team.STATE] == before
+    threads.set_num_threads(5)
+    call(3)
+    assert threads.pool().running == 4
+    """
+    done = run_script(script)
+    assert done.returncode == 0, done.stderr
+
+
+def test_helpers_leave_signals_to_the_interpreter():
+    script = """
+    threads.set_num_threads(4)
+    f = make(binary("add")).entry
+    big = np.ones(1_000_000)
+    f(big, big)
+    own = threading.get_native_id()
+    for task in os.listdir("/proc/self/task"):
+        status = open(f"/proc/self/task/{task}/status").read()
+        blocked = int(status.split("SigBlk:")[1].split()[0], 16)
+        print(int(task) == own, bool(blocked & (1 << signal.SIGINT - 1)))
+    """
+    done = run_script(script)
+    assert done.returncode == 0, done.stderr
+    found = done.stdout.split("\n")
+    assert found.count("False True") >= 3
+    assert "True False" in found
 
 
 def test_the_table_counts_the_threads(thread_count: None):
