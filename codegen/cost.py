@@ -269,7 +269,7 @@ def _launch(step: Launch, arrays: _Arrays) -> StepCost:
             # The driver's literals have seven digits, which is no difference: longer
             # numbers leave one iteration to a chunk.
             chunks = chunk_count(total, float(each), align)
-    read, written = _accessed(step)
+    read, written = _accessed(step, nothing=total == 0 and kernel.split is not None)
     return StepCost(
         kernel.name,
         "kernel",
@@ -282,10 +282,15 @@ def _launch(step: Launch, arrays: _Arrays) -> StepCost:
     )
 
 
-def _accessed(step: Launch) -> tuple[list[str], list[str]]:
-    """The arrays that a launch loads from, and those that it stores to."""
+def _accessed(step: Launch, nothing: bool) -> tuple[list[str], list[str]]:
+    """The arrays that a launch loads from, and those that it stores to.
+
+    `nothing`: its loop has no iterations.
+    """
     read, written = set(), set()
-    for statement, _ in walk(step.kernel.body):
+    for statement, depth in walk(step.kernel.body):
+        if nothing and depth:
+            continue
         match statement:
             case Load(buffer=buffer):
                 read.add(buffer)

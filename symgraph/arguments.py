@@ -11,7 +11,14 @@ import numpy as np
 
 from . import dims
 from .dims import Dim, Size
-from .errors import DTypeError, MissingInputError, ShapeError, SymgraphError, refuse
+from .errors import (
+    DTypeError,
+    MissingInputError,
+    ShapeError,
+    SymgraphError,
+    number_of,
+    refuse,
+)
 from .evaluate import shown
 from .graph import Node, describe_node
 from .leaf import Input, plain
@@ -54,7 +61,7 @@ def gather(
     if len(args) > len(parameters):
         refuse(
             MissingInputError,
-            f"{what} takes {len(parameters)} arguments, given {len(args)}",
+            f"{what} takes {number_of(len(parameters), 'argument')}, given {len(args)}",
             *_types(parameters),
             remedy="give one value for each input",
         )

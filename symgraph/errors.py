@@ -7,6 +7,7 @@ the same place, so that ``except ValueError`` around a shape mistake goes on wor
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NoReturn
 
 from .graph import Site, describe_site, here
@@ -140,6 +141,27 @@ def message(
     if remedy:
         parts.append(f"  help: {remedy}")
     return "\n".join(parts)
+
+
+def number_of(count: int, what: str) -> str:
+    """``3 steps``, ``1 step``.
+
+    >>> number_of(1, "step"), number_of(0, "step")
+    ('1 step', '0 steps')
+    """
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
+def closest(name: str, known: Iterable[str]) -> str:
+    """``perhaps a, b? `` of the names that are most like one that there is not.
+
+    >>> closest("simplfy", ["simplify", "loops"]), closest("x", ["simplify"])
+    ('perhaps simplify? ', '')
+    """
+    import difflib
+
+    found = difflib.get_close_matches(name, list(known), 3, 0.5)
+    return f"perhaps {', '.join(found)}? " if found else ""
 
 
 def refuse(

@@ -85,6 +85,8 @@ _FOLDER = str(Path(__file__).parent) + "/"
 _NOT_USERS = (_FOLDER, str(functools.__file__))
 #: The demo is a user's program.
 _DEMO = _FOLDER + "demo.py"
+#: What calls these is not a user's program either.
+_COMMANDS = _FOLDER + "cli/"
 #: Where nodes are made by the compiler, on behalf of nodes that the user wrote.
 _COMPILER = tuple(
     _FOLDER + name
@@ -96,13 +98,18 @@ MOST_LINES = 8
 
 
 def here() -> Site | None:
-    """The innermost frame outside symgraph: the user's line."""
+    """The innermost frame outside symgraph: the user's line.
+
+    There is none in what a command does by itself.
+    """
     frame = sys._getframe(1)
     while frame is not None and (name := frame.f_code.co_filename).startswith(
         _NOT_USERS
     ):
         if name == _DEMO:
             break
+        if name.startswith(_COMMANDS):
+            return None
         frame = frame.f_back  # type: ignore[assignment]
     return None if frame is None else (frame.f_code, frame.f_lasti)
 

@@ -68,6 +68,14 @@ class Samples:
                 raise NotFoundError(text)
         self._given = dict(given)
         self._fixed = self._sizes_of_shared(compilation)
+        for name, size in given.items():
+            if self._fixed.get(name, size) != size:
+                text = message(
+                    f"the size {name} is not {size}: a shared variable has it, "
+                    f"of {self._fixed[name]}",
+                    remedy="change its value, or leave the size out",
+                )
+                raise NotFoundError(text)
         self.default = self._default()
 
     def _sizes_of_shared(self, compilation: Compilation) -> dict[str, int]:

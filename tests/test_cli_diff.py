@@ -222,7 +222,7 @@ def test_random_programs_add_up(case: RandomGraph) -> None:
     ("words", "said"),
     [
         ((), "give another target, --without or --with-mode"),
-        (("--without", "nothing"), "there is no rule 'nothing'"),
+        (("--without", "nothing"), "there is no pass or rule 'nothing'"),
         (("--with-mode", "x"), "is of type"),
         (("--with-mode", "none"), "has no 'none'"),
         (("--without", "stabilize", "--size", "q=1"), "there is no size 'q'"),
@@ -252,7 +252,7 @@ def test_a_pipeline_that_leaves_names_is_an_error() -> None:
 
 def test_wrong_names_in_python() -> None:
     x = sg.dvector("x")
-    with pytest.raises(NotFoundError, match="no rule 'nothing'"):
+    with pytest.raises(NotFoundError, match="no pass or rule 'nothing'"):
         sg.compare(x + 1, without="nothing")
     with pytest.raises(NotFoundError, match="no size 'm'"):
         sg.compare(x + 1, x + 2, sizes={"m": 3})

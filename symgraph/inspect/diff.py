@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from ..codegen.cpu.build import executed
 from ..codegen.cpu.canonical import canonical
 from ..codegen.program import Launch, Program, Work, arrays_of
-from ..errors import NotFoundError, message
+from ..errors import NotFoundError, closest, message
 from ..graph import Node, rebuild
 from ..graphs import Graph
 from ..leaf import Shared
@@ -44,7 +44,7 @@ from .cost import Cost, Row, Shown, cost_of, size_names
 from .program_form import slots, table
 from .styled import AFTER, BEFORE, DIM, HEADING, Styled, plain
 from .text import Listing, graph_diff
-from .whynot import find_rule
+from .whynot import rules_by_name
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
@@ -201,8 +201,12 @@ def compared(
 
 def _check_name(pipeline: Pipeline, name: str) -> None:
     """Refuse what is neither a rule, nor a pass, nor what rules preserve."""
-    if name not in PRESERVES and all(step.name != name for step in pipeline):
-        find_rule(pipeline, name)
+    known = [*PRESERVES, *(step.name for step in pipeline), *rules_by_name(pipeline)]
+    if name not in known:
+        remedy = closest(name, known) + "`symgraph passes` lists passes and rules"
+        raise NotFoundError(
+            message(f"there is no pass or rule {name!r}", remedy=remedy)
+        )
 
 
 def difference(

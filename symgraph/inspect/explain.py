@@ -144,7 +144,7 @@ def _found(provenance: Provenance, wanted: str) -> tuple[int | None, Fate | None
         known = ", ".join(f.line.short for f in provenance.lines[:8])
         raise NotFoundError(
             message(
-                f"no part of {provenance.name} was written on line {wanted}",
+                f"nothing that {provenance.name} computes was written on line {wanted}",
                 remedy=f"there are {known}" if known else "its lines are not known",
             )
         )

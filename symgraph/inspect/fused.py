@@ -31,6 +31,7 @@ from typing import TYPE_CHECKING, Any
 from .. import dims
 from ..codegen.program import Launch
 from ..dims import Size
+from ..errors import number_of
 from ..graph import Node, toposort
 from ..lower import Lowered, Watch
 from ..lower.watch import Unit
@@ -155,7 +156,8 @@ def fused_text(fusion: Fusion) -> str:
     """
     kernels = sum(not g.whole for g in fusion.groups)
     whole = len(fusion.groups) - kernels
-    head = f"{fusion.name}: {kernels} groups for kernels, {whole} whole-array ops"
+    head = f"{fusion.name}: {number_of(kernels, 'group')} for kernels, "
+    head += number_of(whole, "whole-array op")
     lines = [head, ""]
     lines += [node_line(node, fusion.names) for node in fusion.arguments]
     for group in fusion.groups:

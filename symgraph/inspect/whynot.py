@@ -31,7 +31,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..errors import NotFoundError, message
+from ..errors import NotFoundError, closest, message
 from ..graph import Node
 from ..history import Change, History
 from ..ops.cast import Cast
@@ -210,23 +210,25 @@ def rules_of(step: Pass) -> tuple[RuleSet, RuleSet] | None:
     return (step.rules, step.rules) if isinstance(step, Apply) else None
 
 
+def rules_by_name(pipeline: Pipeline) -> dict[str, Rule]:
+    """All rules of all passes."""
+    known: dict[str, Rule] = {}
+    for step in pipeline:
+        found = rules_of(step)
+        for rule in found[1] if found else ():
+            known.setdefault(rule.name, rule)
+    return known
+
+
 def find_rule(pipeline: Pipeline, name: str) -> Rule:
     """The rule of that name.
 
     Raises:
         NotFoundError: there is none in any of the passes.
     """
-    known: dict[str, Rule] = {}
-    for step in pipeline:
-        found = rules_of(step)
-        for rule in found[1] if found else ():
-            known.setdefault(rule.name, rule)
+    known = rules_by_name(pipeline)
     if name not in known:
-        import difflib
-
-        close = difflib.get_close_matches(name, known, 3, 0.5)
-        remedy = f"perhaps {', '.join(close)}? " if close else ""
-        remedy += "`symgraph passes` lists the rules"
+        remedy = closest(name, known) + "`symgraph passes` lists the rules"
         raise NotFoundError(message(f"there is no rule {name!r}", remedy=remedy))
     return known[name]
 

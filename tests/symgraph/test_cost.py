@@ -275,7 +275,10 @@ def test_formulas_give_the_numbers(case: str) -> None:
         for one, other in zip(formulas.rows, numbers.rows, strict=True):
             assert one.name == other.name
             for what in ("flops", "bytes_read", "bytes_written"):
-                assert eval(str(getattr(one, what)), {}, sizes) == getattr(other, what)
+                amount = eval(str(getattr(one, what)), {}, sizes)
+                # Which of several ways a step takes through memory no formula says.
+                skipped = other.chunks == 0 and getattr(other, what) == 0
+                assert skipped or amount == getattr(other, what)
             assert int(eval(str(one.work), {}, sizes)) == other.work
         assert eval(str(formulas.output), {}, sizes) == numbers.output
 
@@ -411,4 +414,17 @@ def test_every_op(made: type[Op]) -> None:
             text = str(getattr(one, what))
             for size in sorted(numbers.sizes, key=len, reverse=True):
                 text = text.replace(size, size.replace(".", "_"))
-            assert int(eval(text, {}, plain)) == getattr(other, what), text
+            skipped = other.chunks == 0 and getattr(other, what) == 0
+            assert skipped or int(eval(text, {}, plain)) == getattr(other, what), text
+
+
+def test_a_way_not_taken_costs_nothing() -> None:
+    """Narrow and wide matrices are reduced in two ways, one of which has no work."""
+    x = sg.matrix("x", "float32", ("n", "m"))
+    f = sg.function([x], sg.sum(x, axis=0))
+    for shape in ((1000, 32), (1000, 400)):
+        found = f.cost(Shape(shape, "float32"))
+        idle = [row for row in found.rows if row.chunks == 0]
+        assert len(idle) == 1
+        assert (idle[0].bytes_read, idle[0].bytes_written, idle[0].work) == (0, 0, 0)
+        assert found.bytes_read < 1.2 * 4 * shape[0] * shape[1]
