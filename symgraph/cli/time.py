@@ -20,6 +20,10 @@ from .options import (
 )
 
 
+def _announce() -> None:
+    typer.echo("measuring the machine, once: some 15 seconds", err=True)
+
+
 def time(
     target: Target,
     size: Annotated[
@@ -65,7 +69,7 @@ def time(
         if roofline:
             from ..inspect.roofline import roofline as measured
 
-            machine = measured(remeasure=remeasure)
+            machine = measured(remeasure=remeasure, announce=_announce)
         with Called(function.name):
             found = timed(function, calls, sizes, given, machine)
         if format is TextOrJson.json:

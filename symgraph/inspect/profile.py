@@ -190,6 +190,10 @@ def profile_lines(profile: Profile) -> Iterator[Styled]:
     if profile.roofline is not None:
         yield [("", "")]
         yield [(f"the machine: {profile.roofline}", DIM)]
+        yield [
+            ("roof: the least time that it needs for such a step, over the time", DIM)
+        ]
+        yield [("taken; above 100% less was moved, or it was in the first cache", DIM)]
 
 
 def _phase_lines(phases: Phases) -> Iterator[Styled]:
@@ -217,7 +221,8 @@ def _run_lines(run: Run) -> Iterator[Styled]:
     outside = run.seconds - run.native
     yield [
         (
-            f"{duration(run.seconds)}, of which {duration(outside)} around the steps; ",
+            f"{duration(run.seconds)}, of which {duration(outside)} around the steps "
+            "(arguments, results); ",
             "",
         ),
         (f"calls: {run.calls}; measuring adds {duration(run.clock)} a run", DIM),

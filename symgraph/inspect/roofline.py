@@ -16,7 +16,7 @@ Sizes are in bytes, rates are a second; *both* is reading and writing.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -71,14 +71,21 @@ class Roofline:
         return f"{self.cpu}, threads: {self.threads}; {levels}; {peaks}"
 
 
-def roofline(*, remeasure: bool = False) -> Roofline:
-    """This machine's roofline; the first time takes some ten seconds."""
+def roofline(
+    *, remeasure: bool = False, announce: Callable[[], None] | None = None
+) -> Roofline:
+    """This machine's roofline; the first time takes some fifteen seconds.
+
+    `announce` is called before it is measured.
+    """
     cpu, threads, caches = roofs.model(), roofs.threads(), roofs.caches()
     facts = ["roofline", VERSION, cpu, threads, sorted(caches.items())]
     key, cache = json.dumps(facts), Cache(default_directory())
     kept = None if remeasure else cache.get(key)
     if kept is not None:
         return _from_json(kept.header)
+    if announce is not None:
+        announce()
     made = _measured(cpu, threads, caches)
     cache.put(key, Entry(b"", made.json()))
     return made
