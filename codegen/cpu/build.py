@@ -93,7 +93,7 @@ def llvm_text(program: Program, host: Host, timed: bool = False) -> Text:
     if products:
         shell.append(unoptimized(product.PANELS_TEXT))
     for dtype in dict.fromkeys(products):
-        most = (direct.MOST_ROWS, direct.width(dtype, host), direct.depth(host))
+        most = (direct.MOST_ROWS, direct.width(dtype, host), direct.depth(dtype, host))
         kernels.append(direct.direct(dtype, host))
         shell.append(unoptimized(product.product(dtype, *most)))
         declarations.add(direct.declaration(dtype, host))

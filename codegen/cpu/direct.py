@@ -16,8 +16,11 @@ from .product import ELEMENT
 
 #: More rows than this are worth the library's copies.
 MOST_ROWS = 64
-#: Bytes of a strip: it stays in the first level of cache.
+#: Bytes of a strip: it stays in the first level of cache, or of float32 near it: there
+#: rows that lie a power of two apart push each other out half as soon.
 STRIP = 32768
+#: The most rows of a strip of float32.
+MOST_DEPTH = 512
 #: Vectors side by side in a block.
 ACROSS = 2
 
@@ -27,8 +30,10 @@ def width(dtype: str, host: Host) -> int:
     return ACROSS * _lanes(dtype, host)
 
 
-def depth(host: Host) -> int:
+def depth(dtype: str, host: Host) -> int:
     """The most multiplications an element may be a sum of."""
+    if dtype == "float32":
+        return MOST_DEPTH
     return STRIP // (ACROSS * host.vector_bytes)
 
 
