@@ -117,6 +117,26 @@ def walk_program(
         yield position, memory, status
 
 
+def walk_launches(
+    program: Program,
+    arrays: Arrays,
+    functions: Mapping[str, HostFunction] | None = None,
+) -> Iterator[tuple[int, dict[str, np.ndarray], dict[str, Scalar]]]:
+    """Run `program`: the position of each launch, the arrays *before* it, and sizes.
+
+    Ends where the program ends, or with the first check that fails.  Raises what
+    `run_program` raises.
+    """
+    memory, sizes = _memory(program, arrays)
+    machine = _Machine(program, memory, sizes, functions or {})
+    status = 0
+    while machine.position < len(program.steps) and not status:
+        step = program.steps[machine.position]
+        if isinstance(step, Launch):
+            yield machine.position, memory, sizes
+        status = machine.step(step)
+
+
 class _Machine:
     """Where a run of a program stands."""
 

@@ -1,0 +1,1 @@
+"""The CUDA target: loop IR printed as numba-cuda Python, checked and assembled."""
