@@ -13,6 +13,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -32,7 +33,7 @@ PATIENCE_S = 300
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """The type of a kernel's argument: an array of `rank` axes, in C order, or a scalar.
+    """The type of a kernel's argument: an array of `rank` axes in C order, or a scalar.
 
     `rank` is None for a scalar.
     """
@@ -103,7 +104,9 @@ def compile_ptx(
                 function, types, cc=capability, launch_bounds=threads
             )
         except _refusals() as error:
-            raise CompileError(f"numba-cuda cannot compile a kernel: {error}") from error
+            raise CompileError(
+                f"numba-cuda cannot compile a kernel: {error}"
+            ) from error
         finally:
             linecache.cache.pop(path, None)
     return str(ptx)
@@ -111,12 +114,14 @@ def compile_ptx(
 
 def _refusals() -> tuple[type[Exception], ...]:
     """What numba-cuda and libNVVM raise for a kernel that they cannot compile."""
-    from cuda.bindings.nvvm import nvvmError
-    from numba.core.errors import NumbaError
-    from numba.cuda.core.errors import NumbaError as NumbaCudaError
-    from numba.cuda.cudadrv.error import CCSupportError, NvvmError
-
-    return NumbaError, NumbaCudaError, CCSupportError, NvvmError, nvvmError
+    names = (
+        ("numba.core.errors", "NumbaError"),
+        ("numba.cuda.core.errors", "NumbaError"),
+        ("numba.cuda.cudadrv.error", "CCSupportError"),
+        ("numba.cuda.cudadrv.error", "NvvmError"),
+        ("cuda.bindings.nvvm", "nvvmError"),
+    )
+    return tuple(getattr(import_module(module), name) for module, name in names)
 
 
 def _function(source: str, path: str) -> Callable[..., Any]:
@@ -140,8 +145,8 @@ def _function(source: str, path: str) -> Callable[..., Any]:
 
 
 def _numba_type(cuda: Any, parameter: Parameter) -> Any:
-    from numba.np.numpy_support import from_dtype
     import numpy as np
+    from numba.np.numpy_support import from_dtype
 
     scalar = from_dtype(np.dtype(parameter.dtype))
     if parameter.rank is None:
@@ -161,9 +166,11 @@ def assemble(ptx: str, capability: Capability) -> Assembled:
     with tempfile.TemporaryDirectory(prefix="symgraph-ptx-") as folder:
         text, binary = Path(folder, "kernel.ptx"), Path(folder, "kernel.cubin")
         text.write_text(ptx, encoding="utf-8")
-        command = [program, "-v", f"-arch=sm_{major}{minor}", text, "-o", binary]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=PATIENCE_S
+            [program, "-v", f"-arch=sm_{major}{minor}", text, "-o", binary],
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
         )
         said = done.stdout + done.stderr
         if done.returncode:

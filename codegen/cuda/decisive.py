@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..ir import Atom, Carry, Kernel, Let, Load, Loop, State, Statement, Store, walk
+from ..ir import Atom, Kernel, Let, Load, Loop, Statement, Store, walk
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,16 +59,12 @@ def _follow(statement: Statement, names: set[str], buffers: set[str]) -> None:
         case Store(buffer=buffer, value=value) if buffer in buffers:
             names.update(_named((value,)))
         case Loop(carries=carries, state=state):
-            for each in (*carries, *state):
-                _follow_loop(each, names)
-
-
-def _follow_loop(each: Carry | State, names: set[str]) -> None:
-    if isinstance(each, Carry):
-        if each.name in names:
-            names.update(_named((each.value,)))
-    elif {each.name, each.final} & names:
-        names.update(_named((each.name, each.init, each.next)))
+            for carry in carries:
+                if carry.name in names:
+                    names.update(_named((carry.value,)))
+            for kept in state:
+                if not names.isdisjoint((kept.name, kept.final)):
+                    names.update(_named((kept.name, kept.init, kept.next)))
 
 
 def _named(atoms: Iterable[Atom]) -> Iterable[str]:

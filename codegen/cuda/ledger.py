@@ -78,7 +78,8 @@ class _Table:
         group = self.group[cells]
         same_phase = self.phase[cells] == who.phase
         by_another = same_phase & (self.thread[cells] != who.thread)
-        return (group != NOBODY) & ((group != who.group) | by_another)
+        apart = (group != who.group) | by_another
+        return np.asarray((group != NOBODY) & apart)
 
     def add(self, cells: np.ndarray, who: Who, statement: int) -> None:
         goes_on = self.phase[cells] == who.phase
@@ -153,9 +154,7 @@ class Ledger:
         return None
 
 
-def _beside(
-    table: _Table, cells: np.ndarray, who: Who, statement: int
-) -> Race | None:
+def _beside(table: _Table, cells: np.ndarray, who: Who, statement: int) -> Race | None:
     """Two threads that write one cell in the same statement, at once."""
     found = np.flatnonzero(table.thread[cells] == SEVERAL)
     if not found.size:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import gcd, prod
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -23,7 +23,6 @@ from ..interpret import (
     dims_of,
     garbage,
     identity,
-    size_of,
 )
 from ..ir import (
     COMBINERS,
@@ -187,7 +186,7 @@ class Lockstep:
         mask: np.ndarray,
         stores: np.ndarray,
     ) -> None:
-        """Statements from `number` on for the threads of `mask`; those of `stores` store.
+        """Statements from `number` on for `mask`; of these threads `stores` store.
 
         Recurses into loops, which nest no deeper than arrays have dimensions.
         """
@@ -200,7 +199,9 @@ class Lockstep:
                 case Store():
                     self.store(number, statement, mask & stores)
                 case Loop():
-                    self.loop(number, statement, mask, stores)
+                    once = number in self.spread.once
+                    mine = mask & (self.thread == 0) if once else mask
+                    self.loop(number, statement, mine, stores)
             if number in self.spread.barriers:
                 self.wait(number, mask)
             if number in self.spread.boundaries:
@@ -227,7 +228,11 @@ class Lockstep:
         if let.op == "cast":
             return _cast(args[0], np.dtype(let.dtype))
         if let.op in ("fma", "trigamma"):
-            rows = list(zip(*np.broadcast_arrays(*args), strict=True)) if _vary(args) else []
+            rows = (
+                list(zip(*np.broadcast_arrays(*args), strict=True))
+                if _vary(args)
+                else []
+            )
             if rows:
                 each = [SCALARS[let.op](*row) for row in rows]
                 return np.array(each, let.dtype)
@@ -324,7 +329,7 @@ class Lockstep:
             if c.name in self._names
         }
         if dealt is None:
-            offset, step, width = np.int64(0), 1, 1
+            offset, step, width = np.zeros((), np.int64), 1, 1
         else:
             offset, step, width = self.share(dealt)
             stores = self.storing(dealt)
@@ -345,7 +350,7 @@ class Lockstep:
             self.wait(number, mask)  # a declared reduction
 
     def share(self, dealt: Dealt) -> tuple[np.ndarray, int, int]:
-        """Everyone's first iteration, how far a turn leads, and how many are at once."""
+        """Everyone's first iteration, how far a turn leads, how many are at once."""
         groups, threads = self.spread.groups, self.spread.threads
         who, count = {
             "grid": (self.thread, groups * threads),
@@ -374,9 +379,7 @@ class Lockstep:
                 value = combine(held[c.name], self.atom(c.value))
                 held[c.name] = np.where(active, value, held[c.name])
 
-    def finish(
-        self, loop: Loop, held: dict[str, Scalar], dealt: Dealt | None
-    ) -> None:
+    def finish(self, loop: Loop, held: dict[str, Scalar], dealt: Dealt | None) -> None:
         """What a loop leaves behind."""
         for c in loop.carries:
             if c.name in held and dealt is not None:
@@ -388,7 +391,7 @@ class Lockstep:
             s.final: self.values[s.name] for s in loop.state if s.name in self._names
         }
 
-    def combined(self, combine: np.ufunc, parts: np.ndarray, dealt: Dealt) -> Scalar:
+    def combined(self, combine: Any, parts: np.ndarray, dealt: Dealt) -> Scalar:
         """Everyone's part of a reduction as one, for the group or for all."""
         if dealt.level != "threads":
             return combine.reduce(parts)

@@ -2,9 +2,10 @@
 
 The limits are those of the table "Technical Specifications per Compute Capability" in
 NVIDIA's CUDA Programming Guide; how registers and shared memory are handed out (by warp
-and by block, in what units, registers in four partitions of an SM) is what the toolkit's
-own header ``cuda_occupancy.h`` computes.  The kibibyte that the system keeps of each
-block's shared memory is from the guide's section on compute capability 8.x and later.
+and by block, in what units, registers in four partitions of an SM) is what the header
+``cuda_occupancy.h`` of the toolkit computes.  The kibibyte that the system keeps of
+each block's shared memory is in the guide's sections on compute capability 8.x and
+later.
 """
 
 from __future__ import annotations
@@ -66,7 +67,8 @@ def limits_of(capability: tuple[int, int]) -> Limits:
         known = ", ".join(f"{major}.{minor}" for major, minor in LIMITS)
         major, minor = capability
         raise CompileError(
-            f"no limits are known for compute capability {major}.{minor}; known: {known}"
+            f"no limits are known for compute capability {major}.{minor}, "
+            f"only for {known}"
         )
     return LIMITS[capability]
 

@@ -154,7 +154,7 @@ def cycles(graph: Sequence[Block]) -> tuple[Cycle, ...]:
 
 
 def _dominators(graph: Sequence[Block]) -> list[set[int]]:
-    """For each block, those that stand on every way to it; none for unreachable ones."""
+    """For each block, those that stand on every way to it; all, where there is none."""
     everything = set(range(len(graph)))
     found = [{0}, *(set(everything) for _ in graph[1:])]
     before: list[list[int]] = [[] for _ in graph]
@@ -186,9 +186,7 @@ def float64_arithmetic(ptx: str) -> list[Instruction]:
     In a kernel none of whose buffers is float64 there should be none.
     """
     moves = ("ld", "st", "mov", "selp")
-    return [
-        i for i in instructions(ptx) if ".f64" in i.opcode and i.name not in moves
-    ]
+    return [i for i in instructions(ptx) if ".f64" in i.opcode and i.name not in moves]
 
 
 def local_memory(ptx: str) -> list[str]:

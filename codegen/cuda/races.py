@@ -114,39 +114,38 @@ def walk_faults(
     `run.run_program` raises.
     """
     times: dict[int, int] = {}
+    regions: dict[int, str] = {}
     for position, memory, sizes in walk_launches(program, arrays, functions):
+        regions = regions or _regions(program, memory)
         times[position] = times.get(position, 0) + 1
         step = program.steps[position]
         if times[position] > rounds or not isinstance(step, Launch):
             continue
+        kernel = step.kernel
         bound = {
             name: int(size_of(extent, sizes))
-            for name, extent in zip(step.kernel.sizes, step.sizes, strict=True)
+            for name, extent in zip(kernel.sizes, step.sizes, strict=True)
         }
-        names = [buffer.name for buffer in step.kernel.buffers]
+        names = [buffer.name for buffer in kernel.buffers]
         held = {n: memory[a] for n, a in zip(names, step.arrays, strict=True)}
-        places = dict(zip(names, _places(program, step, memory), strict=True))
-        found = find_faults(
-            step.kernel, spread(step.kernel, bound), bound, held, places
-        )
-        yield Checked(position, step.kernel, found)
+        places = {name: _place(array, regions) for name, array in held.items()}
+        found = find_faults(kernel, spread(kernel, bound), bound, held, places)
+        yield Checked(position, kernel, found)
 
 
-def _places(
-    program: Program, step: Launch, memory: Mapping[str, np.ndarray]
-) -> list[Place]:
-    """Where the arguments of a launch lie; the interpreter gives each temporary its own."""
-    regions = {
+def _regions(program: Program, memory: Mapping[str, np.ndarray]) -> dict[int, str]:
+    """The slot of each temporary's memory, before any loop moves what is in it."""
+    return {
         id(memory[array.name]): f"slot {array.slot}"
         for array in program.by_role("temp")
         if array.slot is not None
     }
-    placed = []
-    for name in step.arrays:
-        array = memory[name]
-        root = array if array.base is None else array.base
-        while getattr(root, "base", None) is not None:
-            root = root.base
-        start = array.ctypes.data - root.ctypes.data
-        placed.append(Place(regions.get(id(root), f"array {id(root)}"), start))
-    return placed
+
+
+def _place(array: np.ndarray, regions: Mapping[int, str]) -> Place:
+    """Where an array lies: the interpreter gives each one its own memory."""
+    root = array
+    while isinstance(root.base, np.ndarray):
+        root = root.base
+    start = array.ctypes.data - root.ctypes.data
+    return Place(regions.get(id(root), f"array {id(root)}"), start)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from ..ir import Kernel, Loop, Statement, walk
+from ..ir import Kernel, Loop, Statement, Store, walk
 
 #: Who gets the iterations of a loop: each thread of the launch, each group, or each
 #: thread of the group that runs the loop.
@@ -34,8 +34,9 @@ class Spread:
 
     `dealt` says by statement number which loops are dealt out; each other loop is run
     as a whole by every thread that comes to it.  A store outside of the loops dealt to
-    threads is done by the first thread of a group, or of the launch.  A loop with
-    carries that is dealt out is a declared reduction.  Behind the statements `barriers`
+    threads is done by the first thread of a group, or of the launch, and that one alone
+    runs the statements `once`.  A loop with carries that is dealt out is a declared
+    reduction.  Behind the statements `barriers`
     all threads of a group wait for each other; behind `boundaries`, which stand at the
     top level, one launch ends and another of the same shape begins.  The stores
     `atomics` add to memory at once.  A scratch buffer named in `shared` belongs to a
@@ -48,6 +49,7 @@ class Spread:
     barriers: frozenset[int] = frozenset()
     boundaries: frozenset[int] = frozenset()
     atomics: frozenset[int] = frozenset()
+    once: frozenset[int] = frozenset()
     shared: frozenset[str] = frozenset()
 
 
@@ -74,14 +76,22 @@ def independent(kernel: Kernel, *, lanes: int = 1024) -> Spread:
     """Each iteration of the parallel or split loops at the top level to its own thread.
 
     That is what the kernel promises to every target: chunks of these loops may run in
-    any order, or at once.  Top-level statements are separated by launches.  From
-    `lanes` iterations on, a thread has several, between which races are not found.
+    any order, or at once.  The other loops, with what they store, run once, and
+    launches separate the top-level statements.  From `lanes` iterations on, a thread
+    has several, between which races are not found.
     """
     outer = outermost(kernel)
+    loops = [(number, s) for number, s in outer if isinstance(s, Loop)]
     dealt = {
         number: Dealt("grid")
-        for number, s in outer
-        if isinstance(s, Loop) and (s.kind == "parallel" or s.axis == kernel.split)
+        for number, s in loops
+        if s.kind == "parallel" or s.axis == kernel.split
     }
-    ends = frozenset(number for number, _ in outer)
-    return Spread(groups=lanes, threads=1, dealt=dealt, boundaries=ends)
+    stores = {n for n, s in loops if any(isinstance(t, Store) for t, _ in walk((s,)))}
+    return Spread(
+        groups=lanes if dealt else 1,
+        threads=1,
+        dealt=dealt,
+        boundaries=frozenset(number for number, _ in outer),
+        once=frozenset(stores - dealt.keys()),
+    )

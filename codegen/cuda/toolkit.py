@@ -1,4 +1,4 @@
-"""The parts of the CUDA toolkit that compile without a GPU, and what to do without them.
+"""The parts of the CUDA toolkit that compile without a GPU, and where they are.
 
 numba-cuda lowers Python to NVVM IR, libNVVM compiles that to PTX, and ptxas assembles
 the PTX: none of them needs a driver.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -30,16 +31,13 @@ def numba_cuda() -> Any:
     found = (importlib.util.find_spec(name) for name in ("numba_cuda", "cuda"))
     if not all(found):
         raise ToolkitError(f"CUDA code needs the package numba-cuda: {EXTRA}")
-    from numba import cuda
-    from numba.core import config
-
-    if config.ENABLE_CUDASIM:
+    cuda: Any = import_module("numba.cuda")
+    if cuda.config.ENABLE_CUDASIM:
         raise ToolkitError(
             "numba's CUDA simulator is on, which compiles nothing: unset "
             "NUMBA_ENABLE_CUDASIM before numba is imported"
         )
-    from numba.cuda.cudadrv import nvvm
-
+    nvvm: Any = import_module("numba.cuda.cudadrv.nvvm")
     if not nvvm.is_available():
         raise ToolkitError(f"CUDA code needs libNVVM, of the CUDA toolkit: {EXTRA}")
     return cuda

@@ -1,4 +1,4 @@
-"""The checks of PTX, on texts in which the fault is there, and on texts in which not."""
+"""The checks of PTX, on texts with the fault and on texts without."""
 
 from __future__ import annotations
 
@@ -55,7 +55,10 @@ def test_blocks_follow_branches() -> None:
 
 def test_loops_are_found_by_backward_branches() -> None:
     found = ptx.cycles(ptx.blocks(kernel(*NEST)))
-    assert [(c.header, sorted(c.blocks)) for c in found] == [(1, [1, 2, 3, 4]), (3, [3])]
+    assert [(c.header, sorted(c.blocks)) for c in found] == [
+        (1, [1, 2, 3, 4]),
+        (3, [3]),
+    ]
 
 
 def test_a_branch_back_in_the_text_is_not_always_a_loop() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -14,10 +15,11 @@ from symgraph.codegen.cuda.races import (
     Place,
     check_launch,
     find_faults,
+    walk_faults,
 )
 from symgraph.codegen.cuda.spread import Dealt, Spread, independent, numbered
 from symgraph.codegen.ir import Kernel
-from symgraph.codegen.parse import parse_kernel
+from symgraph.codegen.parse import parse_kernel, parse_program
 
 
 def kinds(kernel: Kernel, spread: Spread, **sizes: int) -> list[tuple[str, str]]:
@@ -186,13 +188,15 @@ def test_a_loop_that_ends_early() -> None:
     text = """\
 kernel search(x: in int64[n], y: out float32[m]; n, m) split i
   parallel i < 2
-    serial j < n keeping at = 0:int64 then next to end: int64, on = true:bool then more to last: bool while on
+    serial j < n keeping STATES while on
       v = load x[j]: int64
       next = add(at, 1:int64): int64
       more = lt(v, 3:int64): bool
     store y[end] = 1.0:float32
 """
-    kernel = parse_kernel(text)
+    at = "at = 0:int64 then next to end: int64"
+    on = "on = true:bool then more to last: bool"
+    kernel = parse_kernel(text.replace("STATES", f"{at}, {on}"))
     x = {"x": np.array([0, 1, 3, 9, 9], np.int64)}
     (fault,) = find_faults(kernel, independent(kernel), {"n": 5, "m": 4}, x)
     assert "cell 3 of y" in fault.text  # both iterations stop after three rounds
@@ -366,8 +370,9 @@ kernel k(x: in float32[n], y: out float32[n]; n) split i
     v = load x[AT]: float32
     store y[i] = v
 """
-    here, there = parse_kernel(text.replace("AT", "i")), parse_kernel(
-        text.replace("AT", "n - i - 1")
+    here, there = (
+        parse_kernel(text.replace("AT", "i")),
+        parse_kernel(text.replace("AT", "n - i - 1")),
     )
     apart = {"x": Place("slot 0"), "y": Place("slot 1")}
     places = {"x": Place("slot 0"), "y": Place("slot 0")}
@@ -392,3 +397,65 @@ kernel narrow(x: in float64[n], y: out float32[n]; n) split i
     places = {"x": Place("slot"), "y": Place("slot")}
     (fault,) = find_faults(kernel, independent(kernel), {"n": 5}, places=places)
     assert fault.kind == "race"  # y[2] lies in the first half of x[1]
+
+
+# Programs
+
+PROGRAM = """\
+program reversals
+  input x: float32[n]
+  output y: float32[n]
+  temp a: float32[n] slot 0
+  temp b: float32[n] slot SLOT
+  kernel reverse(x: in float32[n], y: out float32[n]; n) split i
+    parallel i < n
+      v = load x[n - i - 1]: float32
+      store y[i] = v
+  launch reverse(x, a; n)
+  launch reverse(a, b; n)
+  launch reverse(b, y; n)
+  return y
+"""
+
+
+def by_iteration(kernel: Kernel, sizes: Mapping[str, int]) -> Spread:
+    return independent(kernel)
+
+
+@pytest.mark.parametrize(("slot", "wanted"), [(1, [0, 0, 0]), (0, [0, 2, 0])])
+def test_temporaries_in_one_slot(slot: int, wanted: list[int]) -> None:
+    """The second launch, and it alone, writes over what other threads have to read."""
+    program = parse_program(PROGRAM.replace("SLOT", str(slot)))
+    given = {"x": np.arange(5, dtype="float32")}
+    found = list(walk_faults(program, given, by_iteration))
+    assert [c.position for c in found] == [0, 1, 2]
+    assert [len(c.faults) for c in found] == wanted
+
+
+LOOP = """\
+program loop
+  input x: float32[m, n]
+  output y: float32[m, n]
+  temp t: int64[] slot 0
+  row a: float32[n] of y at 0 + 1 * t
+  row b: float32[n] of TARGET at START + 1 * t
+  kernel add(x: in float32[n], y: out float32[n]; n) split i
+    parallel i < n
+      v = load x[n - i - 1]: float32
+      store y[i] = v
+  repeat t < m
+  launch add(b, a; n)
+  end
+  return y
+"""
+
+
+@pytest.mark.parametrize(
+    ("target", "rounds", "wanted"),
+    [("x", 2, [False, False]), ("y", 3, [True, True, True])],
+)
+def test_rows_of_one_array(target: str, rounds: int, wanted: list[bool]) -> None:
+    program = parse_program(LOOP.replace("TARGET", target).replace("START", "0"))
+    given = {"x": np.zeros((4, 5), "float32")}
+    found = list(walk_faults(program, given, by_iteration, rounds=rounds))
+    assert [bool(c.faults) for c in found] == wanted
