@@ -7,29 +7,18 @@ the sizes given that is a proof: every access of every thread is looked at.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 
 from ..errors import CodegenError
-from ..interpret import Frame, Scalar, size_of
+from ..interpret import Frame, Scalar
 from ..ir import Kernel, Let
 from ..names import uses
-from ..program import Launch, Program
-from ..run import HostFunction, walk_launches
 from .lockstep import Fault, Lockstep, Place, lay_out
 from .spread import Spread
 
-__all__ = [
-    "AccessError",
-    "Checked",
-    "Fault",
-    "Place",
-    "check_launch",
-    "find_faults",
-    "walk_faults",
-]
+__all__ = ["AccessError", "Fault", "Place", "check_launch", "find_faults"]
 
 
 class AccessError(CodegenError):
@@ -88,64 +77,3 @@ def check_launch(
     """Raise `AccessError` for what `find_faults` finds."""
     if faults := find_faults(kernel, spread, sizes, arrays, places):
         raise AccessError(faults)
-
-
-@dataclass(frozen=True, slots=True)
-class Checked:
-    """One launch that was checked: the step, its kernel, and what is wrong with it."""
-
-    position: int
-    kernel: Kernel
-    faults: list[Fault]
-
-
-def walk_faults(
-    program: Program,
-    arrays: Mapping[str, np.ndarray],
-    spread: Callable[[Kernel, Mapping[str, int]], Spread],
-    functions: Mapping[str, HostFunction] | None = None,
-    rounds: int = 2,
-) -> Iterator[Checked]:
-    """Run `program` in the loop interpreter, and check each launch on what it is given.
-
-    `spread` says how a kernel is dealt out for given sizes.  Arrays that share a slot
-    of the arena, are views of one another or rows of one array lie in one memory.  In
-    loops, each launch is checked in its first `rounds` rounds.  Raises what
-    `run.run_program` raises.
-    """
-    times: dict[int, int] = {}
-    regions: dict[int, str] = {}
-    for position, memory, sizes in walk_launches(program, arrays, functions):
-        regions = regions or _regions(program, memory)
-        times[position] = times.get(position, 0) + 1
-        step = program.steps[position]
-        if times[position] > rounds or not isinstance(step, Launch):
-            continue
-        kernel = step.kernel
-        bound = {
-            name: int(size_of(extent, sizes))
-            for name, extent in zip(kernel.sizes, step.sizes, strict=True)
-        }
-        names = [buffer.name for buffer in kernel.buffers]
-        held = {n: memory[a] for n, a in zip(names, step.arrays, strict=True)}
-        places = {name: _place(array, regions) for name, array in held.items()}
-        found = find_faults(kernel, spread(kernel, bound), bound, held, places)
-        yield Checked(position, kernel, found)
-
-
-def _regions(program: Program, memory: Mapping[str, np.ndarray]) -> dict[int, str]:
-    """The slot of each temporary's memory, before any loop moves what is in it."""
-    return {
-        id(memory[array.name]): f"slot {array.slot}"
-        for array in program.by_role("temp")
-        if array.slot is not None
-    }
-
-
-def _place(array: np.ndarray, regions: Mapping[int, str]) -> Place:
-    """Where an array lies: the interpreter gives each one its own memory."""
-    root = array
-    while isinstance(root.base, np.ndarray):
-        root = root.base
-    start = array.ctypes.data - root.ctypes.data
-    return Place(regions.get(id(root), f"array {id(root)}"), start)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.codegen.cuda.races import Checked, walk_faults
+from symgraph.codegen.cuda.program_races import Checked, walk_faults
 from symgraph.codegen.cuda.spread import Spread, independent
 from symgraph.codegen.ir import Kernel
 from symgraph.function import Function, function
