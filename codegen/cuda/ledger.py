@@ -82,8 +82,8 @@ class _Table:
         return np.asarray((group != NOBODY) & apart)
 
     def add(self, cells: np.ndarray, who: Who, statement: int) -> None:
+        # What thread it was counts where no other group has touched the cell.
         goes_on = self.phase[cells] == who.phase
-        goes_on &= self.group[cells] == who.group
         before = np.where(goes_on, self.thread[cells], NOBODY)
         _put(self.group, cells, self.group[cells], who.group)
         _put(self.thread, cells, before, who.thread)

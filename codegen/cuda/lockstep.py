@@ -261,9 +261,7 @@ class Lockstep:
         flat, inside = self.located(number, store, mask)
         if number in self.spread.atomics:
             self.touch("atomic", number, flat, inside)
-        else:
-            if store.accumulate:
-                self.touch("read", number, flat, inside)
+        else:  # with "+=" it is read as well, which nothing meets that may meet a write
             self.touch("write", number, flat, inside)
         content = self.memory.contents.get(store.buffer)
         if content is None:

@@ -96,9 +96,6 @@ def occupancy(
         "registers": by_registers // warps,
         "shared memory": has.shared // kept,
     }
-    # A block's warps are spread over the partitions, which must have room for them.
-    if per_warp * _up(warps, has.partitions) > has.registers:
-        fits["registers"] = 0
     if registers > has.registers_per_thread:
         fits["registers"] = 0
     if shared > has.shared_per_block:

@@ -204,6 +204,49 @@ kernel search(x: in int64[n], y: out float32[m]; n, m) split i
     assert [f.kind for f in beyond] == ["bounds"]
 
 
+HOPS = """\
+kernel hops(x: in int64[n], y: out float32[n]; n) split i
+  scratch kept: int64[2]
+  parallel i < n
+    v = load x[i]: int64
+    store kept[0] = v
+    k = load kept[0]: int64
+    store y[k] = 1.0:float32
+"""
+
+
+def test_an_index_by_way_of_another_array() -> None:
+    kernel = parse_kernel(HOPS)
+    assert decisive(kernel).buffers == {"x", "kept"}
+    for indices, wanted in (([2, 0, 1], []), ([2, 2, 1], ["race"])):
+        x = {"x": np.array(indices, np.int64)}
+        faults = find_faults(kernel, independent(kernel), {"n": 3}, x)
+        assert [f.kind for f in faults] == wanted
+
+
+COUNTS = parse_kernel("""\
+kernel counts(x: in int64[n, m], most: in int64[n], y: out float32[n, m]; n, m) split i
+  parallel i < n
+    count = load most[i]: int64
+    serial j < count -> total = sum v: int64
+      v = load x[i, j]: int64
+    store y[i, total] = 1.0:float32
+""")
+
+
+@pytest.mark.parametrize(("elements", "wanted"), [(1, []), (2, ["bounds"])])
+def test_an_index_that_is_a_sum(elements: int, wanted: list[str]) -> None:
+    """Each row's sum is of as many elements as the row says."""
+    arrays = {
+        "x": np.full((3, 5), elements, np.int64),
+        "most": np.array([4, 0, 2], np.int64),
+    }
+    faults = find_faults(COUNTS, independent(COUNTS), {"n": 3, "m": 5}, arrays)
+    assert [f.kind for f in faults] == wanted
+    if faults:
+        assert "thread 0 is at 8 of y" in faults[0].text
+
+
 # Threads of one group
 
 ROWS = parse_kernel("""\
@@ -338,6 +381,64 @@ kernel sums(x: in float32[n, m], y: out float32[n]; n, m) split i
     assert (fault.kind, type(fault.statement).__name__) == ("race", "Store")
 
 
+def test_the_sum_of_all_threads_is_an_index() -> None:
+    kernel = parse_kernel("""\
+kernel last(x: in int64[n, m], y: out float32[n]; n, m) split i
+  parallel i < n
+    vector j < m -> total = sum v: int64
+      v = load x[i, j]: int64
+    store y[total] = 1.0:float32
+""")
+    x = {"x": np.zeros((3, 9), np.int64)}
+    x["x"][:, 4] = [2, 0, 1]
+    spread = Spread(3, 4, {0: Dealt("groups"), 1: Dealt("threads")})
+    assert not find_faults(kernel, spread, {"n": 3, "m": 9}, x)
+    x["x"][2, 0] = 1  # that row's sum is then 2 as well
+    (fault,) = find_faults(kernel, spread, {"n": 3, "m": 9}, x)
+    assert "cell 2 of y" in fault.text
+    # A group for all rows: then no two groups meet, and the rows come one by one.
+    assert not find_faults(kernel, replace(spread, groups=1), {"n": 3, "m": 9}, x)
+
+
+def test_every_iteration_of_a_wide_loop_is_run() -> None:
+    text = """\
+kernel beyond(x: in float32[n], y: out float32[n]; n, m) split i
+  parallel i < m
+    v = load x[i]: float32
+    store y[i] = v
+"""
+    kernel = parse_kernel(text)
+    spread = Spread(2, 3, {0: Dealt("grid", width=4)})
+    for m in (1, 4, 5, 24, 47):
+        assert not find_faults(kernel, spread, {"n": m, "m": m})
+        faults = find_faults(kernel, spread, {"n": m - 1, "m": m})
+        assert [f.kind for f in faults] == ["bounds", "bounds"]
+
+
+@pytest.mark.parametrize(("waits", "wanted"), [([1, 1], []), ([1, 0], ["race"])])
+def test_a_barrier_orders_none_but_those_who_come(
+    waits: list[int], wanted: list[str]
+) -> None:
+    """Each group has a row, and as many barriers as the row says."""
+    kernel = parse_kernel("""\
+kernel rounds(often: in int64[n], y: inout float32[n, m]; n, m)
+  serial k < n
+    vector j < m
+      store y[k, j] = 1.0:float32
+    count = load often[k]: int64
+    serial i < count
+      nothing = add(i, 1:int64): int64
+    vector l < m
+      w = load y[k, m - l - 1]: float32
+""")
+    dealt = {0: Dealt("groups"), 1: Dealt("threads"), 6: Dealt("threads")}
+    spread = Spread(2, 4, dealt, barriers=frozenset({5}))
+    often = {"often": np.array(waits, np.int64)}
+    faults = find_faults(kernel, spread, {"n": 2, "m": 4}, often)
+    assert [f.kind for f in faults] == wanted
+    assert all("thread 4" in f.text for f in faults)
+
+
 # Launches, and arrays in one memory
 
 STAGES = parse_kernel("""\
@@ -462,3 +563,18 @@ def test_rows_of_one_array(target: str, rounds: int, wanted: list[bool]) -> None
     assert [bool(c.faults) for c in found] == wanted
     (still,) = still_faults(program, given, by_iteration)
     assert bool(still.faults) == wanted[0]
+
+
+def test_the_second_half_of_a_wide_element() -> None:
+    kernel = parse_kernel("""\
+kernel halves(x: in float64[n], y: out float32[m]; n, m) split i
+  parallel i < n
+    v = load x[n - i - 1]: float64
+    w = cast(v): float32
+    store y[2*i + 1] = w
+""")
+    places = {"x": Place("slot"), "y": Place("slot")}
+    (fault,) = find_faults(
+        kernel, independent(kernel), {"n": 5, "m": 10}, places=places
+    )
+    assert fault.kind == "race"
