@@ -234,17 +234,33 @@ kernel counts(x: in int64[n, m], most: in int64[n], y: out float32[n, m]; n, m) 
 """)
 
 
-@pytest.mark.parametrize(("elements", "wanted"), [(1, []), (2, ["bounds"])])
-def test_an_index_that_is_a_sum(elements: int, wanted: list[str]) -> None:
+@pytest.mark.parametrize(("first", "wanted"), [(1, []), (2, ["bounds"])])
+def test_an_index_that_is_a_sum(first: int, wanted: list[str]) -> None:
     """Each row's sum is of as many elements as the row says."""
     arrays = {
-        "x": np.full((3, 5), elements, np.int64),
+        "x": np.repeat(np.array([[first], [9], [2]]), 5, axis=1),
         "most": np.array([4, 0, 2], np.int64),
     }
     faults = find_faults(COUNTS, independent(COUNTS), {"n": 3, "m": 5}, arrays)
     assert [f.kind for f in faults] == wanted
     if faults:
         assert "thread 0 is at 8 of y" in faults[0].text
+
+
+def test_what_is_no_promise_runs_once() -> None:
+    """A serial loop may write where it reads, beside a loop that is split."""
+    kernel = parse_kernel("""\
+kernel sums(x: in float32[n], y: out float32[n]; n) split i
+  parallel i < n
+    v = load x[i]: float32
+    store y[i] = v
+  serial k < n
+    w = load y[k]: float32
+    store y[n - k - 1] = w
+""")
+    assert not find_faults(kernel, independent(kernel), {"n": 7})
+    everyone = replace(independent(kernel), once=frozenset())
+    assert {f.kind for f in find_faults(kernel, everyone, {"n": 7})} == {"race"}
 
 
 # Threads of one group
@@ -390,7 +406,7 @@ kernel last(x: in int64[n, m], y: out float32[n]; n, m) split i
     store y[total] = 1.0:float32
 """)
     x = {"x": np.zeros((3, 9), np.int64)}
-    x["x"][:, 4] = [2, 0, 1]
+    x["x"][:, 5] = [2, 0, 1]
     spread = Spread(3, 4, {0: Dealt("groups"), 1: Dealt("threads")})
     assert not find_faults(kernel, spread, {"n": 3, "m": 9}, x)
     x["x"][2, 0] = 1  # that row's sum is then 2 as well
