@@ -228,17 +228,18 @@ COUNTS = parse_kernel("""\
 kernel counts(x: in int64[n, m], most: in int64[n], y: out float32[n, m]; n, m) split i
   parallel i < n
     count = load most[i]: int64
-    serial j < count -> total = sum v: int64
+    serial j < count -> total = sum u: int64
       v = load x[i, j]: int64
+      u = add(v, 1:int64): int64
     store y[i, total] = 1.0:float32
 """)
 
 
-@pytest.mark.parametrize(("first", "wanted"), [(1, []), (2, ["bounds"])])
+@pytest.mark.parametrize(("first", "wanted"), [(0, []), (1, ["bounds"])])
 def test_an_index_that_is_a_sum(first: int, wanted: list[str]) -> None:
-    """Each row's sum is of as many elements as the row says."""
+    """Each row's sum is of as many elements, and one for each, as the row says."""
     arrays = {
-        "x": np.repeat(np.array([[first], [9], [2]]), 5, axis=1),
+        "x": np.repeat(np.array([[first], [9], [1]]), 5, axis=1),
         "most": np.array([4, 0, 2], np.int64),
     }
     faults = find_faults(COUNTS, independent(COUNTS), {"n": 3, "m": 5}, arrays)
