@@ -21,8 +21,9 @@ from .decisive import decisive
 from .races import Fault, Place, find_faults
 from .spread import Spread
 
-#: How a kernel is dealt out for given sizes.
-Spreading: TypeAlias = Callable[[Kernel, Mapping[str, int]], Spread]
+#: What is made of a kernel for given sizes, and how that is dealt out.  It has buffers
+#: of the same names, though two dimensions of one may have become one.
+Spreading: TypeAlias = Callable[[Kernel, Mapping[str, int]], tuple[Kernel, Spread]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,12 @@ def walk_faults(
         step = program.steps[position]
         if times[position] > rounds or not isinstance(step, Launch):
             continue
-        kernel, bound = step.kernel, _bound(step, sizes)
-        names = [buffer.name for buffer in kernel.buffers]
+        bound = _bound(step, sizes)
+        names = [buffer.name for buffer in step.kernel.buffers]
         held = {n: memory[a] for n, a in zip(names, step.arrays, strict=True)}
         places = {name: _place(array, regions) for name, array in held.items()}
-        found = find_faults(kernel, spread(kernel, bound), bound, held, places)
+        kernel, dealt = spread(step.kernel, bound)
+        found = find_faults(kernel, dealt, bound, held, places)
         yield Checked(position, kernel, found)
 
 
@@ -80,7 +82,8 @@ def still_faults(
     for position, step in enumerate(program.steps):
         if not isinstance(step, Launch):
             continue
-        kernel = step.kernel
+        bound = _bound(step, sizes)
+        kernel, dealt = spread(step.kernel, bound)
         if needs := decisive(kernel).buffers - {b.name for b in kernel.scratch}:
             yield Checked(position, kernel, [], needs)
             continue
@@ -88,8 +91,7 @@ def still_faults(
             buffer.name: Place(_memory_of(program, owner, array))
             for buffer, array in zip(kernel.buffers, step.arrays, strict=True)
         }
-        bound = _bound(step, sizes)
-        found = find_faults(kernel, spread(kernel, bound), bound, None, places)
+        found = find_faults(kernel, dealt, bound, None, places)
         yield Checked(position, kernel, found)
 
 

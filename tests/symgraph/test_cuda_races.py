@@ -6,13 +6,14 @@ for each access of each iteration, on the examples' sizes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.codegen.cuda.program_races import Checked, walk_faults
+from symgraph.codegen import schedule
+from symgraph.codegen.cuda.program_races import Checked, Spreading, walk_faults
 from symgraph.codegen.cuda.spread import Spread, independent
 from symgraph.codegen.ir import Kernel
 from symgraph.function import Function, function
@@ -29,11 +30,15 @@ from .test_ops import declared, drawn
 #: Larger trials take the interpreter long, and have no other kernels.
 MOST = 64
 
-Spreading = Callable[[Kernel, Mapping[str, int]], Spread]
+
+def by_iteration(kernel: Kernel, sizes: Mapping[str, int]) -> tuple[Kernel, Spread]:
+    return kernel, independent(kernel)
 
 
-def by_iteration(kernel: Kernel, sizes: Mapping[str, int]) -> Spread:
-    return independent(kernel)
+def prepared(kernel: Kernel, sizes: Mapping[str, int]) -> tuple[Kernel, Spread]:
+    """As targets run it: expanded, in tiles, with loops merged."""
+    ready = schedule.prepare(kernel)
+    return ready, independent(ready)
 
 
 def fits(f: Function, values: Sequence[Array]) -> Lowered:
