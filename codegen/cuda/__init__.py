@@ -1,1 +1,1 @@
-"""The CUDA target: loop IR printed as numba-cuda Python, checked and assembled."""
+"""CUDA kernels as readable numba-cuda Python, and programs run through them."""
