@@ -9,9 +9,9 @@ since the ledgers do not depend on the order of what nothing orders.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from math import gcd, prod
+from math import prod
 from typing import Any, Literal
 
 import numpy as np
@@ -20,15 +20,12 @@ from ..interpret import (
     CONVERSIONS,
     SCALARS,
     Scalar,
-    dims_of,
-    garbage,
     identity,
 )
 from ..ir import (
     COMBINERS,
     Affine,
     Atom,
-    Buffer,
     Const,
     Kernel,
     Let,
@@ -38,11 +35,12 @@ from ..ir import (
     Store,
 )
 from ..text import print_item
+from .cells import Memory
 from .decisive import decisive
-from .ledger import Ledger, Race, Touch, Who
+from .ledger import Race, Touch, Who
 from .spread import Dealt, Spread, count, numbered
 
-FaultKind = Literal["race", "bounds", "barrier"]
+FaultKind = Literal["race", "bounds", "barrier", "unwritten"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,95 +54,6 @@ class Fault:
 
     def __str__(self) -> str:
         return f"{self.kernel}: {self.text}, in `{print_item(self.statement)}`"
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where a buffer lies: `offset` bytes into the memory called `region`."""
-
-    region: str
-    offset: int = 0
-
-
-@dataclass(slots=True)
-class Memory:
-    """The buffers of a launch: shapes, cells of their regions, contents that matter.
-
-    A cell is as many bytes as all buffers in a region are made of.
-    """
-
-    shapes: dict[str, tuple[int, ...]]
-    places: dict[str, Place]
-    units: dict[str, int]
-    itemsizes: dict[str, int]
-    ledgers: dict[str, Ledger]
-    contents: dict[str, np.ndarray]
-    copies: dict[str, np.ndarray]
-
-    def cells(self, buffer: str, flat: np.ndarray, part: int) -> np.ndarray:
-        """Cell number `part` of each element of a buffer."""
-        place = self.places[buffer]
-        unit = self.units[place.region]
-        first = place.offset // unit + flat * (self.itemsizes[buffer] // unit)
-        return np.asarray(first + part)
-
-
-def lay_out(
-    kernel: Kernel,
-    spread: Spread,
-    sizes: Mapping[str, Scalar],
-    arrays: Mapping[str, np.ndarray],
-    places: Mapping[str, Place],
-) -> Memory:
-    """The memory of a launch; buffers without a place have a region of their own."""
-    lanes = np.arange(spread.groups * spread.threads, dtype=np.int64)
-    buffers = (*kernel.buffers, *kernel.scratch)
-    shapes = {b.name: dims_of(b.shape, sizes) for b in buffers}
-    where = {b.name: places.get(b.name, Place(b.name)) for b in buffers}
-    itemsizes = {b.name: np.dtype(b.dtype).itemsize for b in buffers}
-    copies: dict[str, np.ndarray] = {}
-    for b in kernel.scratch:
-        copies[b.name] = lanes // spread.threads if b.name in spread.shared else lanes
-    units: dict[str, int] = {}
-    ends: dict[str, int] = {}
-    for b in buffers:
-        region, start = where[b.name].region, where[b.name].offset
-        unit = gcd(units.get(region, 0), itemsizes[b.name], start)
-        count = int(copies[b.name][-1]) + 1 if b.name in copies else 1
-        end = start + count * prod(shapes[b.name]) * itemsizes[b.name]
-        units[region], ends[region] = unit, max(end, ends.get(region, 0))
-    ledgers = {region: Ledger(end // units[region]) for region, end in ends.items()}
-    held = {
-        b.name: _content(b, shapes[b.name], arrays, copies)
-        for b in buffers
-        if b.name in decisive(kernel).buffers
-    }
-    return Memory(shapes, where, units, itemsizes, ledgers, held, copies)
-
-
-def _content(
-    buffer: Buffer,
-    shape: tuple[int, ...],
-    arrays: Mapping[str, np.ndarray],
-    copies: Mapping[str, np.ndarray],
-) -> np.ndarray:
-    """The elements of a buffer, flat, to be changed at will."""
-    if buffer.name in copies:
-        count = int(copies[buffer.name][-1]) + 1
-        return garbage(buffer.dtype, (count * prod(shape),))
-    if buffer.name in arrays:
-        given = np.asarray(arrays[buffer.name])
-        if given.size != prod(shape) or given.dtype != buffer.dtype:
-            raise ValueError(
-                f"{buffer.name} is {buffer.dtype}{list(shape)}, given "
-                f"{given.dtype}{list(given.shape)}"
-            )
-        return given.ravel().copy()
-    if buffer.mode == "out":
-        return garbage(buffer.dtype, (prod(shape),))
-    raise KeyError(
-        f"the elements of {buffer.name} decide what is accessed: give them as an array"
-    )
 
 
 @dataclass(slots=True)
@@ -175,8 +84,13 @@ class Lockstep:
     def run(self) -> list[Fault]:
         """Run the kernel from its start to its end."""
         everyone = np.ones(self.thread.shape, bool)
+        stores = {
+            "launch": self.thread == 0,
+            "group": self.thread % self.spread.threads == 0,
+            "thread": everyone,
+        }[self.spread.leader]
         with np.errstate(all="ignore"):
-            self.block(0, self.kernel.body, everyone, self.thread == 0)
+            self.block(0, self.kernel.body, everyone, stores)
         return self.faults
 
     def block(
@@ -190,23 +104,26 @@ class Lockstep:
 
         Recurses into loops, which nest no deeper than arrays have dimensions.
         """
+        spread = self.spread
         for statement in statements:
+            mine = mask
+            if number in spread.once:
+                mine = mask & (self.thread == 0)
+            elif number in spread.alone:
+                mine = mask & (self.group == 0)
+            if number in spread.barriers:
+                self.wait(number, mine)
             match statement:
                 case Let(name=name) if name in self._names:
                     self.values[name] = self.applied(statement)
                 case Load():
-                    self.load(number, statement, mask)
+                    self.load(number, statement, mine)
                 case Store():
-                    self.store(number, statement, mask & stores)
+                    self.store(number, statement, mine & stores)
                 case Loop():
-                    once = number in self.spread.once
-                    mine = mask & (self.thread == 0) if once else mask
                     self.loop(number, statement, mine, stores)
-            if number in self.spread.barriers:
-                self.wait(number, mask)
-            if number in self.spread.boundaries:
-                for ledger in self.memory.ledgers.values():
-                    ledger.launch()
+            if number in spread.boundaries:
+                self.memory.launch(b.name for b in self.kernel.scratch)
             number += self._counts[id(statement)]
 
     # Values
@@ -252,6 +169,7 @@ class Lockstep:
             mask = mask & np.asarray(self.values[load.guard], bool)
         flat, inside = self.located(number, load, mask)
         self.touch("read", number, flat, inside)
+        self.written(number, load.buffer, flat, inside)
         if load.name in self._names:
             taken = np.zeros(mask.shape, load.dtype)
             taken[inside] = self.memory.contents[load.buffer][flat[inside]]
@@ -263,6 +181,10 @@ class Lockstep:
             self.touch("atomic", number, flat, inside)
         else:  # with "+=" it is read as well, which nothing meets that may meet a write
             self.touch("write", number, flat, inside)
+        if store.buffer in self.memory.written:
+            if store.accumulate:
+                self.written(number, store.buffer, flat, inside)
+            self.memory.written[store.buffer][flat[inside]] = True
         content = self.memory.contents.get(store.buffer)
         if content is None:
             return
@@ -271,6 +193,19 @@ class Lockstep:
             np.add.at(content, flat[inside], value)
         else:
             content[flat[inside]] = value
+
+    def written(
+        self, number: int, buffer: str, flat: np.ndarray, mask: np.ndarray
+    ) -> None:
+        """Report elements that are read and hold nothing."""
+        flags = self.memory.written.get(buffer)
+        if flags is None:
+            return
+        empty = np.flatnonzero(mask & ~flags[np.where(mask, flat, 0)])
+        if empty.size:
+            thread, element = int(self.thread[empty[0]]), int(flat[empty[0]])
+            text = f"thread {thread} reads element {element} of {buffer}"
+            self.report("unwritten", number, f"{text}, to which nothing was stored")
 
     def located(
         self, number: int, access: Load | Store, mask: np.ndarray
@@ -317,7 +252,9 @@ class Lockstep:
         self, number: int, loop: Loop, mask: np.ndarray, stores: np.ndarray
     ) -> None:
         dealt = self.spread.dealt.get(number)
-        extent = np.asarray(size_of_value(loop, self.values))
+        nest = nested(loop, 1 if dealt is None else dealt.depth)
+        extents = [np.asarray(extent_of(each, self.values)) for each in nest]
+        extent = np.asarray(np.prod(np.broadcast_arrays(*extents), axis=0))
         self.values |= {
             s.name: self.atom(s.init) for s in loop.state if s.name in self._names
         }
@@ -326,36 +263,45 @@ class Lockstep:
             for c in loop.carries
             if c.name in self._names
         }
-        if dealt is None:
-            offset, step, width = np.zeros((), np.int64), 1, 1
-        else:
-            offset, step, width = self.share(dealt)
+        if dealt is not None:
             stores = self.storing(dealt)
         most = int(np.max(np.broadcast_to(extent, mask.shape)[mask], initial=0))
-        for turn in range(0, most, step):
-            for lane in range(width):
-                at = offset + turn + lane
-                active = mask & (at < extent)
-                if loop.going is not None:
-                    active = active & np.asarray(self.values[loop.going], bool)
-                if not active.any():
-                    continue
-                self.values[loop.axis] = at
-                self.block(number + 1, loop.body, active, stores)
-                self.carry(loop, held, active)
+        for at, valid in self.turns(dealt, most):
+            active = mask & valid & (at < extent)
+            if loop.going is not None:
+                active = active & np.asarray(self.values[loop.going], bool)
+            if active.any():
+                for each, own in zip(reversed(nest), reversed(extents), strict=True):
+                    self.values[each.axis] = at % np.maximum(own, 1)
+                    at = at // np.maximum(own, 1)
+                self.block(number + len(nest), nest[-1].body, active, stores)
+                self.carry(loop, nest[-1], held, active)
         self.finish(loop, held, dealt)
         if loop.carries and dealt is not None and dealt.level == "threads":
             self.wait(number, mask)  # a declared reduction
 
-    def share(self, dealt: Dealt) -> tuple[np.ndarray, int, int]:
-        """Everyone's first iteration, how far a turn leads, how many are at once."""
+    def turns(
+        self, dealt: Dealt | None, most: int
+    ) -> Iterator[tuple[Scalar, np.ndarray]]:
+        """Everyone's iterations one by one, up to `most`, and who has one."""
         groups, threads = self.spread.groups, self.spread.threads
-        who, count = {
-            "grid": (self.thread, groups * threads),
-            "groups": (self.group, groups),
-            "threads": (self.thread % threads, threads),
-        }[dealt.level]
-        return who * dealt.width, count * dealt.width, dealt.width
+        lane = self.thread % threads
+        everyone = np.ones(self.thread.shape, bool)
+        if dealt is None:
+            yield from ((np.int64(at), everyone) for at in range(most))
+        elif dealt.chunk is not None:
+            for turn in range(0, min(dealt.chunk, most), threads):
+                own = turn + lane
+                yield self.group * dealt.chunk + own, own < dealt.chunk
+        else:
+            who, count = {
+                "grid": (self.thread, groups * threads),
+                "groups": (self.group, groups),
+                "threads": (lane, threads),
+            }[dealt.level]
+            for turn in range(0, most, count * dealt.width):
+                for place in range(dealt.width):
+                    yield turn + who * dealt.width + place, everyone
 
     def storing(self, dealt: Dealt) -> np.ndarray:
         """Which threads store in a loop that is dealt out."""
@@ -363,18 +309,20 @@ class Lockstep:
             return np.asarray(self.thread % self.spread.threads == 0)
         return np.ones(self.thread.shape, bool)
 
-    def carry(self, loop: Loop, held: dict[str, Scalar], active: np.ndarray) -> None:
-        """What an iteration hands on, where there was one."""
+    def carry(
+        self, loop: Loop, inner: Loop, held: dict[str, Scalar], active: np.ndarray
+    ) -> None:
+        """What an iteration of `inner` hands on to `loop`, where there was one."""
         after = {
             s.name: np.where(active, self.atom(s.next), self.values[s.name])
             for s in loop.state
             if s.name in self._names
         }
         self.values |= after
-        for c in loop.carries:
+        for c, own in zip(loop.carries, inner.carries, strict=True):
             if c.name in held:
                 combine = SCALARS[COMBINERS[c.combine]]
-                value = combine(held[c.name], self.atom(c.value))
+                value = combine(held[c.name], self.atom(own.value))
                 held[c.name] = np.where(active, value, held[c.name])
 
     def finish(self, loop: Loop, held: dict[str, Scalar], dealt: Dealt | None) -> None:
@@ -428,11 +376,26 @@ class Lockstep:
 _VERBS = {"read": "read", "write": "write", "atomic": "add to"}
 
 
-def size_of_value(loop: Loop, values: Mapping[str, Scalar]) -> Scalar:
+def extent_of(loop: Loop, values: Mapping[str, Scalar]) -> Scalar:
     """A loop's extent: a number, a size, or a value of each thread."""
     if isinstance(loop.extent, int):
         return np.int64(loop.extent)
     return values[loop.extent]
+
+
+def nested(loop: Loop, depth: int) -> list[Loop]:
+    """`loop` and those perfectly nested in it, as many as `depth`, outermost first.
+
+    Raises ValueError where there are fewer.
+    """
+    nest = [loop]
+    while len(nest) < depth:
+        match nest[-1].body:
+            case (Loop() as inner,):
+                nest.append(inner)
+            case _:
+                raise ValueError(f"no {depth} loops are nested over {loop.axis!r}")
+    return nest
 
 
 def _vary(args: list[Scalar]) -> bool:

@@ -12,10 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..errors import CodegenError
-from ..interpret import Frame, Scalar
-from ..ir import Kernel, Let
-from ..names import uses
-from .lockstep import Fault, Lockstep, Place, lay_out
+from ..ir import Kernel
+from .cells import Place, known_values, lay_out
+from .lockstep import Fault, Lockstep
 from .spread import Spread
 
 __all__ = ["AccessError", "Fault", "Place", "check_launch", "find_faults"]
@@ -49,22 +48,9 @@ def find_faults(
         KeyError: a size, or an array that decides, is not given.
         ValueError: an array has another dtype or size than declared.
     """
-    known = {name: np.int64(sizes[name]) for name in kernel.sizes}
-    known |= _prologue(kernel, known)
+    known = known_values(kernel, sizes)
     memory = lay_out(kernel, spread, known, arrays or {}, places or {})
     return Lockstep(kernel, spread, memory, known).run()
-
-
-def _prologue(kernel: Kernel, known: Mapping[str, Scalar]) -> dict[str, Scalar]:
-    """What the top level computes from sizes and numbers, which may be extents."""
-    frame = Frame({}, dict(known))
-    with np.errstate(all="ignore"):
-        for statement in kernel.body:
-            if isinstance(statement, Let) and frame.values.keys() >= set(
-                uses(statement)
-            ):
-                frame.block((statement,))
-    return frame.values
 
 
 def check_launch(

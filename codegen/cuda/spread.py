@@ -19,37 +19,48 @@ Level = Literal["grid", "groups", "threads"]
 
 @dataclass(frozen=True, slots=True)
 class Dealt:
-    """How the iterations of one loop are dealt out, in turns.
+    """How the iterations of a loop are dealt out, in turns.
 
-    In each turn everyone at `level` gets `width` iterations, one after another.
+    They are those of the loop and of all that is perfectly nested in it, `depth` loops
+    in all, the innermost one's fastest.  In each turn everyone at `level` gets `width`
+    of them, one after another; or, with a `chunk`, each group has so many in a row, of
+    which its threads take one each in turn.
     """
 
     level: Level
     width: int = 1
+    depth: int = 1
+    chunk: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Spread:
     """A launch of `groups` groups of `threads` threads, ordered by barriers in each.
 
-    `dealt` says by statement number which loops are dealt out; each other loop is run
-    as a whole by every thread that comes to it.  A store outside of the loops dealt to
-    threads is done by the first thread of a group, or of the launch, and that one alone
-    runs the statements `once`.  A loop with carries that is dealt out is a declared
-    reduction.  Behind the statements `barriers`
-    all threads of a group wait for each other; behind `boundaries`, which stand at the
-    top level, one launch ends and another of the same shape begins.  The stores
-    `atomics` add to memory at once.  A scratch buffer named in `shared` belongs to a
-    group, any other to each thread.
+    Attributes:
+        dealt: the loops that are dealt out, by number.  Any other is run as a whole by
+            each thread that comes to it.  One with carries is a declared reduction.
+        leader: who stores what stands in no loop that is dealt out: the first thread of
+            the launch or of each group, or each thread.  In loops dealt to groups it is
+            the first of the group.
+        barriers: before these statements all threads of a group wait for each other.
+        boundaries: behind these, which stand at the top level, one launch ends, and
+            another one of the same shape begins.
+        once: run by the first thread of the launch alone.
+        alone: run by the first group alone.
+        atomics: stores that add to memory at once.
+        shared: scratch buffers that belong to a group; others belong to each thread.
     """
 
     groups: int
     threads: int
     dealt: Mapping[int, Dealt] = field(default_factory=dict)
+    leader: Literal["launch", "group", "thread"] = "launch"
     barriers: frozenset[int] = frozenset()
     boundaries: frozenset[int] = frozenset()
-    atomics: frozenset[int] = frozenset()
     once: frozenset[int] = frozenset()
+    alone: frozenset[int] = frozenset()
+    atomics: frozenset[int] = frozenset()
     shared: frozenset[str] = frozenset()
 
 
@@ -76,22 +87,27 @@ def independent(kernel: Kernel, *, lanes: int = 1024) -> Spread:
     """Each iteration of the parallel or split loops at the top level to its own thread.
 
     That is what the kernel promises to every target: chunks of these loops may run in
-    any order, or at once.  The other loops, with what they store, run once, and
-    launches separate the top-level statements.  From `lanes` iterations on, a thread
-    has several, between which races are not found.
+    any order, or at once, each with scratch of its own.  What else there is that stores
+    runs once, and launches separate the two.  From `lanes` iterations on, a thread has
+    several, between which races are not found.
     """
     outer = outermost(kernel)
-    loops = [(number, s) for number, s in outer if isinstance(s, Loop)]
+    private = {buffer.name for buffer in kernel.scratch}
     dealt = {
         number: Dealt("grid")
-        for number, s in loops
-        if s.kind == "parallel" or s.axis == kernel.split
+        for number, s in outer
+        if isinstance(s, Loop) and (s.kind == "parallel" or s.axis == kernel.split)
     }
-    stores = {n for n, s in loops if any(isinstance(t, Store) for t, _ in walk((s,)))}
+    stores = {
+        number
+        for number, s in outer
+        if any(isinstance(t, Store) and t.buffer not in private for t, _ in walk((s,)))
+    }
     return Spread(
         groups=lanes if dealt else 1,
         threads=1,
         dealt=dealt,
-        boundaries=frozenset(number for number, _ in outer),
+        leader="thread",
+        boundaries=frozenset(dealt.keys() | stores),
         once=frozenset(stores - dealt.keys()),
     )

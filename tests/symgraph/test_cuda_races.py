@@ -13,6 +13,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.codegen import schedule
+from symgraph.codegen.cuda.planned import by_plan
 from symgraph.codegen.cuda.program_races import Checked, Spreading, walk_faults
 from symgraph.codegen.cuda.spread import Spread, independent
 from symgraph.codegen.ir import Kernel
@@ -39,6 +40,9 @@ def prepared(kernel: Kernel, sizes: Mapping[str, int]) -> tuple[Kernel, Spread]:
     """As targets run it: expanded, in tiles, with loops merged."""
     ready = schedule.prepare(kernel)
     return ready, independent(ready)
+
+
+WAYS = (by_iteration, prepared, by_plan(4), by_plan(32), by_plan(256))
 
 
 def fits(f: Function, values: Sequence[Array]) -> Lowered:
