@@ -26,7 +26,6 @@ import numpy as np
 from ..access import independent
 from ..expand import expand_kernel
 from ..ir import (
-    TRANSCENDENTALS,
     Buffer,
     Kernel,
     Let,
@@ -37,6 +36,7 @@ from ..ir import (
     walk,
 )
 from ..schedule import collapse, hoist
+from .scalars import EXPANDED
 
 Kind: TypeAlias = Literal["map", "rows", "reduce", "single"]
 #: What runs a loop's iterations: all threads of the grid, the blocks, the threads of a
@@ -56,10 +56,6 @@ MOST_LOCAL = 256
 #: The fewest iterations in a block's chunk of a reduction, and the most chunks.
 LEAST_CHUNK = 4096
 MOST_CHUNKS = 256
-
-#: Transcendentals without a CUDA function: written out as primitives.
-EXPANDED = frozenset({"sigmoid", "digamma", "trigamma"})
-assert set(TRANSCENDENTALS) >= EXPANDED
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,12 @@ OPERATORS = {
 }  # fmt: skip
 #: What arithmetic on bools is.
 OF_BOOLS = {"add": "|", "mul": "&", "min": "&", "max": "|"}
-#: Floats: primitives that are functions of CUDA's.
-CALLED = frozenset(
-    {"fma", "sqrt", "rint", "floor", "ceil", "trunc", "copysign", "abs"}
-    | {"floordiv", "rem"}
-    | set(TRANSCENDENTALS)
+#: Transcendentals without a CUDA function: to be written out as primitives.
+EXPANDED = frozenset({"sigmoid", "digamma", "trigamma"})
+#: Primitives of floats that are functions of CUDA's.
+CALLED = (
+    *("fma", "sqrt", "rint", "floor", "ceil", "trunc", "copysign", "abs"),
+    *(op for op in TRANSCENDENTALS if op not in EXPANDED),
 )
 #: How float and integer bits are taken for one another.
 BITS = {
@@ -33,10 +34,8 @@ BITS = {
     ("float64", "int64"): "double_as_longlong",
     ("int64", "float64"): "longlong_as_double",
 }  # fmt: skip
-C_NAMES = {
-    "gamma": "tgamma", "abs": "fabs",
-    "floordiv": "floor_divide", "rem": "remainder",
-}  # fmt: skip
+#: Where C has another name.
+C_NAMES = {"gamma": "tgamma", "abs": "fabs"}
 
 
 def literal(const: Const) -> str:
@@ -74,7 +73,7 @@ def expression(
         return f"{args[0]} {OPERATORS[op]} {args[1]}"
     if source in FLOATS:
         return _of_floats(op, args, source, used)
-    return f"np.{dtype}({_of_integers(op, args, source, used)})"
+    return f"np.{dtype}({_of_integers(op, args, source)})"
 
 
 def _of_bools(op: str, args: tuple[str, ...]) -> str:
@@ -94,13 +93,15 @@ def _of_floats(op: str, args: tuple[str, ...], dtype: str, used: set[str]) -> st
     if op == "neg":
         return f"-{args[0]}"
     if op in ("min", "max"):
-        return _call("minimum" if op == "min" else "maximum", args, used)
+        # A NaN on either side comes through.
+        first = f"{args[0]} {'<' if op == 'min' else '>'} {args[1]}"
+        return f"{args[0]} if {first} or {args[0]} != {args[0]} else {args[1]}"
     if op in CALLED:
         return _call(function_name(op, dtype), args, used)
     raise CompileError(f"{op} of {dtype} has no form on a device")
 
 
-def _of_integers(op: str, args: tuple[str, ...], dtype: str, used: set[str]) -> str:
+def _of_integers(op: str, args: tuple[str, ...], dtype: str) -> str:
     """Of the right value, in whatever width numba computes it."""
     match op:
         case "neg":
@@ -115,13 +116,57 @@ def _of_integers(op: str, args: tuple[str, ...], dtype: str, used: set[str]) -> 
         case "shl" | "shr":
             return _shift(op, args, dtype)
         case "floordiv" | "rem":
-            wide = "int64" if dtype in SIGNED else "uint64"
-            name = "divide" if op == "floordiv" else "rest"
-            name += "_signed" if dtype in SIGNED else "_unsigned"
-            return _call(name, tuple(f"np.{wide}({a})" for a in args), used)
+            return _division(op, args, dtype)
     if op not in OPERATORS:
         raise CompileError(f"{op} of {dtype} has no form on a device")
     return f"{args[0]} {OPERATORS[op]} {args[1]}"
+
+
+def _division(op: str, args: tuple[str, ...], dtype: str) -> str:
+    """Rounded down; 0 for a divisor of 0.  Dividing by -1 may overflow."""
+    a, b = args
+    zero, minus = f"np.{dtype}(0)", f"np.{dtype}(-1)"
+    found = f"{a} // {b}" if op == "floordiv" else f"{a} % {b}"
+    if b.startswith(f"np.{dtype}(") and b not in (zero, minus):
+        return found
+    if dtype in SIGNED:
+        turned = f"{zero} - {a}" if op == "floordiv" else zero
+        found = f"{turned} if {b} == {minus} else {found}"
+    return f"{zero} if {b} == {zero} else {found}"
+
+
+def float_division(
+    op: str, args: tuple[str, ...], name: str, dtype: str, used: set[str]
+) -> list[str]:
+    """The statements that set `name` to what NumPy's floor_divide or remainder gives.
+
+    Names that begin with `name` and an underscore are theirs.
+    """
+    a, b = args
+    zero, half, one = (f"np.{dtype}({x})" for x in ("0.0", "0.5", "1.0"))
+    rest, whole, down = f"{name}_rest", f"{name}_whole", f"{name}_down"
+    f = "f" if dtype == "float32" else ""
+    used.update((f"fmod{f}", f"copysign{f}"))
+    differ = f"{rest} != {zero} and ({b} < {zero}) != ({rest} < {zero})"
+    lines = [f"{rest} = fmod{f}({a}, {b})"]
+    if op == "rem":
+        return [
+            *lines,
+            f"{name} = {rest} + {b} if {differ} else {rest}",
+            f"{name} = {name} if {rest} != {zero} else copysign{f}({zero}, {b})",
+            f"{name} = {rest} if {b} == {zero} else {name}",
+        ]
+    used.add(f"floor{f}")
+    return [
+        *lines,
+        f"{whole} = ({a} - {rest}) / {b}",
+        f"{whole} = {whole} - {one} if {differ} else {whole}",
+        # It is an integer up to rounding: floor must not lose a whole unit.
+        f"{down} = floor{f}({whole})",
+        f"{down} = {down} + {one} if {whole} - {down} > {half} else {down}",
+        f"{down} = {down} if {whole} != {zero} else copysign{f}({zero}, {a} / {b})",
+        f"{name} = {a} / {b} if {b} == {zero} else {down}",
+    ]
 
 
 def _shift(op: str, args: tuple[str, ...], dtype: str) -> str:

@@ -47,8 +47,7 @@ RESERVED = (
     *keyword.kwlist,
     *("np", "cuda", "range", "min", "max", "abs", "thread", "half"),
     *scalars.BITS.values(),
-    *("minimum", "maximum", "divide_signed", "divide_unsigned", "rest_signed"),
-    "rest_unsigned",
+    *("fmod", "fmodf"),
     *(scalars.function_name(o, d) for o in scalars.CALLED for d in ir.FLOATS),
 )
 _MODULE = "symgraph.codegen.cuda.device_functions"
@@ -259,6 +258,12 @@ class _Writer:
         """One primitive."""
         texts = tuple(self.atom(a) for a in args)
         source = self.dtype(args[-1])
+        if op in ("floordiv", "rem") and dtype in ir.FLOATS:
+            mine = self.name(name)
+            division = scalars.float_division(op, texts, mine, dtype, self.used)
+            for text in division:
+                self.line(text)
+            return
         found = scalars.expression(op, texts, source, dtype, self.used)
         self.line(f"{self.name(name)} = {found}")
 
