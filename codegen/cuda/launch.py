@@ -37,7 +37,7 @@ from ..program import (
 from ..run import ProgramResult, check_guards, given_arrays, outer
 from ..text import print_kernel
 from . import product
-from .plan import LEAST_CHUNK, THREADS, Plan, chunks, plan
+from .plan import LEAST_CHUNK, THREADS, Kind, Plan, chunks, plan
 from .source import Argument, Stage, stages
 
 #: A flat array on the device.
@@ -121,6 +121,11 @@ class CudaProgram:
         }
         results = [outer(program, memory, name) for name in program.results]
         return ProgramResult(results, updates, status)
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """How each kernel that has run so far is spread over threads."""
+        return tuple(made.plan.kind for made in self._kernels.values())
 
     def prepared(self, kernel: Kernel) -> _Prepared:
         """The functions of a kernel, each text compiled once."""
