@@ -26,9 +26,9 @@ import numpy as np
 from ..access import independent
 from ..expand import expand_kernel
 from ..ir import (
-    TRANSCENDENTALS,
     Buffer,
     Kernel,
+    Let,
     Load,
     Loop,
     Statement,
@@ -36,6 +36,7 @@ from ..ir import (
     walk,
 )
 from ..schedule import collapse, hoist
+from .scalars import EXPANDED
 
 Kind: TypeAlias = Literal["map", "rows", "reduce", "single"]
 #: What runs a loop's iterations: all threads of the grid, the blocks, the threads of a
@@ -55,10 +56,6 @@ MOST_LOCAL = 256
 #: The fewest iterations in a block's chunk of a reduction, and the most chunks.
 LEAST_CHUNK = 4096
 MOST_CHUNKS = 256
-
-#: Transcendentals without a CUDA function: written out as primitives.
-EXPANDED = frozenset({"sigmoid", "digamma", "trigamma"})
-assert set(TRANSCENDENTALS) >= EXPANDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +109,8 @@ def plan(kernel: Kernel, threads: int = THREADS) -> Plan:
     statements = [s for s, _ in walk(kernel.body)]
     positions = {id(s): k for k, s in enumerate(statements)}
     nest = _nest(kernel)
-    kind = _kind(nest)
+    kind = _kind(kernel, nest)
+    nest = nest if kind != "single" else ()
     inside = _shared_out(kernel, nest, kind)
     spread: list[Spread] = ["serial"] * len(statements)
     for loop in nest:
@@ -142,9 +140,12 @@ def split_loop(kernel: Kernel) -> Loop | None:
     return None
 
 
-def chunks(total: int, threads: int) -> tuple[int, int]:
-    """How many chunks a reduction over `total` is cut into, and how long they are."""
-    least = max(LEAST_CHUNK, -(-total // MOST_CHUNKS))
+def chunks(total: int, threads: int, least: int = LEAST_CHUNK) -> tuple[int, int]:
+    """How many chunks a reduction over `total` is cut into, and how long they are.
+
+    They are at least `least` long, where there are several.
+    """
+    least = max(least, -(-total // MOST_CHUNKS))
     length = -(-least // threads) * threads
     return max(1, -(-total // length)), length
 
@@ -170,11 +171,14 @@ def _joins(outer: Loop, inner: Loop) -> bool:
     return not inner.state and handed == wanted and independent(inner)
 
 
-def _kind(nest: tuple[Loop, ...]) -> Kind:
+def _kind(kernel: Kernel, nest: tuple[Loop, ...]) -> Kind:
     if not nest:
         return "single"
     if nest[0].carries:
-        return "reduce"
+        place = next(k for k, s in enumerate(kernel.body) if s is nest[0])
+        # Both launches of a reduction do what stands before the loop.
+        simple = all(isinstance(s, Let | Load) for s in kernel.body[:place])
+        return "reduce" if simple else "single"
     return "rows" if any(_outermost_wide(nest[-1].body)) else "map"
 
 
