@@ -10,11 +10,14 @@ import linecache
 import re
 import subprocess
 import tempfile
+import threading
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, TypeAlias
 
 from ..errors import CompileError
@@ -27,6 +30,8 @@ Capability: TypeAlias = tuple[int, int]
 #: What kernels are checked for: A100, H100 and H200, B200.
 CAPABILITIES: tuple[Capability, ...] = ((8, 0), (9, 0), (10, 0))
 
+#: Held while numba-cuda compiles.
+COMPILING = threading.Lock()
 #: An assembly takes a fraction of a second; one that takes this long hangs.
 PATIENCE_S = 300
 
@@ -100,9 +105,10 @@ def compile_ptx(
             # Where numba looks for the lines that it quotes in its errors.
             linecache.cache[path] = len(source), None, source.splitlines(True), path
             function = _function(source, path)
-            ptx, _ = cuda.compile_ptx(
-                function, types, cc=capability, launch_bounds=threads
-            )
+            with _as_if_there_were(capability):
+                ptx, _ = cuda.compile_ptx(
+                    function, types, cc=capability, launch_bounds=threads
+                )
         except _refusals() as error:
             raise CompileError(
                 f"numba-cuda cannot compile a kernel: {error}"
@@ -110,6 +116,24 @@ def compile_ptx(
         finally:
             linecache.cache.pop(path, None)
     return str(ptx)
+
+
+@contextmanager
+def _as_if_there_were(capability: Capability) -> Iterator[None]:
+    """Let numba-cuda take the device at hand to have this capability.
+
+    It asks for that, and so for a driver, where a kernel calls a function of Python's,
+    whatever capability the kernel is compiled for.
+    """
+    dispatcher = import_module("numba.cuda.dispatcher")
+    with COMPILING:
+        asks = dispatcher.get_current_device
+        there = SimpleNamespace(compute_capability=capability)
+        dispatcher.get_current_device = lambda: there
+        try:
+            yield
+        finally:
+            dispatcher.get_current_device = asks
 
 
 def _refusals() -> tuple[type[Exception], ...]:

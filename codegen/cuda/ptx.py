@@ -218,9 +218,11 @@ def _holds_another(cycle: Cycle, others: Sequence[Cycle]) -> bool:
 
 
 def unfused(ptx: str) -> list[Instruction]:
-    """Multiplications of floats whose every result goes into an addition.
+    """Multiplications of floats that cannot be fused with the additions behind them.
 
-    Each such pair could be one fused multiply-add.
+    They are those whose result goes into additions alone, where the multiplication or
+    an addition asks for a rounding of its own, as ``.rn``.  Without that the assembler
+    fuses what libNVVM has left (PTX ISA, on ``mul`` and ``add`` of floats).
     """
     everything = instructions(ptx)
     readers: dict[str, list[Instruction]] = {}
@@ -232,7 +234,8 @@ def unfused(ptx: str) -> list[Instruction]:
         if i.name != "mul" or not re.search(r"\.f(32|64)$", i.opcode):
             continue
         users = readers.get(i.written, [])
-        if users and all(_adds(user) for user in users):
+        rounded = any(".rn" in each.opcode for each in (i, *users))
+        if users and rounded and all(_adds(user) for user in users):
             found.append(i)
     return found
 

@@ -73,7 +73,7 @@ def findings(kernel: KernelText, made: Assembled) -> Iterator[str]:
     checks = {
         "float64": () if doubles else ptx.float64_arithmetic(made.ptx),
         "integer division in a loop": ptx.integer_divisions(made.ptx),
-        "not fused with an addition": ptx.unfused(made.ptx),
+        "cannot be fused with an addition": ptx.unfused(made.ptx),
     }
     for what, found in checks.items():
         yield from (f"{what}: {instruction}" for instruction in found)

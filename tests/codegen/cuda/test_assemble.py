@@ -115,6 +115,7 @@ def test_what_is_not_wanted_is_found() -> None:
         "cuda.libdevice.fadd_rn(cuda.libdevice.fmul_rn(a, x[i]), y[i])",
     )
     assert not ptx.fused(axpy((9, 0), rounded).ptx)
+    assert ptx.unfused(axpy((9, 0), rounded).ptx)
 
 
 def test_float64_is_float64() -> None:
@@ -132,6 +133,25 @@ def test_a_bound_on_threads_is_a_bound_on_registers() -> None:
         AXPY, [Parameter("float32", None), ARRAY, ARRAY, SIZE], (9, 0), 64
     )
     assert ".maxntid 64" in text
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_a_kernel_that_calls_functions(capability: Capability) -> None:
+    source = """\
+from numba import cuda, float32
+
+
+@cuda.jit(device=True)
+def twice(x):
+    return x + x
+
+
+def kernel(x):
+    i = cuda.grid(1)
+    if i < x.shape[0]:
+        x[i] = twice(x[i])
+"""
+    assert compiled(source, [ARRAY], capability).report.registers
 
 
 @pytest.mark.parametrize(

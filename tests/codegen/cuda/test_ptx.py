@@ -116,18 +116,24 @@ def test_local_memory() -> None:
 
 def test_fused_and_unfused() -> None:
     text = kernel(
-        "fma.rn.f32 %r3, %r1, %r2, %r1;",
-        "mul.f32 %r4, %r1, %r2;",
+        "fma.rn.f32 %r9, %r1, %r2, %r1;",
+        "mul.rn.f32 %r4, %r1, %r2;",
         "add.f32 %r5, %r4, %r1;",
-        "mul.f32 %r6, %r1, %r2;",
+        "mul.rn.f32 %r6, %r1, %r2;",
         "add.f32 %r7, %r6, %r1;",
         "st.global.b32 [%rd1], %r6;",
-        "mul.lo.s32 %r8, %r1, %r2;",
-        "add.s32 %r8, %r8, 1;",
+        "mul.f32 %r3, %r1, %r2;",
+        "sub.f32 %r5, %r1, %r3;",
+        "mul.f32 %r8, %r1, %r2;",
+        "add.rn.f32 %r5, %r8, %r1;",
+        "mul.lo.s32 %r10, %r1, %r2;",
+        "add.s32 %r11, %r10, 1;",
     )
-    assert shown(ptx.fused(text)) == ["fma.rn.f32 %r3, %r1, %r2, %r1"]
-    # The second product is stored as well, and the third is one of integers.
-    assert shown(ptx.unfused(text)) == ["mul.f32 %r4, %r1, %r2"]
+    assert shown(ptx.fused(text)) == ["fma.rn.f32 %r9, %r1, %r2, %r1"]
+    # The second product is stored as well, the third is left to the assembler, and the
+    # last is one of integers.
+    wanted = ["mul.rn.f32 %r4, %r1, %r2", "mul.f32 %r8, %r1, %r2"]
+    assert shown(ptx.unfused(text)) == wanted
 
 
 def test_vector_accesses() -> None:
