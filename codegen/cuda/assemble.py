@@ -125,7 +125,7 @@ def _as_if_there_were(capability: Capability) -> Iterator[None]:
     It asks for that, and so for a driver, where a kernel calls a function of Python's,
     whatever capability the kernel is compiled for.
     """
-    dispatcher = import_module("numba.cuda.dispatcher")
+    dispatcher: Any = import_module("numba.cuda.dispatcher")
     with COMPILING:
         asks = dispatcher.get_current_device
         there = SimpleNamespace(compute_capability=capability)
