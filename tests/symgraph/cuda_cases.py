@@ -189,7 +189,7 @@ Step = tuple[Any, list[np.ndarray], list[Variable]]
 
 
 def network_step() -> Step:
-    """Cross-entropy of a network with a hidden layer; parameters follow the gradient."""
+    """Cross-entropy of a network; its parameters follow the gradient."""
     rng = np.random.default_rng(0)
     x, labels = sg.fmatrix("x"), sg.lvector("labels")
     w, b, v, c = shared = [

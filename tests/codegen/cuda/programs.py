@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - a kernel has its arguments on one line
 """Small programs by hand, one for each thing that running on a device must get right.
 
 As a script, it runs them in numba's simulator and compares with the interpreter:
@@ -44,7 +45,7 @@ program known_rows
   input x: float64[n, 40]
   output y: float64[n, 40]
   output z: float64[n]
-  kernel k(x: in float64[n, 40], out: out float64[n, 40], last: out float64[n]; n) split i
+  kernel k(x: in float64[n, 40], y: out float64[n, 40], z: out float64[n]; n) split i
     scratch row: float64[40]
     parallel i < n
       vector j < 40
@@ -52,9 +53,9 @@ program known_rows
         store row[j] = v1
       vector j < 40
         v2 = load row[39 - j]: float64
-        store out[i, j] = v2
+        store y[i, j] = v2
       v3 = load row[39]: float64
-      store last[i] = v3
+      store z[i] = v3
   launch k(x, y, z; n)
   return y, z
 """

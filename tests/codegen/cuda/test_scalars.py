@@ -52,7 +52,7 @@ def lets(dtype: str) -> list[Let]:
     """Every primitive on `dtype`, over the values a, b (and c, a bool)."""
     found = []
     for op in WRITTEN:
-        if op == "abs" and dtype in FLOATS or dtype not in TYPING[op][1]:
+        if (op == "abs" and dtype in FLOATS) or dtype not in TYPING[op][1]:
             continue
         if op == "bitcast" and dtype in FLOATS:
             continue
