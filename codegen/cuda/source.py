@@ -365,8 +365,8 @@ class _Writer:
             self.line(f"{outer} = {index} // {extents[k]}")
         before = len(self.lines)
         self.body(loops[-1].body)
-        for outer, inner in zip(carries, loops[-1].carries, strict=True):
-            self.combine(outer, self.atom(inner.value))
+        for carry, inner in zip(carries, loops[-1].carries, strict=True):
+            self.combine(carry, self.atom(inner.value))
         if len(self.lines) == before:
             self.line("pass")
         self.depth -= 1
