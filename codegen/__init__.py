@@ -14,6 +14,7 @@ around it.  In reading order:
 - `columns`    reductions down the columns of a matrix, in blocks of rows
 - `names`, `ranges`  what both need: who reads what, and parts of loops
 - `cpu`        native code through llvmlite, on numba's thread layer
+- `cuda`       readable numba-cuda Python: `plan`, `source`, `launch`
 - `cache`      compiled code on disk
 
 Import the module that is needed; this one imports nothing, so that it costs nothing.

@@ -7,10 +7,10 @@ imported by generated code only, since it imports numba.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Any
 
 import numpy as np
-from numba import config
 
 from ..interpret import SCALARS
 from ..ir import FLOATS
@@ -41,4 +41,5 @@ def _real() -> dict[str, Any]:
     return {name: getattr(libdevice, name) for name in names}
 
 
-globals().update(_simulated() if config.ENABLE_CUDASIM else _real())
+_SIMULATED = import_module("numba.core.config").ENABLE_CUDASIM
+globals().update(_simulated() if _SIMULATED else _real())

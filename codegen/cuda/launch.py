@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import linecache
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -42,6 +43,8 @@ from .source import Argument, Stage, stages
 
 #: A flat array on the device.
 Device: TypeAlias = Any
+#: What ``cuda.jit`` gives: ``function[blocks, threads](*arguments)`` launches it.
+Dispatcher: TypeAlias = Any
 #: What `failed` holds while no check has failed; else the number of the launch, then
 #: 32 bits of the code.
 NOTHING = int(np.iinfo(np.int64).max)
@@ -72,7 +75,7 @@ class _Prepared:
 
     plan: Plan
     stages: tuple[Stage, ...]
-    functions: tuple[Callable[..., Any], ...]
+    functions: tuple[Dispatcher, ...]
 
 
 class CudaProgram:
@@ -89,7 +92,7 @@ class CudaProgram:
         self.limits = limits or Limits()
         self._cuda = numba_cuda()
         self._kernels: dict[str, _Prepared] = {}
-        self._products: dict[tuple[str, bool], tuple[Stage, Callable[..., Any]]] = {}
+        self._products: dict[tuple[str, bool], tuple[Stage, Dispatcher]] = {}
 
     def run(self, arrays: Arrays) -> ProgramResult:
         """What `run_program` gives for these arrays, computed on the device.
@@ -137,7 +140,7 @@ class CudaProgram:
             self._kernels[key] = _Prepared(planned, written, functions)
         return self._kernels[key]
 
-    def product(self, dtype: str, added: bool) -> tuple[Stage, Callable[..., Any]]:
+    def product(self, dtype: str, added: bool) -> tuple[Stage, Dispatcher]:
         """The kernel of matrix products."""
         key = dtype, added
         if key not in self._products:
@@ -145,7 +148,7 @@ class CudaProgram:
             self._products[key] = stage, self._function(stage)
         return self._products[key]
 
-    def _function(self, stage: Stage) -> Callable[..., Any]:
+    def _function(self, stage: Stage) -> Dispatcher:
         """A stage as what numba launches."""
         path = f"<cuda kernel {stage.name}>"
         # Where numba and tracebacks look for the lines that they quote.
@@ -153,8 +156,7 @@ class CudaProgram:
         linecache.cache[path] = len(stage.text), None, lines, path
         names: dict[str, Any] = {"__name__": "symgraph_kernel"}
         exec(compile(stage.text, path, "exec"), names)
-        made: Callable[..., Any] = self._cuda.jit(names[stage.name])
-        return made
+        return self._cuda.jit(names[stage.name])
 
 
 class _Run:
@@ -408,10 +410,11 @@ def numba_cuda() -> Any:
     """
     remedy = "install the extra: pip install 'symgraph-compiler[cuda]'"
     try:
-        from numba import config, cuda
+        from numba import cuda
     except ImportError as error:
         raise UnsupportedHostError(f"numba-cuda is missing; {remedy}") from error
-    if not config.ENABLE_CUDASIM and not cuda.is_available():
+    simulated = import_module("numba.core.config").ENABLE_CUDASIM
+    if not simulated and not cuda.is_available():
         raise UnsupportedHostError(
             "no NVIDIA GPU can be used here: its driver or numba-cuda is missing; with "
             f"a GPU and its driver, {remedy}"

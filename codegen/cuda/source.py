@@ -46,6 +46,8 @@ Role: TypeAlias = Literal[
 RESERVED = (
     *keyword.kwlist,
     *("np", "cuda", "range", "min", "max", "abs", "thread", "half"),
+    *(f"other_{dtype}" for dtype in ir.DTYPES),
+    *(f"shared_{dtype}_{k}" for dtype in ir.DTYPES for k in range(8)),
     *scalars.BITS.values(),
     *("fmod", "fmodf"),
     *(scalars.function_name(o, d) for o in scalars.CALLED for d in ir.FLOATS),
@@ -363,8 +365,8 @@ class _Writer:
             self.line(f"{outer} = {index} // {extents[k]}")
         before = len(self.lines)
         self.body(loops[-1].body)
-        for outer, inner in zip(carries, loops[-1].carries, strict=True):
-            self.combine(outer, self.atom(inner.value))
+        for carry, inner in zip(carries, loops[-1].carries, strict=True):
+            self.combine(carry, self.atom(inner.value))
         if len(self.lines) == before:
             self.line("pass")
         self.depth -= 1
@@ -418,8 +420,9 @@ class _Writer:
         self.line("    if thread < half:")
         for carry, part in held:
             name = self.name(carry.name)
-            pair = self.both(carry, name, f"{part}[thread + half]")
-            self.line(f"        {name} = {pair}")
+            other = f"other_{carry.dtype}"
+            self.line(f"        {other} = {part}[thread + half]")
+            self.line(f"        {name} = {self.both(carry, name, other)}")
             self.line(f"        {part}[thread] = {name}")
         self.line("    cuda.syncthreads()")
         self.line("    half //= 2")
