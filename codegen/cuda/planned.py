@@ -32,15 +32,15 @@ def spread_of(plan: Plan, sizes: Mapping[str, int], groups: int = GROUPS) -> Spr
     places = zip(plan.kernel.scratch, plan.places, strict=True)
     shared = frozenset(b.name for b, at in places if at in ("shared", "block area"))
     match plan.kind:
-        case "single":
-            return Spread(1, plan.threads, dealt, "group", plan.barriers, shared=shared)
         case "map":
             dealt[plan.nest[0]] = Dealt("grid", depth=depth)
             return Spread(groups, plan.threads, dealt, "thread", shared=shared)
-        case "rows":
-            dealt[plan.nest[0]] = Dealt("groups", depth=depth)
+        case "rows" | "single":
+            count = groups if plan.nest else 1
+            if plan.nest:
+                dealt[plan.nest[0]] = Dealt("groups", depth=depth)
             return Spread(
-                groups, plan.threads, dealt, "group", plan.barriers, shared=shared
+                count, plan.threads, dealt, "group", plan.barriers, shared=shared
             )
         case "reduce":
             known = known_values(plan.kernel, sizes)
