@@ -8,13 +8,14 @@ PEERS := .venv-bench
 PIP := -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test explorer-test lint format bench clean
+.PHONY: help demo test explorer-test cuda-test lint format bench clean
 
 help:
 	@echo "make demo     train on real digits, and see what the compiler did"
 	@echo "make test     run the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make explorer-test   the explorer in a real browser, which must be there: chromium"
+	@echo "make cuda-test       CUDA kernels to machine code, without a GPU (large downloads)"
 	@echo "make format   let ruff put the code in order"
 	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads, an"
 	@echo "              hour or two; ONLY=softmax: just the workloads with this in their name)"
@@ -29,6 +30,10 @@ test: $(VENV)/installed
 # Screenshots are left in build/explorer.
 explorer-test: $(VENV)/installed-browser
 	@$(BIN)/python -m pytest --quiet -m browser tests/browser $(ARGS)
+
+# The compiler and the assembler of the CUDA toolkit, which need no GPU.
+cuda-test: $(VENV)/installed-cuda
+	@$(BIN)/python -m pytest --quiet -n auto -m cuda tests $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check
@@ -67,6 +72,11 @@ $(VENV)/installed-dev: pyproject.toml | $(VENV)/installed
 $(VENV)/installed-browser: pyproject.toml | $(VENV)/installed
 	@echo "Installing what drives a browser into $(VENV) ..."
 	@$(BIN)/python $(PIP) --editable '.[test,browser]'
+	@touch $@
+
+$(VENV)/installed-cuda: pyproject.toml | $(VENV)/installed
+	@echo "Installing the CUDA toolkit's compilers into $(VENV) ..."
+	@$(BIN)/python $(PIP) --editable '.[test,cuda]'
 	@touch $@
 
 $(PEERS)/installed: pyproject.toml | $(PEERS)/bin/pip
