@@ -6,6 +6,8 @@ import json
 
 import pytest
 
+import symgraph as sg
+
 from ..simulator import simulated
 
 #: The registry in so many parts, each a process of its own.
@@ -48,3 +50,11 @@ def test_training_steps() -> None:
     """A network's and an LSTM's: products, loops and updates."""
     found = counts("steps")
     assert found["programs"] == 2 and found["rows"] and found["reduce"]
+
+
+def test_source_needs_no_gpu() -> None:
+    x = sg.fmatrix("x")
+    f = sg.function([x], sg.special.softmax(x @ x, axis=1), mode="interpret")
+    text = f.source("cuda")
+    assert text.count("\ndef ") == 2
+    assert "rows over" in text and "def product_float32" in text
