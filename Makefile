@@ -5,6 +5,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-bench
+CUDA := .venv-cuda
 PIP := -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -32,8 +33,9 @@ explorer-test: $(VENV)/installed-browser
 	@$(BIN)/python -m pytest --quiet -m browser tests/browser $(ARGS)
 
 # The compiler and the assembler of the CUDA toolkit, which need no GPU.
-cuda-test: $(VENV)/installed-cuda
-	@$(BIN)/python -m pytest --quiet -n auto -m cuda tests $(ARGS)
+# In an environment of their own: with them numba has another simulator.
+cuda-test: $(CUDA)/installed
+	@$(CUDA)/bin/python -m pytest --quiet -n auto -m cuda tests $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check
@@ -54,7 +56,7 @@ bench: $(VENV)/installed $(PEERS)/installed
 	    done
 
 clean:
-	@rm -rf $(VENV) $(PEERS) build dist *.egg-info symgraph-demo
+	@rm -rf $(VENV) $(PEERS) $(CUDA) build dist *.egg-info symgraph-demo
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -74,9 +76,9 @@ $(VENV)/installed-browser: pyproject.toml | $(VENV)/installed
 	@$(BIN)/python $(PIP) --editable '.[test,browser]'
 	@touch $@
 
-$(VENV)/installed-cuda: pyproject.toml | $(VENV)/installed
-	@echo "Installing the CUDA toolkit's compilers into $(VENV) ..."
-	@$(BIN)/python $(PIP) --editable '.[test,cuda]'
+$(CUDA)/installed: pyproject.toml | $(CUDA)/bin/pip
+	@echo "Installing symgraph and the CUDA toolkit's compilers into $(CUDA) ..."
+	@$(CUDA)/bin/python $(PIP) --editable '.[test,cuda]'
 	@touch $@
 
 $(PEERS)/installed: pyproject.toml | $(PEERS)/bin/pip
