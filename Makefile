@@ -5,16 +5,18 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-bench
+CUDA := .venv-cuda
 PIP := -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test explorer-test lint format bench clean
+.PHONY: help demo test explorer-test cuda-test lint format bench clean
 
 help:
 	@echo "make demo     train on real digits, and see what the compiler did"
 	@echo "make test     run the tests"
 	@echo "make lint     ruff and mypy"
 	@echo "make explorer-test   the explorer in a real browser, which must be there: chromium"
+	@echo "make cuda-test       CUDA kernels to machine code, without a GPU (large downloads)"
 	@echo "make format   let ruff put the code in order"
 	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads, an"
 	@echo "              hour or two; ONLY=softmax: just the workloads with this in their name)"
@@ -29,6 +31,11 @@ test: $(VENV)/installed
 # Screenshots are left in build/explorer.
 explorer-test: $(VENV)/installed-browser
 	@$(BIN)/python -m pytest --quiet -m browser tests/browser $(ARGS)
+
+# The compiler and the assembler of the CUDA toolkit, which need no GPU.
+# In an environment of their own: with them numba has another simulator.
+cuda-test: $(CUDA)/installed
+	@$(CUDA)/bin/python -m pytest --quiet -n auto -m cuda tests $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check
@@ -49,7 +56,7 @@ bench: $(VENV)/installed $(PEERS)/installed
 	    done
 
 clean:
-	@rm -rf $(VENV) $(PEERS) build dist *.egg-info symgraph-demo
+	@rm -rf $(VENV) $(PEERS) $(CUDA) build dist *.egg-info symgraph-demo
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -67,6 +74,11 @@ $(VENV)/installed-dev: pyproject.toml | $(VENV)/installed
 $(VENV)/installed-browser: pyproject.toml | $(VENV)/installed
 	@echo "Installing what drives a browser into $(VENV) ..."
 	@$(BIN)/python $(PIP) --editable '.[test,browser]'
+	@touch $@
+
+$(CUDA)/installed: pyproject.toml | $(CUDA)/bin/pip
+	@echo "Installing symgraph and the CUDA toolkit's compilers into $(CUDA) ..."
+	@$(CUDA)/bin/python $(PIP) --editable '.[test,cuda]'
 	@touch $@
 
 $(PEERS)/installed: pyproject.toml | $(PEERS)/bin/pip

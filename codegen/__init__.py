@@ -14,6 +14,8 @@ around it.  In reading order:
 - `columns`    reductions down the columns of a matrix, in blocks of rows
 - `names`, `ranges`  what both need: who reads what, and parts of loops
 - `cpu`        native code through llvmlite, and the threads that share it
+- `cuda`       readable numba-cuda Python (`plan`, `source`, `launch`), PTX and machine
+               code (`assemble`, `report`), and a checker of races
 - `cache`      compiled code on disk
 
 Import the module that is needed; this one imports nothing, so that it costs nothing.

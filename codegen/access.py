@@ -191,3 +191,18 @@ def _store_in_every_chunk(
         if isinstance(statement, Store) and statement.buffer not in private:
             return statement, f"a store outside of the split loop over {split!r}"
     return None
+
+
+def independent(loop: Loop) -> bool:
+    """Whether no iteration of `loop` touches what another one stores, ``+=`` included.
+
+    Scratch buffers count like any other: the iterations share them.
+    """
+    region = _Region.of(loop)
+    stores = [access for access in region.accesses if isinstance(access, Store)]
+    return all(
+        region.keeps_apart(store) and region.are_apart(store, other)
+        for store in stores
+        for other in region.accesses
+        if other.buffer == store.buffer
+    )

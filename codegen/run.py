@@ -117,6 +117,26 @@ def walk_program(
         yield position, memory, status
 
 
+def walk_launches(
+    program: Program,
+    arrays: Arrays,
+    functions: Mapping[str, HostFunction] | None = None,
+) -> Iterator[tuple[int, dict[str, np.ndarray], dict[str, Scalar]]]:
+    """Run `program`: the position of each launch, the arrays *before* it, and sizes.
+
+    Ends where the program ends, or with the first check that fails.  Raises what
+    `run_program` raises.
+    """
+    memory, sizes = _memory(program, arrays)
+    machine = _Machine(program, memory, sizes, functions or {})
+    status = 0
+    while machine.position < len(program.steps) and not status:
+        step = program.steps[machine.position]
+        if isinstance(step, Launch):
+            yield machine.position, memory, sizes
+        status = machine.step(step)
+
+
 class _Machine:
     """Where a run of a program stands."""
 
@@ -206,7 +226,7 @@ class _Machine:
                 self.memory[view.name] = self.memory[target].reshape(shape)
 
 
-def _given(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
+def given_arrays(program: Program, arrays: Arrays) -> dict[str, np.ndarray]:
     """The arrays that a program is given, complex ones as pairs of floats."""
     given: dict[str, np.ndarray] = {}
     for array in program.by_role("input", "shared", "constant"):
@@ -226,7 +246,7 @@ def _memory(
 ) -> tuple[dict[str, np.ndarray], dict[str, Scalar]]:
     """All arrays before the first step, and the sizes."""
     sizes = check_guards(program, arrays)
-    memory = _given(program, arrays)
+    memory = given_arrays(program, arrays)
     for array in program.by_role("output", "update", "temp"):
         memory[array.name] = garbage(array.dtype, dims_of(array.shape, sizes))
     for array in program.by_role("view"):
@@ -242,7 +262,7 @@ def check_guards(program: Program, given: Arrays) -> dict[str, Scalar]:
     Raises `GuardError`, ValueError where dimensions disagree, and OverflowError where a
     size does not fit 64 bits.
     """
-    given = _given(program, given)
+    given = given_arrays(program, given)
     sizes = _bind_sizes(program, given)
     with np.errstate(all="ignore"):
         _run_host(program, given, sizes)

@@ -336,12 +336,13 @@ class Function(Explored):
         return self._spec.mode.target == "cpu" and self._fast.from_cache
 
     def source(self, stage: str = "loops") -> str:
-        """The program's text at a stage: "loops", "llvm" or "asm".
+        """The program's text at a stage: "loops", "llvm", "asm" or "cuda".
 
         Raises:
             UnsupportedError: another stage.
         """
         from .codegen.cpu.build import assembly, llvm_text
+        from .codegen.cuda.listing import cuda_text
         from .codegen.text import print_program
         from .compiler import host
 
@@ -352,11 +353,10 @@ class Function(Explored):
                 return str(llvm_text(self.program, host()))
             case "asm":
                 return assembly(self.program, host())
-        refuse(
-            UnsupportedError,
-            f"there is no source at stage {stage!r}",
-            remedy="there are 'loops', 'llvm' and 'asm'",
-        )
+            case "cuda":
+                return cuda_text(self.program)
+        known = "there are 'loops', 'llvm', 'asm' and 'cuda'"
+        refuse(UnsupportedError, f"there is no source at stage {stage!r}", remedy=known)
 
     def trim(self) -> None:
         """Give back the memory kept between calls.

@@ -26,7 +26,7 @@ infinities, NaN and signed zeros come out as in NumPy and SciPy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -130,8 +130,10 @@ def formula(op: str, dtype: str) -> tuple[Let, ...]:
     return lets
 
 
-def expand_kernel(kernel: Kernel) -> Kernel:
-    """`kernel` with its transcendentals replaced by their formulas.
+def expand_kernel(
+    kernel: Kernel, ops: Container[str] = frozenset(TRANSCENDENTALS)
+) -> Kernel:
+    """`kernel` with those of its transcendentals in `ops` replaced by their formulas.
 
     The value of each keeps its name; the values that a formula adds are named after it.
     Everything else stays as it is.
@@ -139,7 +141,7 @@ def expand_kernel(kernel: Kernel) -> Kernel:
     used = {b.name for b in (*kernel.buffers, *kernel.scratch)} | set(kernel.sizes)
     for statement, _ in walk(kernel.body):
         used.update(_defined(statement))
-    return replace(kernel, body=_expand_body(kernel.body, used))
+    return replace(kernel, body=_expand_body(kernel.body, used, ops))
 
 
 def _defined(statement: Statement) -> Iterator[str]:
@@ -153,14 +155,17 @@ def _defined(statement: Statement) -> Iterator[str]:
             yield name
 
 
-def _expand_body(body: tuple[Statement, ...], used: set[str]) -> tuple[Statement, ...]:
+def _expand_body(
+    body: tuple[Statement, ...], used: set[str], ops: Container[str]
+) -> tuple[Statement, ...]:
     """`body` with its transcendentals replaced; recursion is as deep as the loops."""
     result: list[Statement] = []
     for statement in body:
         match statement:
             case Loop(body=inner):
-                result.append(replace(statement, body=_expand_body(inner, used)))
-            case Let(op=op) if op in TRANSCENDENTALS:
+                expanded = _expand_body(inner, used, ops)
+                result.append(replace(statement, body=expanded))
+            case Let(op=op) if op in TRANSCENDENTALS and op in ops:
                 result.extend(_instantiate(statement, used))
             case _:
                 result.append(statement)

@@ -1,0 +1,1 @@
+"""CUDA kernels as readable numba-cuda Python, and programs run through them."""

@@ -1,0 +1,132 @@
+"""How kernels are spread over threads, where these wait, and what is written for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from symgraph.codegen.cuda.launch import refuse_calls
+from symgraph.codegen.cuda.plan import Plan, chunks, plan
+from symgraph.codegen.cuda.source import stages
+from symgraph.codegen.errors import CompileError
+from symgraph.codegen.ir import Loop, walk
+from symgraph.codegen.parse import parse_kernel, parse_program
+from symgraph.codegen.program import Launch
+
+from ...simulator import simulated
+from . import programs
+
+
+def plans(text: str) -> list[Plan]:
+    steps = parse_program(text).steps
+    return [plan(step.kernel) for step in steps if isinstance(step, Launch)]
+
+
+def loops(planned: Plan) -> list[tuple[str, str]]:
+    """Each loop's axis, and what runs it."""
+    statements = [s for s, _ in walk(planned.kernel.body)]
+    pairs = zip(statements, planned.spread, strict=True)
+    return [(s.axis, spread) for s, spread in pairs if isinstance(s, Loop)]
+
+
+def test_programs_in_the_simulator() -> None:
+    printed = simulated("tests.codegen.cuda.programs")
+    kinds = {word for line in printed.splitlines() for word in line.split()[1:]}
+    assert kinds == {"map", "rows", "reduce", "single"}
+
+
+def test_rows_wait_where_threads_hand_over() -> None:
+    (planned,) = plans(programs.SOFTMAX)
+    assert planned.kind == "rows" and planned.places == ("block area",)
+    assert loops(planned) == [("i", "blocks"), *[("j", "threads")] * 3]
+    # All threads meet whenever they combine carries: after the row is stored, and, for
+    # the next row's maximum, before it is stored anew.
+    assert not planned.barriers
+    text = stages(planned)[0].text
+    written = text.index("row[row_begin + j] = v4")
+    read = text.index("v5 = row[")
+    assert "cuda.syncthreads()" in text[written:read]
+
+
+def test_scratch_of_known_size_is_shared_memory() -> None:
+    (planned,) = plans(programs.KNOWN_ROWS)
+    assert planned.places == ("shared",) and planned.barriers
+    text = stages(planned)[0].text
+    assert "row = cuda.shared.array(40, np.float64)" in text
+    written, read = text.index("row[j] = v1"), text.index("v2 = row[")
+    assert "cuda.syncthreads()" in text[written:read]
+
+
+def test_a_row_too_short_for_a_warp_is_one_threads() -> None:
+    (planned,) = plans(programs.SHORT_ROWS)
+    assert planned.kind == "map" and planned.places == ("local",)
+    assert loops(planned) == [("i", "grid"), ("j", "serial"), ("j", "serial")]
+    assert not planned.barriers
+
+
+def test_iterations_that_may_meet_are_not_shared_out() -> None:
+    _, scatter, meet = plans(programs.HISTOGRAM)
+    assert loops(scatter) == [("i", "serial"), ("j", "threads")]
+    assert loops(meet) == [("i", "serial")] and meet.threads == 1
+
+
+def test_a_serial_loop_waits_in_each_step() -> None:
+    (planned,) = plans(programs.RUNNING_SUM)
+    assert planned.kind == "rows"
+    statements = [s for s, _ in walk(planned.kernel.body)]
+    waiting = {statements[k] for k in planned.barriers}
+    inner = [s for s in statements if isinstance(s, Loop) and s.axis == "j"]
+    assert waiting >= set(inner[1:])
+
+
+def test_a_nest_that_carries_is_reduced_as_one() -> None:
+    both, _ = plans(programs.REDUCTIONS)
+    assert both.kind == "reduce" and both.stages == len(stages(both)) == 2
+    assert loops(both)[-1] == ("k", "threads")
+    assert all(spread == "grid" for _, spread in loops(both)[:-1])
+
+
+def test_chunks_follow_from_the_shape() -> None:
+    assert chunks(0, 256) == (1, 4096)
+    assert chunks(4097, 256) == (2, 4096)
+    count, length = chunks(10**9, 256)
+    assert count <= 256 and length % 256 == 0 and count * length >= 10**9
+
+
+def test_a_block_has_a_power_of_two_of_threads() -> None:
+    kernel = parse_kernel("kernel k(y: out int64[])\n  store y[] = 1:int64\n")
+    with pytest.raises(ValueError, match="power of two"):
+        plan(kernel, 48)
+
+
+def test_functions_of_the_host_are_named() -> None:
+    text = (
+        "program p\n  output y: float64[]\n  call my_function() -> y else 1\n"
+        "  return y\n"
+    )
+    with pytest.raises(CompileError, match="my_function"):
+        refuse_calls(parse_program(text))
+
+
+def test_names_that_python_has() -> None:
+    kernel = parse_kernel(
+        "kernel class(range: in float64[np], y.1: out float64[np]; np) split lambda\n"
+        "  vector lambda < np\n"
+        "    exp = load range[lambda]: float64\n"
+        "    exp$ = exp(exp): float64\n"
+        "    store y.1[lambda] = exp$\n"
+    )
+    (stage,) = stages(plan(kernel))
+    compile(stage.text, "kernel", "exec")
+    assert "exp_ = exp(exp_2)" in stage.text
+
+
+@pytest.mark.parametrize("name", ["softmax", "reductions", "short_rows"])
+def test_text(name: str, golden: Callable[[str, str], None]) -> None:
+    text = {"softmax": programs.SOFTMAX, "reductions": programs.REDUCTIONS}
+    written = plans(text.get(name, programs.SHORT_ROWS))
+    golden(
+        f"cuda/{name}.py.txt",
+        "\n\n".join(stage.text for made in written for stage in stages(made)),
+    )

@@ -1,0 +1,80 @@
+"""The table of kernels, and what is said of code that is not as it should be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from symgraph.codegen.cuda.assemble import Assembled, Parameter, Report
+from symgraph.codegen.cuda.occupancy import occupancy
+from symgraph.codegen.cuda.report import KernelText, Row, findings, rows, table
+
+from .test_ptx import kernel
+
+FLOATS = Parameter("float32", 1)
+COPY = KernelText("copy", "", (FLOATS, FLOATS, Parameter("int64", None)), 256)
+REPORT = Report((9, 0), 32, 0, 0, 0, 1024, 0, 1)
+
+
+def found(text: KernelText, report: Report, *lines: str) -> list[str]:
+    return list(findings(text, Assembled(kernel(*lines), b"", report)))
+
+
+def test_nothing_is_wrong() -> None:
+    assert not found(COPY, REPORT, "ld.global.b32 %r1, [%rd1];")
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("add.f64 %rd1, %rd1, %rd1;", "float64: 11: add.f64 %rd1, %rd1, %rd1"),
+        ("ld.local.b32 %r1, [%rd1];", "local memory: 11: ld.local.b32 %r1, [%rd1]"),
+    ],
+)
+def test_an_instruction_that_should_not_be_there(line: str, said: str) -> None:
+    assert found(COPY, REPORT, line) == [said]
+
+
+def test_float64_where_it_is_expected() -> None:
+    line = "add.f64 %rd1, %rd1, %rd1;"
+    assert not found(replace(COPY, float64=True), REPORT, line)
+    doubles = (*COPY.parameters, Parameter("float64", None))
+    assert not found(replace(COPY, parameters=doubles), REPORT, line)
+
+
+def test_spills_and_stack() -> None:
+    spills = replace(REPORT, spill_stores=8, spill_loads=12, local=16)
+    said = found(COPY, spills, "ld.global.b32 %r1, [%rd1];")
+    wanted = ["spills 8 bytes and loads 12 of them", "has 16 bytes of local memory"]
+    assert said == wanted
+
+
+def test_vectors_where_they_are_expected() -> None:
+    wide = replace(COPY, vectors=True)
+    single = "ld.global.b32 %r1, [%rd1];"
+    assert found(wide, REPORT, single) == ["moves one element at a time"]
+    assert not found(wide, REPORT, single, "st.global.v2.b32 [%rd1], {%r1, %r2};")
+
+
+def test_the_table() -> None:
+    made = Assembled("", b"", REPORT)
+    row = Row("copy", 256, made, occupancy((9, 0), 256, 32, 1024), ("a", "b"))
+    head, line, cells = table([row]).splitlines()
+    assert len(head) == len(line) == len(cells)
+    assert [c.strip() for c in cells.strip("|").split("|")] == [
+        *("copy", "90", "256", "32", "0", "0", "1024", "0", "8", "100 %", "warps", "2")
+    ]
+
+
+@pytest.mark.cuda
+def test_rows_of_real_kernels() -> None:
+    source = "from numba import cuda\n\n\ndef twice(x, y, n):\n"
+    source += "    i = cuda.grid(1)\n    if i < n:\n        y[i] = x[i] * 0.1\n"
+    text = replace(COPY, name="twice", source=source)
+    made = list(rows([text]))
+    assert [r.made.report.capability for r in made] == [(8, 0), (9, 0), (10, 0)]
+    # For Python and numba 0.1 is a float64, and so is what it is multiplied with.
+    assert all(any("float64" in f for f in r.findings) for r in made)
+    single = replace(text, source=source.replace("0.1", "x[i]"))
+    assert not [r.findings for r in rows([single]) if r.findings]
