@@ -509,10 +509,10 @@ def test_a_function_shows_what_it_is():
     assert len(f.graph) == 3 and len(f.optimized) == 3
     assert f.report.kernels == len(f.program.steps) == 1
     assert f.report.compile_time > 0
-    for stage in ("loops", "llvm", "asm"):
+    for stage in ("loops", "llvm", "asm", "cuda"):
         assert f.source(stage)
-    with pytest.raises(errors.UnsupportedError, match="cuda"):
-        f.source("cuda")
+    with pytest.raises(errors.UnsupportedError, match="'ptx'"):
+        f.source("ptx")
     with pytest.raises(errors.UnsupportedError, match="interpret"):
         _ = sg.function([x], x, mode="interpret").report
 

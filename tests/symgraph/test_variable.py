@@ -120,7 +120,7 @@ def test_nodes_die_with_their_variables() -> None:
 
     def alive() -> int:
         gc.collect()
-        return sum(isinstance(o, Node) for o in gc.get_objects())
+        return sum(type(o) is Node for o in gc.get_objects())
 
     before = alive()
     y = x
