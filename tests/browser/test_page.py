@@ -91,11 +91,12 @@ def test_a_node_tells_of_itself(explorer: Open) -> None:
 
 
 def test_what_was_measured_is_shown(explorer: Open) -> None:
-    args = ([[0.25] * 8] * 6, [0, 1, 2, 3, 0, 1])
-    opened = explorer(network(), measure=lambda f: measured(f, args, {}))
+    x = sg.dvector("x")
+    f = sg.function([x], sg.log(1 + sg.exp(x * x)), name="softplus")
+    opened = explorer(f, measure=lambda f: measured(f, ([0.5, 0.5],), {}))
     page = opened.page
-    page.locator(".node", has_text="x").first.click()
-    assert "mean 0.25" in page.inner_text(".details")
+    page.locator(".node", has_text="softplus").click()
+    assert "mean 0.82594" in page.inner_text(".details")
     page.get_by_role("tab", name="Kernels", exact=True).click()
     times = page.locator(".kernel.kernel .told").all_inner_texts()
     assert times
