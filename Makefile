@@ -64,6 +64,7 @@ clean:
 $(VENV)/installed: pyproject.toml | $(BIN)/pip
 	@echo "Installing symgraph into $(VENV) ..."
 	@$(BIN)/python $(PIP) --editable '.[test]'
+	@$(BIN)/python -m compileall -q symgraph codegen
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml | $(VENV)/installed

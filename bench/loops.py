@@ -11,6 +11,7 @@ words under the tables that this writes to ``bench/RESULTS.md``.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from math import isqrt
 from typing import Any
 
@@ -51,11 +52,16 @@ def forward(library: str, rounds: str) -> runner.Figures:
     run = make(count)
     first = np.asarray(run(value))
     compiled = time.perf_counter() - begin
-    begin = time.perf_counter()
-    run(value)
-    ran = time.perf_counter() - begin
+    ran = min(timed(lambda: run(value)) for _ in range(3))
     assert np.isfinite(first).all()
     return {"compile": compiled - ran, "run": ran, "peak": memory.peak()}
+
+
+def timed(step: Callable[[], Any]) -> float:
+    """Seconds that `step` takes."""
+    begin = time.perf_counter()
+    step()
+    return time.perf_counter() - begin
 
 
 def _prepare(library: str) -> None:
@@ -104,9 +110,7 @@ def backward(library: str, way: str, rounds: str) -> runner.Figures:
     run = make(way, count)
     run(x, u)
     peak = memory.peak()
-    begin = time.perf_counter()
-    run(x, u)
-    return {"run": time.perf_counter() - begin, "peak": peak}
+    return {"run": timed(lambda: run(x, u)), "peak": peak}
 
 
 def _symgraph_backward(way: str, count: int) -> Any:

@@ -83,6 +83,11 @@ def run_program(
     status = 0
     while machine.position < len(program.steps) and not status:
         status = machine.step(program.steps[machine.position])
+    return program_result(program, memory, status)
+
+
+def program_result(program: Program, memory: Arrays, status: int) -> ProgramResult:
+    """What a run left in `memory`, which has the updates only if it succeeded."""
     updates = {
         str(a.target): outer(program, memory, a.name)
         for a in program.by_role("update")

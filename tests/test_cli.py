@@ -93,10 +93,10 @@ def test_every_kind_of_target(name: str, net: Callable[[str], str]) -> None:
     assert "tanh" in shown("dump", net(name), "--stage", "loops")
 
 
-@pytest.mark.parametrize("stage", ["llvm", "asm"])
+@pytest.mark.parametrize("stage", ["llvm", "asm", "cuda"])
 def test_machine_stages(stage: str, net: Callable[[str], str]) -> None:
     text = shown("dump", net("step"), "--stage", stage)
-    assert {"llvm": "define ", "asm": "\tret"}[stage] in text
+    assert {"llvm": "define ", "asm": "\tret", "cuda": "cuda.grid"}[stage] in text
 
 
 @pytest.mark.parametrize("stage", ["input", "optimized", "loops", "memory"])
@@ -253,7 +253,7 @@ def test_usage_errors(
 
 
 def test_forms_that_do_not_exist(net: Callable[[str], str]) -> None:
-    missing = [(s, f) for s in ("llvm", "asm") for f in ("json", "dot", "svg")]
+    missing = [(s, f) for s in ("llvm", "asm", "cuda") for f in ("json", "dot", "svg")]
     for stage, form in [*missing, ("memory", "dot"), ("memory", "svg")]:
         words = ("dump", net("step"), "--stage", stage, "--format", form)
         assert f"stage {stage} has no {form} form" in complaint(2, *words)[0]

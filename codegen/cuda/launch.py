@@ -35,7 +35,7 @@ from ..program import (
     brackets,
     rotation,
 )
-from ..run import ProgramResult, check_guards, given_arrays, outer
+from ..run import ProgramResult, check_guards, given_arrays, program_result
 from ..text import print_kernel
 from . import product
 from .plan import LEAST_CHUNK, THREADS, Kind, Plan, chunks, plan
@@ -110,20 +110,10 @@ class CudaProgram:
             warnings.simplefilter("ignore")
             run.steps()
         status = run.status()
-        memory = {
-            name: run.fetch(name)
-            for name in (
-                *program.results,
-                *(a.name for a in program.by_role("update") if not status),
-            )
-        }
-        updates = {
-            str(a.target): outer(program, memory, a.name)
-            for a in program.by_role("update")
-            if not status
-        }
-        results = [outer(program, memory, name) for name in program.results]
-        return ProgramResult(results, updates, status)
+        updates = () if status else program.by_role("update")
+        names = *program.results, *(array.name for array in updates)
+        memory = {name: run.fetch(name) for name in names}
+        return program_result(program, memory, status)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

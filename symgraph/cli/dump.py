@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .errors import reporting
-from .options import Output, Target, Traceback, json_text, sizes_of, write
+from .options import Output, Sizes, Target, Traceback, json_text, sizes_of, write
 
 if TYPE_CHECKING:
     from ..function import Function
@@ -28,6 +28,7 @@ class Stage(StrEnum):
     memory = "memory"
     llvm = "llvm"
     asm = "asm"
+    cuda = "cuda"
 
 
 class Format(StrEnum):
@@ -50,10 +51,7 @@ def dump(
             "--measure", help="Also call it: the page then shows times and values."
         ),
     ] = False,
-    size: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=N", help="A size of the arguments (repeatable)."),
-    ] = None,
+    size: Sizes = None,
     output: Output = None,
     traceback: Traceback = False,
 ) -> None:
@@ -61,9 +59,10 @@ def dump(
 
     The stages are the graph as written (input), in one spelling (canonical) and after
     all rewriting (optimized), what is computed together (fused), the loops, the memory
-    plan, the LLVM IR, and the assembly.  HTML is one page with all of them, and every
-    step between, to look through in a browser.  With --measure it is called as `time`
-    calls it, and the page shows how long each kernel takes, and what each node holds.
+    plan, the LLVM IR, the assembly, and the kernels that a GPU would run (cuda).  HTML
+    is one page with all but these, and every step between, to look through in a
+    browser.  With --measure the target is called as `time` calls it, and the page shows
+    how long each kernel takes, and what each node holds.
     """
     sizes = sizes_of(size or [])
     if measure and format is not Format.html:
@@ -170,6 +169,7 @@ def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:
         },
         Stage.llvm: {Format.text: lambda f: f.source("llvm")},
         Stage.asm: {Format.text: lambda f: f.source("asm")},
+        Stage.cuda: {Format.text: lambda f: f.source("cuda")},
     }
 
 

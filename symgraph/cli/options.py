@@ -58,6 +58,10 @@ Target = Annotated[
         autocompletion=targets,
     ),
 ]
+Sizes = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=N", help="A size of the arguments (repeatable)."),
+]
 Output = Annotated[
     Path | None, typer.Option("--output", "-o", help="A file to write to.")
 ]

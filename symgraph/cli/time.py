@@ -10,6 +10,7 @@ from .errors import reporting
 from .options import (
     Output,
     ReportFormat,
+    Sizes,
     Target,
     TextOrJson,
     Traceback,
@@ -26,10 +27,7 @@ def _announce() -> None:
 
 def time(
     target: Target,
-    size: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME=N", help="A size of the arguments (repeatable)."),
-    ] = None,
+    size: Sizes = None,
     calls: Annotated[
         int, typer.Option(min=1, help="How many calls are measured.")
     ] = 20,
