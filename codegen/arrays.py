@@ -197,9 +197,14 @@ def _select(condition: Array, yes: Array, no: Array) -> Array:
     return np.where(condition, yes, no)
 
 
+def _lookup(index: Array, *table: Array) -> Array:
+    return np.stack(table)[index & 15]
+
+
 _ARRAYS: dict[str, Callable[..., Array]] = {
     "fma": fma,
     "select": _select,
+    "lookup": _lookup,
     "shl": lambda a, b: _shift(np.left_shift, a, b),
     "shr": lambda a, b: _shift(np.right_shift, a, b),
 }

@@ -47,7 +47,7 @@ _NUMBERS = (*INTEGERS, *FLOATS)
 _BITS = ("bool", *INTEGERS)
 
 #: The typing rule of each primitive: a signature, and the dtypes that T may be.  B is
-#: bool, U any dtype, and W a number of T's width.
+#: bool, U any dtype, W a number of T's width and I the signed integer of T's width.
 _SIGNATURES = (
     ("add mul min max", "TT->T", DTYPES),
     ("sub floordiv rem", "TT->T", _NUMBERS),
@@ -62,6 +62,7 @@ _SIGNATURES = (
     ("select", "BTT->T", DTYPES),
     ("cast", "T->U", DTYPES),
     ("bitcast", "T->W", _NUMBERS),
+    ("lookup", "I" + "T" * 16 + "->T", FLOATS),
     *((op, "T" * arity + "->T", FLOATS) for op, arity in TRANSCENDENTALS.items()),
 )
 TYPING: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -105,7 +106,8 @@ def type_mismatch(op: str, args: tuple[str, ...], result: str) -> str:
     if len(args) != len(wanted):
         return f"{op} takes {len(wanted)} arguments, given {len(args)}"
     operand = args[-1]
-    expected = tuple("bool" if letter == "B" else operand for letter in wanted)
+    beside = {"T": operand, "B": "bool", "I": operand.replace("float", "int")}
+    expected = tuple(beside[letter] for letter in wanted)
     if operand not in domain or args != expected:
         return f"{op} is {signature} for T in {', '.join(domain)}; given {args}"
     fits = {
@@ -212,6 +214,8 @@ class _KernelChecker:
                     given = tuple(self.dtype_of(arg, statement) for arg in args)
                     if fault := type_mismatch(op, given, dtype):
                         self.fail(fault, statement)
+                    if op == "lookup" and any(isinstance(a, str) for a in args[1:]):
+                        self.fail("the entries of a lookup are literals", statement)
                     self.define(name, dtype, statement)
                 case Load():
                     self.load(statement)

@@ -90,6 +90,10 @@ def _select(condition: Scalar, yes: Scalar, no: Scalar) -> Scalar:
     return yes if condition else no
 
 
+def _lookup(index: Scalar, *table: Scalar) -> Scalar:
+    return table[int(index) & 15]
+
+
 def cast_to(x: Scalar, dtype: np.dtype) -> Scalar:
     """NumPy's cast, made total: out of range gives the smallest integer of the type."""
     if x.dtype.kind != "f" or dtype.kind not in "iu":
@@ -111,7 +115,7 @@ SCALARS: dict[str, Callable[..., Scalar]] = {
     "gt": np.greater, "ge": np.greater_equal,
     "and": np.bitwise_and, "or": np.bitwise_or, "xor": np.bitwise_xor,
     "not": np.invert, "shl": np.left_shift, "shr": np.right_shift,
-    "select": _select,
+    "select": _select, "lookup": _lookup,
     "exp": np.exp, "exp2": np.exp2, "expm1": np.expm1,
     "log": np.log, "log2": np.log2, "log10": np.log10, "log1p": np.log1p,
     "pow": np.power, "cbrt": np.cbrt, "hypot": np.hypot, "sigmoid": _special("expit"),

@@ -14,7 +14,7 @@ its loop axes (int64), and its values; all four live in one scope and never repe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -31,14 +31,15 @@ DTYPES = ("bool", *SIGNED, *UNSIGNED, *FLOATS)
 #: that is out of range (or NaN) gives the smallest integer of the type for signed
 #: types; ``shr`` is arithmetic for signed types; ``fma`` rounds once.
 #: ``and/or/xor/not`` are logical on bool and bitwise on integers.  ``bitcast`` keeps
-#: the width.
+#: the width.  ``lookup`` gives the one of 16 literals, after the first argument, that
+#: the low four bits of that argument count up to; it is an integer of their width.
 PRIMITIVES: dict[str, int] = {
     "add": 2, "sub": 2, "mul": 2, "div": 2, "floordiv": 2, "rem": 2,
     "neg": 1, "abs": 1, "min": 2, "max": 2, "fma": 3, "sqrt": 1,
     "rint": 1, "floor": 1, "ceil": 1, "trunc": 1, "copysign": 2,
     "eq": 2, "ne": 2, "lt": 2, "le": 2, "gt": 2, "ge": 2,
     "and": 2, "or": 2, "xor": 2, "not": 1, "shl": 2, "shr": 2,
-    "select": 3, "cast": 1, "bitcast": 1,
+    "select": 3, "cast": 1, "bitcast": 1, "lookup": 17,
 }  # fmt: skip
 
 #: Primitives that `expand` rewrites into the ones above before a CPU target sees them.
@@ -287,6 +288,13 @@ class Builder:
         self.statements.append(Let(name, op, atoms, result))
         return Value(self, name, result)
 
+    def lookup(self, index: Value, table: Sequence[float], dtype: str) -> Value:
+        """Append the choice of an entry of `table`, of floats of `dtype`."""
+        name = self.fresh()
+        entries = (const(entry, dtype).atom for entry in table)
+        self.statements.append(Let(name, "lookup", (index.atom, *entries), dtype))
+        return Value(self, name, dtype)
+
     def load(
         self, buffer: Buffer, index: tuple[Affine, ...], guard: Value | None = None
     ) -> Value:
@@ -418,6 +426,13 @@ def select(
 ) -> Value:
     """``yes if condition else no``, both evaluated; at least one is a `Value`."""
     return condition._let("select", condition, yes, no)
+
+
+def lookup(index: Value, table: Sequence[float], dtype: str) -> Value:
+    """The entry of `table`, of 16, at the low four bits of `index`."""
+    if index.builder is None:
+        raise ValueError("lookup of a literal: take the entry itself")
+    return index.builder.lookup(index, table, dtype)
 
 
 def walk(statements: tuple[Statement, ...]) -> Iterator[tuple[Statement, int]]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -42,6 +42,9 @@ if TYPE_CHECKING:
     from .codegen.program import HostFunction
 
 
+Item = TypeVar("Item")
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """What the compiler did with a function, for people.
@@ -54,7 +57,8 @@ class Report:
         kernels, library_calls: the program's steps.
         rewrite_time, lower_time, build_time: from graph to graph, to program, to code.
         pass_times: of `rewrite_time`, each pass's, with its name.
-        emit_time: of `build_time`, until the text that LLVM compiles is written.
+        emit_time: of `build_time`, to write the text that LLVM compiles, which it
+            begins to do while more is written.
     """
 
     nodes_before: int
@@ -75,8 +79,23 @@ class Report:
 
     @property
     def llvm_time(self) -> float:
-        """Seconds that LLVM took."""
+        """Seconds that LLVM took beyond `emit_time`."""
         return self.build_time - self.emit_time
+
+
+@dataclass(slots=True)
+class Stopwatch(Iterator[Item]):
+    """What `items` yields, with the seconds that making it has taken."""
+
+    items: Iterator[Item]
+    seconds: float = 0.0
+
+    def __next__(self) -> Item:
+        start = time.perf_counter()
+        try:
+            return next(self.items)
+        finally:
+            self.seconds += time.perf_counter() - start
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,16 +248,16 @@ class Compilation:
         return disk_cache() if config.cache and own and not foreign else None
 
     def _build(self) -> Compiled:
-        from .codegen.cpu.build import llvm_text, object_code
+        from .codegen.cpu.build import modules, object_code
 
         start = time.perf_counter()
         rewritten, trace = self.rewritten
         middle = time.perf_counter()
         lowered = self.lowered
         end = time.perf_counter()
-        text = llvm_text(lowered.program, host(), timed=self._plain is not None)
-        emitted = time.perf_counter()
-        code = object_code(text, host())
+        timed = self._plain is not None
+        written = Stopwatch(modules(lowered.program, host(), timed))
+        code = object_code(written, host())
         built = time.perf_counter()
         kernels = sum(type(s).__name__ == "Launch" for s in lowered.program.steps)
         report = Report(
@@ -251,7 +270,7 @@ class Compilation:
             lower_time=end - middle,
             build_time=built - end,
             pass_times=tuple(trace.times.items()),
-            emit_time=emitted - end,
+            emit_time=written.seconds,
         )
         constants = tuple(c.data for c in lowered.constants)
         functions = lowered.functions

@@ -15,7 +15,7 @@ from ..ir import Kernel
 from ..program import Gemm, Launch, Program
 from . import direct, product
 from .canonical import canonical
-from .compile import compile_assembly, compile_module
+from .compile import Module, compile_assembly, compile_modules
 from .emit import Emitted, emit_kernel, partial_bytes
 from .entry import entry
 from .host import Host
@@ -26,23 +26,39 @@ from .reuse import REUSE
 from .straight import INTRINSICS
 from .support import SUPPORT, unoptimized
 from .team import TEAM, pause
+from .threads import pool
 from .timing import TIMING
 
 #: A function's result, name and arguments.
 _DEFINED = re.compile(r"^define internal (\w+) @([\w.]+)\(([^)]*)\)", re.MULTILINE)
 
 
+#: A module of kernels has so much text at the least (but the last), and not much more
+#: than a share of what has been written before: modules are compiled side by side, and
+#: each costs a millisecond.
+LEAST_TEXT, MODULES = 16_000, 8
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A program as LLVM IR, before LLVM's own passes, in two modules.
+    """A program as LLVM IR, before LLVM's own passes.
 
-    The *shell* is the Python entry, the driver and what they call.  Hardly any time is
-    spent there: it is translated without being made better, which takes a third of the
-    time.  The *kernels* are the rest; empty if there are none.
+    The last module is the *shell*: the Python entry, the driver and what they call.
+    Hardly any time is spent there: it is translated without being made better, which
+    takes a third of the time.  The others hold the *kernels*, if there are any.
     """
 
-    shell: str
-    kernels: str
+    modules: tuple[Module, ...]
+
+    @property
+    def shell(self) -> str:
+        """The text of the last module."""
+        return self.modules[-1].text
+
+    @property
+    def kernels(self) -> str:
+        """The texts of all others."""
+        return "\n".join(module.text for module in self.modules[:-1])
 
     def __str__(self) -> str:
         parts = ("; The shell", self.shell), ("; The kernels", self.kernels)
@@ -54,16 +70,13 @@ def build(program: Program, host: Host) -> bytes:
 
     Raises `CompileError` where the program is ill-formed.
     """
-    return object_code(llvm_text(program, host), host)
+    return object_code(modules(program, host), host)
 
 
-def object_code(text: Text, host: Host) -> bytes:
-    """Both modules of `llvm_text` as object files."""
+def object_code(modules: Iterable[Module], host: Host) -> bytes:
+    """The modules of a program as object files; LLVM has as many threads as calls."""
     with LLVM_LOCK:
-        objects = [compile_module(text.shell, host, fast=True)]
-        if text.kernels:
-            objects.append(compile_module(text.kernels, host))
-    return pack(objects)
+        return pack(compile_modules(modules, host, pool().wanted))
 
 
 def executed(program: Program) -> Program:
@@ -71,18 +84,29 @@ def executed(program: Program) -> Program:
     return columns.blocked(rolled.rolled(program))
 
 
-def llvm_text(program: Program, host: Host, timed: bool = False) -> Text:
-    """The whole of a program as LLVM IR.
+def llvm_text(program: Program, host: Host) -> Text:
+    """The whole of a program as LLVM IR."""
+    return Text(tuple(modules(program, host)))
+
+
+def modules(program: Program, host: Host, timed: bool = False) -> Iterator[Module]:
+    """The modules of `Text`, each as soon as it is written.
 
     `timed`: with code that measures the steps of `executed(program)` (see `timing`).
     """
     program = executed(program)
-    prepared, kernels, declarations = emitted_kernels(program, host)
+    prepared: dict[int, Prepared] = {}
     products = sorted(
         program.array(step.out).dtype
         for step in program.steps
         if isinstance(step, Gemm)
     )
+    heads: list[str] = []
+    for group in _groups(_functions(program, host, prepared, products)):
+        texts = [e.text.replace("define internal", "define") for e in group]
+        heads += [head for e in group for head in _declared(e.text)]
+        needed = {line for e in group for line in e.declarations}
+        yield Module(_module(host, needed, texts))
     shell = [
         entry(program, timed),
         driver(program, prepared, timed),
@@ -94,15 +118,35 @@ def llvm_text(program: Program, host: Host, timed: bool = False) -> Text:
         shell.append(unoptimized(product.PANELS_TEXT))
     for dtype in dict.fromkeys(products):
         most = (direct.MOST_ROWS, direct.width(dtype, host), direct.depth(dtype, host))
-        kernels.append(direct.direct(dtype, host))
         shell.append(unoptimized(product.product(dtype, *most)))
-        declarations.add(direct.declaration(dtype, host))
-    exported = [text.replace("define internal", "define") for text in kernels]
-    known = [head for text in kernels for head in _declared(text)]
-    return Text(
-        _module(host, known, shell),
-        _module(host, declarations, exported) if kernels else "",
-    )
+    yield Module(_module(host, heads, shell), fast=True)
+
+
+def _functions(
+    program: Program,
+    host: Host,
+    prepared: dict[int, Prepared],
+    products: Sequence[str],
+) -> Iterator[Emitted]:
+    """The kernels, and those of small products of the dtypes in `products`."""
+    yield from emitted_kernels(program, host, prepared)
+    for dtype in dict.fromkeys(products):
+        known = (direct.declaration(dtype, host),)
+        yield Emitted("direct", direct.direct(dtype, host), known)
+
+
+def _groups(functions: Iterable[Emitted]) -> Iterator[list[Emitted]]:
+    """Functions that make a module together."""
+    group: list[Emitted] = []
+    written = size = 0
+    for each in functions:
+        group.append(each)
+        size += len(each.text)
+        if size >= max(LEAST_TEXT, written // MODULES):
+            yield group
+            group, written, size = [], written + size, 0
+    if group:
+        yield group
 
 
 def _module(host: Host, declarations: Iterable[str], parts: Sequence[str]) -> str:
@@ -120,22 +164,17 @@ def _declared(text: str) -> Iterator[str]:
 
 def assembly(program: Program, host: Host) -> str:
     """The machine code of `build` as assembly text, for reading."""
-    text = llvm_text(program, host)
     with LLVM_LOCK:
-        shell = compile_assembly(text.shell, host, fast=True)
-        kernels = compile_assembly(text.kernels, host) if text.kernels else ""
-    return "\n".join(filter(None, (shell, kernels)))
+        texts = [compile_assembly(m, host) for m in modules(program, host)]
+    return "\n".join((texts[-1], *texts[:-1]))
 
 
 def emitted_kernels(
-    program: Program, host: Host
-) -> tuple[dict[int, Prepared], list[str], set[str]]:
-    """Each launch's kernel by step, the functions' texts, and their declarations."""
-    prepared: dict[int, Prepared] = {}
+    program: Program, host: Host, prepared: dict[int, Prepared]
+) -> Iterator[Emitted]:
+    """The functions of all kernels; `prepared` gets each launch's kernel by step."""
     done: dict[Kernel, Prepared] = {}
     written_out: dict[Kernel, Emitted] = {}
-    texts: list[str] = []
-    declarations: set[str] = set()
     for position, step in enumerate(program.steps):
         if not isinstance(step, Launch):
             continue
@@ -145,13 +184,12 @@ def emitted_kernels(
             continue
         kernel = schedule.prepare(step.kernel)
         key = canonical(kernel)
-        if key not in written_out:
+        made = written_out.get(key)
+        if made is None:
             unique = replace(kernel, name=f"kernel{len(written_out)}_{kernel.name}")
-            written_out[key] = emitted = emit_kernel(unique, host)
-            texts.append(emitted.text)
-            declarations.update(emitted.declarations)
-        prepared[position] = done[written] = _prepared(kernel, written_out[key])
-    return prepared, texts, declarations
+            made = written_out[key] = emit_kernel(unique, host)
+            yield made
+        prepared[position] = done[written] = _prepared(kernel, made)
 
 
 def _prepared(kernel: Kernel, emitted: Emitted) -> Prepared:

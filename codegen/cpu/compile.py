@@ -2,32 +2,145 @@
 
 from __future__ import annotations
 
+import ctypes
+import functools
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import CompileError
 from .host import Host
 
 
-def compile_module(text: str, host: Host, fast: bool = False) -> bytes:
-    """An object file for `host` that defines the module's external functions.
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A module's text; `fast`: it should be there soon, and need not run fast."""
 
-    `fast`: what matters is how soon it is there, and not how soon it runs.
+    text: str
+    fast: bool = False
 
-    Raises `CompileError`, with LLVM's message and the module's text as its note, if the
-    module is malformed; compiling it unverified would abort the process.
+
+@dataclass(slots=True)
+class _Job:
+    """A module that waits for its machine code, and what that is or why there is none.
+
+    Its context and target machine belong to no other, so that threads may work on
+    several.
     """
-    machine, module = _optimized(text, host, fast)
-    return bytes(machine.emit_object(module))
+
+    machine: Any
+    module: Any
+    code: bytes = b""
+    fault: str = ""
 
 
-def compile_assembly(text: str, host: Host, fast: bool = False) -> str:
-    """The machine code of `compile_module` as assembly text, for reading."""
-    machine, module = _optimized(text, host, fast)
-    return str(machine.emit_assembly(module))
+def compile_modules(
+    modules: Iterable[Module], host: Host, threads: int = 1
+) -> list[bytes]:
+    """Object files for `host` that define the modules' external functions.
+
+    Modules are taken one by one, while others are compiled by so many `threads` in all.
+
+    Raises `CompileError`, with LLVM's message and the module's text as its note, if one
+    is malformed; compiling it unverified would abort the process.
+    """
+    crew = _Crew(threads - 1)
+    try:
+        for module in modules:
+            crew.give(_optimized(module, host))
+    finally:
+        crew.finish()
+    for job in crew.jobs:
+        if job.fault:
+            raise CompileError(f"LLVM cannot compile a module: {job.fault}")
+    return [job.code for job in crew.jobs]
 
 
-def _optimized(text: str, host: Host, fast: bool) -> tuple[Any, Any]:
-    """A target machine for `host`, and the module after the few passes that pay.
+def compile_module(text: str, host: Host) -> bytes:
+    """The object file of one module: see `compile_modules`."""
+    return compile_modules([Module(text)], host)[0]
+
+
+def compile_assembly(module: Module, host: Host) -> str:
+    """The machine code of a module as assembly text, for reading."""
+    job = _optimized(module, host)
+    return str(job.machine.emit_assembly(job.module))
+
+
+@dataclass(slots=True)
+class _Crew:
+    """Threads that make machine code of modules, as those come; `helpers` at the most.
+
+    A thread ends when nothing waits, and another one begins with the next module.
+    """
+
+    helpers: int
+    jobs: list[_Job] = field(default_factory=list)
+    waiting: deque[_Job] = field(default_factory=deque)
+    threads: list[threading.Thread] = field(default_factory=list)
+
+    def give(self, job: _Job) -> None:
+        """Have a helper begin with `job`, or leave it to whoever is free first."""
+        self.jobs.append(job)
+        self.waiting.append(job)
+        self.threads = [thread for thread in self.threads if thread.is_alive()]
+        if len(self.threads) < self.helpers:
+            thread = threading.Thread(target=self.work, daemon=True)
+            self.threads.append(thread)
+            thread.start()
+
+    def work(self) -> None:
+        """Take what waits, until nothing does."""
+        while True:
+            try:
+                job = self.waiting.popleft()
+            except IndexError:
+                return
+            _emit(job)
+
+    def finish(self) -> None:
+        """Work, too, until all is done."""
+        self.work()
+        for thread in self.threads:
+            thread.join()
+
+
+def _emit(job: _Job) -> None:
+    """Have LLVM make the machine code of a module."""
+    from llvmlite.binding import ffi
+
+    with ffi.OutputString() as fault:
+        held = _unlocked_emission()(job.machine, job.module, 1, fault)
+        if not held:
+            job.fault = str(fault) or "no reason given"
+            return
+    try:
+        start = ffi.lib.LLVMPY_GetBufferStart(held)
+        job.code = ctypes.string_at(start, ffi.lib.LLVMPY_GetBufferSize(held))
+    finally:
+        ffi.lib.LLVMPY_DisposeMemoryBuffer(held)
+
+
+@functools.cache
+def _unlocked_emission() -> Callable[..., Any]:
+    """llvmlite's function that makes machine code, without llvmlite's lock.
+
+    That lock lets one thread at a time into LLVM, which itself asks for contexts and
+    target machines of one's own only.
+    """
+    from llvmlite.binding import ffi
+
+    library = ctypes.CDLL(ffi.lib._name, handle=ffi.lib._handle)
+    emit = library.LLVMPY_TargetMachineEmitToMemory
+    emit.argtypes = ffi.lib.LLVMPY_TargetMachineEmitToMemory.argtypes
+    emit.restype = ffi.lib.LLVMPY_TargetMachineEmitToMemory.restype
+    return emit
+
+
+def _optimized(written: Module, host: Host) -> _Job:
+    """A module after the few passes that pay, with a target machine for `host`.
 
     The emitter leaves little to do: vectors, unrolling, common subexpressions and
     loop-invariant code are as they should be, and instruction selection folds the rest.
@@ -39,17 +152,17 @@ def _optimized(text: str, host: Host, fast: bool) -> tuple[Any, Any]:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
     try:
-        module = llvm.parse_assembly(text)
+        module = llvm.parse_assembly(written.text, llvm.create_context())
         module.verify()
     except RuntimeError as error:
         failure = CompileError(f"LLVM rejects a module: {error}")
-        failure.add_note(text)
+        failure.add_note(written.text)
         raise failure from error
     target = llvm.Target.from_triple(host.triple)
     machine = target.create_target_machine(
         cpu=host.cpu,
         features=host.features,
-        opt=0 if fast else 2,
+        opt=0 if written.fast else 2,
         codemodel="jitdefault",
         jit=True,
     )
@@ -58,4 +171,4 @@ def _optimized(text: str, host: Host, fast: bool) -> tuple[Any, Any]:
     passes.add_simplify_cfg_pass()
     passes.add_global_dead_code_eliminate_pass()
     passes.run(module, builder)
-    return machine, module
+    return _Job(machine, module)

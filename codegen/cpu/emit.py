@@ -95,7 +95,7 @@ def emit_kernel(kernel: Kernel, host: Host) -> Emitted:
     """
     name = identifier(kernel.name)
     width = lane_count(kernel, host.vector_bytes)
-    first, last = (_Emitter(kernel, width, host.masks) for _ in range(2))
+    first, last = (_Emitter(kernel, width, host) for _ in range(2))
     loop = reducing(kernel)
     if loop is None:
         text = first.function(name, first.whole)
@@ -441,6 +441,8 @@ class _Emitter(Squares):
                 self.lanes = self._prefix(loop.axis, index, bounds[1], tail)
                 mask = self.lanes.mask or ""
             self._statements(loop.body)
+            if blocks:
+                self.ask_ahead(loop)
             values = self._carried(loop, True)
             new = self._accumulated(carries, [], old, values, width)
             if not blocks:
@@ -467,7 +469,7 @@ class _Emitter(Squares):
         w.place(spread)
         mask = w.op(f"icmp slt {kind} <{numbers}>, {spread}")
         whole = None
-        if not (self.masks or tail):
+        if not (self.host.masks or tail):
             whole = self.apply("eq", "int64", "bool", (active, str(width)), 0)
         return Lanes(axis, width, 1, index, mask, active, whole)
 

@@ -27,6 +27,11 @@ class Host:
         """
         return self.vector_bytes == 64
 
+    @property
+    def permutes(self) -> bool:
+        """Whether a register is permuted by another in one instruction: AVX-512."""
+        return "+avx512f" in self.features.split(",")
+
 
 def detect() -> Host:
     """The machine this process runs on.  Imports llvmlite (about 35 ms, once)."""

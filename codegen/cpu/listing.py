@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from ..program import Launch, Program
 from .build import emitted_kernels, executed
-from .compile import compile_assembly
+from .compile import Module, compile_assembly
 from .host import Host
 from .link import LLVM_LOCK
+from .main import Prepared
 from .straight import INTRINSICS
 
 #: What says where functions, sections and unwinding begin, and computes nothing.
@@ -25,16 +26,18 @@ def kernel_code(program: Program, host: Host, most: int) -> dict[str, tuple[str,
     """
     shown = executed(program)
     launches = [s for s in shown.steps if isinstance(s, Launch)][:most]
-    prepared, texts, declarations = emitted_kernels(
-        replace(shown, steps=tuple(launches)), host
+    prepared: dict[int, Prepared] = {}
+    emitted = list(
+        emitted_kernels(replace(shown, steps=tuple(launches)), host, prepared)
     )
-    if not texts:
+    if not emitted:
         return {}
-    functions = "\n".join(texts).replace("define internal", "define")
-    head = "\n".join(sorted({*INTRINSICS, *declarations}))
+    functions = "\n".join(e.text for e in emitted).replace("define internal", "define")
+    known = {*INTRINSICS, *(line for e in emitted for line in e.declarations)}
     triple = f'target triple = "{host.triple}"'
+    module = Module("\n".join([triple, *sorted(known), functions]))
     with LLVM_LOCK:
-        assembly = compile_assembly("\n".join([triple, head, functions]), host)
+        assembly = compile_assembly(module, host)
     llvm, machine = _functions(functions), _routines(assembly)
     found: dict[str, tuple[str, str]] = {}
     for place, launch in enumerate(launches):

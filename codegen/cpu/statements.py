@@ -6,6 +6,7 @@ each block of lanes; any other is a scalar.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -22,10 +23,14 @@ from ..ir import (
     Kernel,
     Let,
     Load,
+    Loop,
     Store,
 )
+from .ahead import MOST_ROW, Ahead, asked_ahead
 from .division import LEAST_BYTES, quotients
+from .host import Host
 from .lines import Writer, literal, llvm_type, memory_type
+from .lookup import looked_up
 from .memory import (
     Address,
     accumulate_lanes,
@@ -74,7 +79,7 @@ class Statements:
 
     kernel: Kernel
     width: int
-    masks: bool
+    host: Host
     w: Writer = field(default_factory=Writer)
     values: dict[str, Value] = field(default_factory=dict)
     buffers: dict[str, Buffer] = field(default_factory=dict)
@@ -82,6 +87,10 @@ class Statements:
     strides: dict[str, list[int | str]] = field(default_factory=dict)
     lanes: Lanes | None = None
     zero: bool = False
+    ahead: Mapping[int, tuple[Ahead, ...]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.ahead = asked_ahead(self.kernel)
 
     def arguments(self) -> None:
         """Load the addresses and sizes that the function is given."""
@@ -167,6 +176,9 @@ class Statements:
             made = quotients(self.w, let.dtype, dividends, divisor, self.width)
             self.values[let.name] = Value(let.dtype, made, True)
             return
+        if let.op == "lookup":
+            self.lookup(let, wide)
+            return
         operands = [self.operand(a, wide) for a in let.args]
         source = self.dtype(let.args[-1])
         texts = tuple(
@@ -174,6 +186,15 @@ class Statements:
             for args in zip(*operands, strict=True)
         )
         self.values[let.name] = Value(let.dtype, texts, wide)
+
+    def lookup(self, let: Let, wide: bool) -> None:
+        table = [a for a in let.args[1:] if isinstance(a, Const)]
+        lanes = self.width if wide else 0
+        texts = (
+            looked_up(self.w, index, table, lanes, self.host.permutes)
+            for index in self.operand(let.args[0], wide)
+        )
+        self.values[let.name] = Value(let.dtype, tuple(texts), wide)
 
     def divides_by_one_number(self, let: Let) -> bool:
         """Whether all lanes are divided by the same float, in wide vectors."""
@@ -354,6 +375,24 @@ class Statements:
             else:
                 text = to_memory(w, text, dtype, 0)
                 w.effect(f"store {memory_type(dtype)} {text}, ptr {address.pointer}")
+
+    def ask_ahead(self, loop: Loop) -> None:
+        """Ask for what other loops need, unless rows are too long: see `ahead`."""
+        w = self.w
+        for asked in self.ahead.get(id(loop), ()):
+            self.zero = True
+            extent = str(self.extent(asked.extent))
+            w.place(extent)
+            short = w.op(f"icmp ule i64 {extent}, {MOST_ROW // asked.itemsize}")
+            pointer = self.address(asked.buffer, asked.index).pointer
+            how = [("i32", str(int(asked.writes))), ("i32", "3"), ("i32", "1")]
+            for block in range(self.blocks()):
+                step = block * self.width * asked.itemsize
+                w.place(pointer)
+                at = w.op(f"getelementptr i8, ptr {pointer}, i64 {step}")
+                w.place(at, short)
+                at = w.op(f"select i1 {short}, ptr {at}, ptr %zero")
+                w.effect(w.intrinsic("prefetch", ("ptr",), "void", ("ptr", at), *how))
 
     def found(self, address: Address, dtype: str, block: int, wide: bool) -> str:
         """What an accumulating store adds to."""

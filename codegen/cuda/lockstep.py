@@ -144,7 +144,7 @@ class Lockstep:
             return np.ascontiguousarray(args[0]).view(let.dtype)
         if let.op == "cast":
             return _cast(args[0], np.dtype(let.dtype))
-        if let.op in ("fma", "trigamma"):
+        if let.op in ("fma", "trigamma", "lookup"):
             rows = (
                 list(zip(*np.broadcast_arrays(*args), strict=True))
                 if _vary(args)

@@ -67,6 +67,8 @@ def expression(
         return cast(args[0], source, dtype)
     if op == "bitcast":
         return _bitcast(args[0], source, dtype, used)
+    if op == "lookup":
+        return f"({', '.join(args[1:])})[{args[0]} & 15]"
     if source == "bool":
         return _of_bools(op, args)
     if op in ("eq", "ne", "lt", "le", "gt", "ge"):

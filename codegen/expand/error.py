@@ -1,15 +1,18 @@
 """erf, erfc, erfcx, and the inverses erfinv and erfcinv.
 
-Below a bound erf is a polynomial; beyond it everything comes from the scaled
-``erfcx(a) = exp(a**2) * erfc(a)``, which is ``p(t) / (1 + 2 a)`` with a polynomial p in
-``t = (a - c) / (a + c)`` (Shepherd and Laframboise, Math. Comp. 36, 1981).  float32 is
-computed in float64.
+erf is one of 16 polynomials, by the piece in which its argument lies.
+
+The others come, beyond a bound, from the scaled ``erfcx(a) = exp(a**2) * erfc(a)``,
+which is ``p(t) / (1 + 2 a)`` with a polynomial p in ``t = (a - c) / (a + c)`` (Shepherd
+and Laframboise, Math. Comp. 36, 1981), and below it from a polynomial for erf around 0.
+Their float32 is computed in float64.
 """
 
 from __future__ import annotations
 
 from .. import ir
-from ..ir import Value, const, select
+from ..ir import Value, const, lookup, select
+from .erf_pieces import PIECES
 from .exponential import EXP, EXPM1, reduce
 from .floats import (
     FORMATS,
@@ -112,11 +115,30 @@ def tail(a: Value, dtype: str) -> Value:
 
 
 def erf(x: Value) -> Value:
-    """The error function."""
-    wide = x.cast("float64")
-    a = magnitude(wide)
-    far = copysign(1.0 - tail(a, x.dtype), wide)
-    return select(a < NEAR, near(wide, x.dtype), far).cast(x.dtype)
+    """The error function.
+
+    In each piece it is ``value + (slope + low) * t + t**2 * q(t)``, where t is how far
+    ``|x|`` is from the piece's center: see `erf_pieces`.
+    """
+    f, pieces = FORMATS[x.dtype], PIECES[x.dtype]
+    end = 15.49 * pieces.width
+    a = magnitude(x)
+    a = select(a > end, end, a)
+    number = fma(a, 1.0 / pieces.width, f.shifter).bitcast(f.integer)
+
+    def entry(table: tuple[float, ...]) -> Value:
+        return lookup(number, table, x.dtype)
+
+    t = a - entry(pieces.centers)
+    value, slope = entry(pieces.values), entry(pieces.slopes)
+    *lower, q = (entry(table) for table in pieces.rest)
+    for coefficient in reversed(lower):
+        q = fma(q, t, coefficient)
+    total = fma(t, slope, value)
+    error = fma(t, slope, value - total)
+    if pieces.low:
+        error = fma(t, pieces.low, error)
+    return copysign(total + fma(t * t, q, error), x)
 
 
 def erfc(x: Value) -> Value:

@@ -76,6 +76,9 @@ class Emitter:
 
     def emit(self, let: Let) -> None:
         """Append the instruction for `let`."""
+        if let.op == "lookup":
+            self.lookup(let)
+            return
         args = [literal(a) if isinstance(a, Const) else f"%{a}" for a in let.args]
         source = self.dtype(let.args[0])
         is_float = source.startswith("float")
@@ -102,6 +105,21 @@ class Emitter:
         else:
             code = f"{INT_OPS[let.op]} {ty} {args[0]}, {args[1]}"
         self.lines.append(f"  %{let.name} = {code}")
+        self.dtypes[let.name] = let.dtype
+
+    def lookup(self, let: Let) -> None:
+        """Append the load of an entry of a constant array."""
+        index, *table = let.args
+        whole, ty = TYPES[self.dtype(index)], TYPES[let.dtype]
+        entries = ", ".join(f"{ty} {literal(c)}" for c in table if isinstance(c, Const))
+        array = f"@table.{let.name}"
+        self.declared.add(f"{array} = private constant [16 x {ty}] [{entries}]")
+        self.lines += [
+            f"  %{let.name}.low = and {whole} %{index}, 15",
+            f"  %{let.name}.at = getelementptr {ty}, ptr {array}, "
+            f"{whole} %{let.name}.low",
+            f"  %{let.name} = load {ty}, ptr %{let.name}.at",
+        ]
         self.dtypes[let.name] = let.dtype
 
     def float_code(self, op: str, dtype: str, args: list[str]) -> str:

@@ -379,6 +379,7 @@ def test_every_primitive_has_a_typing_rule_of_its_arity() -> None:
         ("bitcast", ("uint32",), "float32"),
         ("not", ("uint8",), "uint8"),
         ("pow", ("float32", "float32"), "float32"),
+        ("lookup", ("int32", *["float32"] * 16), "float32"),
     ],
 )
 def test_types_that_fit(op: str, args: tuple[str, ...], result: str) -> None:

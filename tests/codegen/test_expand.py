@@ -276,6 +276,9 @@ def test_formula_is_made_of_typed_primitives(op: str, dtype: str) -> None:
         given = [a.dtype if isinstance(a, Const) else dtypes[a] for a in let.args]
         if let.op == "select":
             assert given == ["bool", let.dtype, let.dtype]
+        elif let.op == "lookup":
+            integer = let.dtype.replace("float", "int")
+            assert given == [integer, *[let.dtype] * 16]
         elif let.op in COMPARISONS:
             assert given[0] == given[1] and let.dtype == "bool"
         elif let.op == "bitcast":

@@ -19,7 +19,7 @@ from symgraph.codegen.interpret import applied
 from symgraph.codegen.ir import COMPARISONS, DTYPES, FLOATS, PRIMITIVES, Const, Let
 
 #: What a device has as a function is numba's or libdevice's affair, not Python text.
-WRITTEN = sorted(set(PRIMITIVES) - set(scalars.CALLED) | {"abs"})
+WRITTEN = sorted(set(PRIMITIVES) - {"lookup", *scalars.CALLED} | {"abs"})
 
 
 def values(dtype: str) -> np.ndarray:
