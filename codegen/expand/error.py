@@ -1,18 +1,19 @@
 """erf, erfc, erfcx, and the inverses erfinv and erfcinv.
 
-erf is one of 16 polynomials, by the piece in which its argument lies.
+erf is one of 16 polynomials, by the piece in which its argument lies, and so is, but
+for ``exp(-a**2)``, erfc.
 
 The others come, beyond a bound, from the scaled ``erfcx(a) = exp(a**2) * erfc(a)``,
 which is ``p(t) / (1 + 2 a)`` with a polynomial p in ``t = (a - c) / (a + c)`` (Shepherd
 and Laframboise, Math. Comp. 36, 1981), and below it from a polynomial for erf around 0.
-Their float32 is computed in float64.
+But for erf, float32 is computed in float64.
 """
 
 from __future__ import annotations
 
 from .. import ir
 from ..ir import Value, const, lookup, select
-from .erf_pieces import PIECES
+from .erf_pieces import PIECES, SCALED
 from .exponential import EXP, EXPM1, reduce
 from .floats import (
     FORMATS,
@@ -107,10 +108,14 @@ def square_exponent(a: Value, sign: float, dtype: str) -> tuple[Exponent, Value]
 
 
 def tail(a: Value, dtype: str) -> Value:
-    """``erfc(a)`` of float64 a >= 0."""
+    """``erfc(a)`` of float64 a >= 0: ``exp(-a**2)`` times a polynomial for erfcx."""
     a = select(a > 27.3, 27.3, a)
     e, s = square_exponent(a, -1.0, dtype)
-    y = scaled(a, dtype)
+    number = (a + 2.0).bitcast("int64") >> (FORMATS["float64"].mantissa - 2)
+    d = a - lookup(number, SCALED[dtype].centers, "float64")
+    *lower, y = (lookup(number, table, "float64") for table in SCALED[dtype].rest)
+    for coefficient in reversed(lower):
+        y = fma(y, d, coefficient)
     return e.scale(fma(y, s, y))
 
 
@@ -144,10 +149,8 @@ def erf(x: Value) -> Value:
 def erfc(x: Value) -> Value:
     """``1 - erf(x)`` without cancellation."""
     wide = x.cast("float64")
-    a = magnitude(wide)
-    y = tail(a, x.dtype)
-    y = select(wide < 0.0, 2.0 - y, y)
-    return select(a < 0.47, 1.0 - near(wide, x.dtype), y).cast(x.dtype)
+    y = tail(magnitude(wide), x.dtype)
+    return select(wide < 0.0, 2.0 - y, y).cast(x.dtype)
 
 
 def erfcx(x: Value) -> Value:
