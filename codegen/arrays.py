@@ -198,7 +198,8 @@ def _select(condition: Array, yes: Array, no: Array) -> Array:
 
 
 def _lookup(index: Array, *table: Array) -> Array:
-    return np.stack(table)[index & 15]
+    chosen: Array = np.stack(table)[index & 15]
+    return chosen
 
 
 _ARRAYS: dict[str, Callable[..., Array]] = {

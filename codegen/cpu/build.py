@@ -96,11 +96,10 @@ def modules(program: Program, host: Host, timed: bool = False) -> Iterator[Modul
     """
     program = executed(program)
     prepared: dict[int, Prepared] = {}
-    products = sorted(
-        program.array(step.out).dtype
-        for step in program.steps
-        if isinstance(step, Gemm)
-    )
+    gemms = (step for step in program.steps if isinstance(step, Gemm))
+    # The driver refuses what is no float.
+    dtypes = {program.array(gemm.out).dtype for gemm in gemms}
+    products = sorted(dtypes & product.ELEMENT.keys())
     heads: list[str] = []
     for group in _groups(_functions(program, host, prepared, products)):
         texts = [e.text.replace("define internal", "define") for e in group]
@@ -116,7 +115,7 @@ def modules(program: Program, host: Host, timed: bool = False) -> Iterator[Modul
     ]
     if products:
         shell.append(unoptimized(product.PANELS_TEXT))
-    for dtype in dict.fromkeys(products):
+    for dtype in products:
         most = (direct.MOST_ROWS, direct.width(dtype, host), direct.depth(dtype, host))
         shell.append(unoptimized(product.product(dtype, *most)))
     yield Module(_module(host, heads, shell), fast=True)
@@ -130,7 +129,7 @@ def _functions(
 ) -> Iterator[Emitted]:
     """The kernels, and those of small products of the dtypes in `products`."""
     yield from emitted_kernels(program, host, prepared)
-    for dtype in dict.fromkeys(products):
+    for dtype in products:
         known = (direct.declaration(dtype, host),)
         yield Emitted("direct", direct.direct(dtype, host), known)
 
