@@ -22,15 +22,13 @@ from .graphs import Graph, unflatten
 from .graphs import flatten as flat_graph
 from .lower import Request, check_sizes
 from .mode import Mode, as_mode
-from .on_device import OnDevice, given_values
 from .op import Array
 from .shared import locks_of, storage_of
-from .sources import source_of
 from .tree import Structure
 from .versions import Version
 
 if TYPE_CHECKING:
-    from .device_array import DeviceArray
+    from .on_device import OnDevice
     from .inspect.cost import Cost
     from .inspect.provenance import Provenance
     from .profile import Profiler
@@ -77,7 +75,11 @@ class Function(Explored):
         self._entry: Callable[..., Any]
         match spec.mode.target:
             case "cpu" if spec.device == "cuda":
-                self._on_device = OnDevice(self._compilation, spec.shared)
+                from .on_device import OnDevice
+
+                self._on_device = OnDevice(
+                    self._compilation, spec.parameters, spec.shared
+                )
                 self._entry = self._far
             case "cpu":
                 self._fast = self._version(self._compilation, self._slow)
@@ -128,9 +130,8 @@ class Function(Explored):
     def _far(self, /, *args: Any, **kwargs: Any) -> Any:
         """A call on the device."""
         assert self._on_device is not None
-        parameters, name = self._spec.parameters, self.name
-        values = gather(parameters, args, kwargs, name)
-        results = self._on_device(given_values(values, parameters, name))
+        values = gather(self._spec.parameters, args, kwargs, self.name)
+        results = self._on_device(values)
         return results[0] if len(results) == 1 else results
 
     def _slow(self, /, *args: Any, **kwargs: Any) -> Any:
@@ -370,6 +371,8 @@ class Function(Explored):
             UnsupportedError: another stage; a function of the user's, which a GPU
                 cannot call; or CUDA's compilers are missing, for "ptx".
         """
+        from .sources import source_of
+
         return source_of(self._compilation, stage)
 
     def trim(self) -> None:

@@ -133,7 +133,13 @@ class OnDevice:
         UnsupportedError: there is no GPU, or the function calls one of the host.
     """
 
-    def __init__(self, compilation: Compilation, shared: Sequence[Node]) -> None:
+    def __init__(
+        self,
+        compilation: Compilation,
+        parameters: Sequence[Parameter],
+        shared: Sequence[Node],
+    ) -> None:
+        self._parameters = parameters
         self.storages = [storage_of(leaf) for leaf in shared]
         self.fast = DeviceVersion(compilation)
         self.generic: DeviceVersion | None = None
@@ -144,14 +150,16 @@ class OnDevice:
         made = {"fast": self.fast, "generic": self.generic}
         return {name: version for name, version in made.items() if version}
 
-    def __call__(self, values: Sequence[Value]) -> list[DeviceArray]:
-        """The results; the shared variables have their new values.
+    def __call__(self, values: Sequence[Any]) -> list[DeviceArray]:
+        """The results for arguments in order; shared variables have their new values.
 
         Raises:
             SymgraphError: the values do not fit, or a check failed; shared variables
                 are as they were.
         """
-        whole = [*values, *(resident(storage) for storage in self.storages)]
+        name = self.fast.compilation.name
+        given = given_values(values, self._parameters, name)
+        whole = [*given, *(resident(storage) for storage in self.storages)]
         with RUNNING:
             version, result = self._run(whole)
         if result.status:

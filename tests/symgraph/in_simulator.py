@@ -1,0 +1,563 @@
+"""Functions with ``device="cuda"``, where numba simulates the device.
+
+`test_on_device` runs this file in a process of its own: pytest collects it by name.
+"""
+
+from __future__ import annotations
+
+import copy
+import gc
+import pickle
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import symgraph as sg
+from symgraph import dlpack, errors
+from symgraph.codegen.cuda import launch
+from symgraph.function import Function
+from symgraph.inspect.cost import cost_text
+
+from .cuda_cases import SMALL
+
+x, y = sg.dvectors("x y")
+m, n = sg.dmatrix("m"), sg.lscalar("n")
+labels = sg.lvector("labels")
+A = np.array([1.0, 2.0, 4.0])
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of few threads, which are Python's."""
+    monkeypatch.setattr(launch, "Limits", lambda: SMALL)
+
+
+def far(*args: Any, **options: Any) -> Function:
+    """A function for the device."""
+    return sg.function(*args, device="cuda", **options)
+
+
+class Producer:
+    """Another library's array on the device, as the CUDA array interface shows it."""
+
+    def __init__(self, array: np.ndarray, **more: Any) -> None:
+        self.array = array
+        shown = array.__array_interface__
+        names = "shape", "strides", "typestr", "data"
+        self.__cuda_array_interface__ = {k: shown[k] for k in names}
+        self.__cuda_array_interface__ |= {"version": 3, **more}
+
+
+class Exporter:
+    """Another library's array on the device, as DLPack has it."""
+
+    def __init__(self, array: np.ndarray, kind: int = dlpack.CUDA) -> None:
+        self.array, self.kind = array, kind
+
+    def __dlpack_device__(self) -> tuple[int, int]:
+        return self.kind, 0
+
+    def __dlpack__(self, stream: int | None = None) -> Any:
+        assert stream == 1
+        return dlpack.exported(self.array, (self.kind, 0))
+
+
+# -- results ---------------------------------------------------------------------------
+
+
+def test_results_stay_on_the_device_in_the_structure_of_the_outputs() -> None:
+    f = far([x, y], {"sum": x + y, "pair": (x.sum(), [None, y[1:] * 2])})
+    got = f(A, y=[1, 2, 3])
+    assert type(got["sum"]) is type(got["pair"][0]) is sg.DeviceArray
+    assert got["pair"][1][0] is None and got["pair"][1][1].shape == (2,)
+    assert np.asarray(got["sum"]).tolist() == [2.0, 4.0, 7.0]
+    assert got["pair"][0].shape == () and float(got["pair"][0]) == 7.0
+    assert far([], None)() is None
+    assert far([x], [])([1.0]) == []
+
+
+def far_result() -> sg.DeviceArray:
+    made = far([m], (m * 2).astype("float32"))(np.arange(6.0).reshape(2, 3))
+    assert isinstance(made, sg.DeviceArray)
+    return made
+
+
+def test_what_a_device_array_tells_without_a_copy() -> None:
+    r = far_result()
+    assert (r.shape, r.ndim, r.size, r.nbytes, len(r)) == ((2, 3), 2, 6, 24, 2)
+    assert r.dtype == "float32" and r.dtype is np.dtype("float32")
+    assert r.device == "cuda" and repr(r) == "<DeviceArray float32[2, 3] on cuda>"
+    assert isinstance(hash(r), int)
+    with pytest.raises(TypeError, match="without axes"):
+        len(far([x], x.sum())(A))
+
+
+def test_a_device_array_comes_to_the_host_when_asked() -> None:
+    r = far_result()
+    want = np.arange(6.0).reshape(2, 3) * 2
+    for made in (r.to_numpy(), np.asarray(r), np.array(r, "float64")):
+        np.testing.assert_array_equal(made, want)
+    assert np.array(r, "float64").dtype == "float64"
+    own = r.to_numpy()
+    own[...] = 0
+    assert r.to_numpy().flags.owndata and r.to_numpy()[1, 2] == 10
+    with pytest.raises(ValueError, match="by a copy only"):
+        np.asarray(r, copy=False)
+    number = far([x], x.sum().astype("int64"))(A)
+    assert (int(number), float(number), complex(number)) == (7, 7.0, 7 + 0j)
+    assert number.item() == 7 and bool(number)
+    with pytest.raises(errors.ShapeError, match=r"shape \(2, 3\) is not one number"):
+        float(r)
+
+
+def test_a_device_array_does_not_come_to_the_host_unasked() -> None:
+    r = far_result()
+    for act in (
+        lambda: r + r,  # type: ignore[operator]
+        lambda: np.ones((2, 3)) + r,
+        lambda: np.exp(r),
+        lambda: iter(r),  # type: ignore[call-overload]
+    ):
+        with pytest.raises(TypeError):
+            act()
+    with pytest.raises(errors.UnsupportedError, match="are not compared"):
+        r == 1  # noqa: B015
+
+
+def test_device_arrays_are_made_copied_and_pickled() -> None:
+    for dtype in ("bool", "int8", "uint64", "float32", "complex64"):
+        for shape in ((), (0, 3), (2, 3)):
+            value = np.ones(shape, dtype)
+            made = sg.DeviceArray(value)
+            for other in (
+                sg.DeviceArray(made),
+                made.copy(),
+                copy.copy(made),
+                copy.deepcopy(made),
+                pickle.loads(pickle.dumps(made)),
+            ):
+                assert other.dtype == dtype and other.shape == shape
+                np.testing.assert_array_equal(other.to_numpy(), value)
+    assert sg.DeviceArray(made).held is made.held
+    with pytest.raises(errors.DTypeError, match="float16"):
+        sg.DeviceArray(np.zeros(2, "float16"))
+    swapped = sg.DeviceArray(np.arange(6.0).reshape(2, 3).T.astype(">f4"))
+    assert swapped.dtype is np.dtype("float32")
+    np.testing.assert_array_equal(swapped, np.arange(6.0).reshape(2, 3).T)
+
+
+def test_results_share_no_memory() -> None:
+    w = sg.shared(A)
+    f = far([x], [x, x, w, w], updates={w: x})
+    given = sg.DeviceArray(A)
+    results = f(given)
+    held = [given, *results, w.storage.box[0]]
+    places = [h.__cuda_array_interface__["data"][0] for h in held]
+    assert len(set(places)) == len(places)
+
+
+# -- arguments -------------------------------------------------------------------------
+
+
+def test_results_are_arguments() -> None:
+    twice, total = far([x], x * 2), far([x], x.sum())
+    assert total(twice(twice(A))).item() == 28.0
+    near = sg.function([x], x + 1)
+    np.testing.assert_array_equal(near(twice(A)), A * 2 + 1)
+
+
+def test_arrays_of_other_libraries_are_taken() -> None:
+    f = far([m], m * 2)
+    value = np.arange(6.0).reshape(2, 3)
+    for given in (Producer(value), Producer(value, strides=None), Exporter(value)):
+        np.testing.assert_array_equal(f(given), value * 2)
+        made = sg.DeviceArray(given)
+        assert made.__cuda_array_interface__["data"][0] == value.ctypes.data
+    # One row, or none, is in C order whatever the strides are.
+    np.testing.assert_array_equal(f(Producer(value[::2])), value[::2] * 2)
+    assert f(Producer(value[:0])).shape == (0, 3)
+    # DLPack of the host's arrays is not for the device.
+    with pytest.raises(errors.SymgraphError):
+        f(Exporter(value, dlpack.HOST))
+
+
+def test_arrays_of_other_libraries_that_do_not_fit_are_refused() -> None:
+    f = far([m], m * 2)
+    value = np.arange(6.0).reshape(2, 3)
+    single = value.astype("float32")
+    for given, error, said in (
+        (Producer(value.T), errors.ShapeError, "not in C order: shape (3, 2)"),
+        (Exporter(value.T), errors.ShapeError, "not in C order"),
+        (Producer(value[:, ::2]), errors.ShapeError, "not in C order"),
+        (Producer(value, mask=Producer(value)), errors.DTypeError, "masked"),
+        (Producer(value.astype(">f8")), errors.DTypeError, "another order"),
+        (Producer(single), errors.DTypeError, "dtype float32, not float64"),
+        (sg.DeviceArray(single), errors.DTypeError, "dtype float32, not float64"),
+        (Producer(value[0]), errors.ShapeError, "has 1 dimensions (3,)"),
+    ):
+        with pytest.raises(error) as caught:
+            f(given)
+        text = str(caught.value)
+        assert said in text and "argument 0 (m)" in text and "help: " in text
+
+
+def test_memory_of_others_is_held_for_as_long_as_it_is_needed() -> None:
+    class Array(np.ndarray):
+        """An array that can be referred to weakly."""
+
+    for kind in (Producer, Exporter):
+        value = np.arange(3.0).view(Array)
+        gone = weakref.ref(value)
+        made = sg.DeviceArray(kind(value))
+        del value
+        gc.collect()
+        assert gone() is not None
+        np.testing.assert_array_equal(made, [0.0, 1.0, 2.0])
+        del made
+        gc.collect()
+        assert gone() is None
+
+
+def test_other_libraries_take_results() -> None:
+    for dtype in ("bool", "int8", "uint64", "float32", "float64", "complex128"):
+        value = np.ones((2, 3), dtype)
+        r = sg.DeviceArray(value)
+        shared = np.from_dlpack(r)
+        assert shared.dtype == dtype
+        assert shared.ctypes.data == r.__cuda_array_interface__["data"][0]
+        np.testing.assert_array_equal(shared, value)
+        shown = r.__cuda_array_interface__
+        assert (shown["shape"], shown["typestr"]) == ((2, 3), value.dtype.str)
+    assert r.__dlpack_device__() == (dlpack.HOST, 0)
+    with pytest.raises(BufferError, match="on the device"):
+        r.__dlpack__(dl_device=(dlpack.CUDA, 0))
+    del r
+    gc.collect()
+    np.testing.assert_array_equal(shared, value)
+
+
+def test_a_scalar_on_the_device_that_is_a_size() -> None:
+    f = far([n], sg.arange(n) * 2)
+    assert f(3).to_numpy().tolist() == f(sg.DeviceArray(3)).to_numpy().tolist()
+    with pytest.raises(errors.ShapeError):
+        far([n], sg.full((n,), 1.0))(sg.DeviceArray(-1))
+
+
+# -- shared variables ------------------------------------------------------------------
+
+
+def test_updates_stay_on_the_device() -> None:
+    w = sg.shared(A, "w")
+    step = far([x], w.sum(), updates={w: w + x})
+    assert w.device == "cpu" and step(A).item() == 7.0 and w.device == "cuda"
+    assert step(A).item() == 14.0
+    np.testing.assert_array_equal(w.get_value(), A * 3)
+    assert w.device == "cuda"
+    view = w.get_value(borrow=True)
+    assert not view.flags.writeable and view[0] == 3.0
+    np.testing.assert_array_equal(w.eval(), A * 3)
+
+
+def test_functions_on_both_sides_see_each_others_updates() -> None:
+    w = sg.shared(A, "w")
+    there = far([], w * 1, updates={w: w + 1})
+    here = sg.function([], w * 1, updates={w: w * 2})
+    want = A
+    for k in range(4):
+        np.testing.assert_array_equal(there(), want, str(k))
+        assert w.device == "cuda"
+        want = want + 1
+        np.testing.assert_array_equal(here(), want, str(k))
+        assert w.device == "cpu"
+        want = want * 2
+    for mode in ("interpret", "debug"):
+        there()
+        want = want + 1
+        read = sg.function([], w + 0, mode=mode)
+        np.testing.assert_array_equal(read(), want)
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(w)).get_value(), want)
+    assert sg.function([x], (w * x).sum())([1.0, 1.0, 1.0]) == want.sum()
+
+
+def test_values_cross_once() -> None:
+    w = sg.shared(A, "w")
+    there, here = far([], w * 2), sg.function([], w * 3)
+    there()
+    copied = w.storage.twin[1]
+    there(), here(), there()
+    assert w.storage.twin[1] is copied and w.device == "cpu"
+    w.to("cuda")
+    assert w.storage.box[0] is copied
+    host = w.storage.twin[1]
+    w.to("cpu")
+    assert w.storage.box[0] is host and w.storage.twin[1] is copied
+    w.set_value(A * 2)
+    np.testing.assert_array_equal(there(), A * 4)
+    assert w.storage.twin[1] is not copied
+    there.trim()
+    assert w.storage.twin is None
+    np.testing.assert_array_equal(there(), A * 4)
+
+
+def test_a_borrowed_array_that_its_owner_changes_is_not_stale() -> None:
+    mine = A.copy()
+    w = sg.shared(mine, borrow=True)
+    there, here = far([], w * 2), sg.function([], w * 2)
+    np.testing.assert_array_equal(there(), A * 2)
+    mine[0] = 9.0
+    np.testing.assert_array_equal(there(), here())
+    w.to("cuda")
+    mine[0] = 7.0
+    np.testing.assert_array_equal(here(), [18.0, 4.0, 8.0])
+    w.set_value(mine, borrow=True)
+    there()
+    mine[1] = 5.0
+    np.testing.assert_array_equal(there(), mine * 2)
+
+
+def test_values_are_set_on_either_side() -> None:
+    w = sg.shared(A).to("cuda")
+    assert w.device == "cuda"
+    w.set_value([5, 6])
+    assert w.device == "cuda" and w.get_value().tolist() == [5.0, 6.0]
+    w.to("cpu").set_value(A)
+    assert w.device == "cpu"
+    there = sg.DeviceArray(A * 2)
+    w.set_value(there)
+    assert w.device == "cuda" and w.storage.box[0] is not there
+    w.set_value(there, borrow=True)
+    assert w.storage.box[0] is there
+    for wrong, error in (
+        (sg.DeviceArray(A.astype("float32")), errors.DTypeError),
+        (sg.DeviceArray(A[None]), errors.ShapeError),
+        (np.ones((1, 1)), errors.ShapeError),
+    ):
+        with pytest.raises(error):
+            w.set_value(wrong)
+    assert w.storage.box[0] is there
+    with pytest.raises(errors.UnsupportedError, match="device 'tpu'"):
+        w.to("tpu")
+
+
+# -- failing calls ---------------------------------------------------------------------
+
+
+def failing(device: str) -> list[Callable[[], Any]]:
+    """Calls that fail, early and late, of functions that would also update."""
+    updates = {COUNTER: COUNTER + 1, VECTOR: VECTOR * 2}
+
+    def made(inputs: list[Any], output: Any, *values: object) -> Callable[[], Any]:
+        f = sg.function(inputs, output, updates=updates, device=device, name="step")
+        return lambda: f(*values)
+
+    a = sg.tensor("a", shape=("n", 3))
+    b = sg.tensor("b", shape=("n",))
+    return [
+        made([x, labels], x[labels] * 2, A, [0, -4]),
+        made([x, n], x[n], A, 3),
+        made([n], sg.full((n,), 1.0), -1),
+        made([x], x.max(), np.zeros(0)),
+        made([x, y], sg.exp(x) + sg.log(y), A, A[:2]),
+        made([x, n], x.reshape((n, 2)), A, 2),
+        made([m, x], m @ x, np.ones((2, 3)), np.ones(1)),
+        made([a, b], [a + 1, b + 1], np.ones((2, 3)), np.ones(4)),
+        made([a, b], [a + 1, b + 1], np.ones((2, 4)), np.ones(2)),
+        made([x], x + 1, ["a"]),
+        made([x], x + 1, np.ones((2, 2))),
+        made([x], x + 1),
+    ]
+
+
+COUNTER, VECTOR = sg.shared(0, "counter"), sg.shared(A, "vector")
+
+
+def test_errors_are_those_of_the_cpu_and_change_nothing() -> None:
+    far([], [], updates={VECTOR: VECTOR * 1})()
+    before = VECTOR.storage.box[0]
+    assert isinstance(before, sg.DeviceArray)
+    pairs = list(zip(failing("cuda"), failing("cpu"), strict=True))
+    found = []
+    for number, (there, _) in enumerate(pairs):
+        with pytest.raises(errors.SymgraphError) as caught:
+            there()
+        assert COUNTER.get_value() == 0, number
+        assert VECTOR.storage.box[0] is before, number
+        found.append(caught)
+    for number, (_, here) in enumerate(pairs):
+        with pytest.raises(errors.SymgraphError) as wanted:
+            here()
+        assert found[number].type is wanted.type, number
+        assert str(found[number].value) == str(wanted.value), number
+
+
+def test_the_device_goes_on_after_a_failure() -> None:
+    w = sg.shared(0)
+    f = far([x, labels], x[labels], updates={w: w + 1})
+    for _ in range(2):
+        with pytest.raises(errors.IndexOutOfBoundsError):
+            f(A, [5])
+        assert f(A, [1]).to_numpy().tolist() == [2.0]
+    assert w.get_value() == 2
+
+
+def test_a_size_of_one_that_meets_others_makes_the_generic_version() -> None:
+    f = far([x, y], x * y)
+    np.testing.assert_array_equal(f(A, A), A * A)
+    assert list(f.versions) == ["fast"]
+    np.testing.assert_array_equal(f(A, [2.0]), A * 2)
+    np.testing.assert_array_equal(f(sg.DeviceArray([2.0]), A), A * 2)
+    assert list(f.versions) == ["fast", "generic"]
+    with pytest.raises(errors.ShapeError, match="sizes 2 and 3"):
+        f(A, A[:2])
+
+
+# -- what is refused -------------------------------------------------------------------
+
+
+def test_functions_of_the_host_are_named_with_their_line() -> None:
+    ordered = sg.from_numpy_function(np.sort)
+    made = ordered(x * 2)  # the line that the message shows
+    with pytest.raises(errors.UnsupportedError) as caught:
+        far([x], made + 1, name="step")
+    text = str(caught.value)
+    for part in (
+        *("step: sort is a function of the host", "the line that the message shows"),
+        "help: compute that part in a function of its own with device='cpu'",
+    ):
+        assert part in text
+    near = sg.function([x], made)
+    got = far([y], y + 1)(near([3.0, 1.0]))
+    assert got.to_numpy().tolist() == [3.0, 7.0]
+    for stage in ("cuda", "ptx"):
+        with pytest.raises(errors.UnsupportedError, match="function of the host"):
+            near.source(stage)
+
+
+def test_other_modes_are_refused() -> None:
+    for mode in ("interpret", "debug"):
+        with pytest.raises(errors.UnsupportedError, match=f"mode '{mode}' runs on the"):
+            far([x], x, mode=mode)
+        with pytest.raises(errors.UnsupportedError, match=mode):
+            far([x], x).with_mode(mode)
+    f = far([x], sg.log(1 + x), mode=sg.Mode().excluding("stabilize"))
+    np.testing.assert_allclose(f(A), np.log1p(A))
+
+
+def test_looking_inside() -> None:
+    f = far([x], sg.exp(x) @ sg.exp(x), name="step")
+    f(A)
+    assert f.device == "cuda" and repr(f).endswith(" on cuda>")
+    assert f.report.kernels == len(f.program.steps) and f.report.rewrite_time > 0
+    assert not f.from_cache
+    assert "def " in f.source("cuda") and "define" in f.source("llvm")
+    with pytest.raises(errors.UnsupportedError, match=r"PTX.*simulator"):
+        f.source("ptx")
+    with pytest.raises(errors.UnsupportedError, match="steps are not timed"):
+        f.profile.calls(3, A)
+    cost = f.cost(sg.DeviceArray(A))
+    assert cost == sg.function([x], sg.exp(x) @ sg.exp(x), name="step").cost(A)
+    assert cost_text(cost)
+    assert f.explored()["name"] == f.explored(["stabilize"])["name"] == "step"
+    f.trim()
+    assert sg.explain(f).steps is not None
+
+
+# -- where things are compiled ---------------------------------------------------------
+
+
+def test_the_device_of_a_block_is_that_of_its_thread() -> None:
+    with sg.device("cuda"):
+        f = sg.function([x], x + 1)
+        assert sg.function([x], x, device="cpu").device == "cpu"
+        with sg.device("cpu"):
+            assert sg.function([x], x).device == "cpu"
+        seen: list[str] = []
+        other = threading.Thread(
+            target=lambda: seen.append(sg.function([x], x).device)
+        )
+        other.start()
+        other.join()
+        assert sg.explain(x * 1).steps is not None
+    assert f.device == "cuda" and seen == ["cpu"]
+    assert sg.function([x], x).device == "cpu"
+    with pytest.raises(errors.UnsupportedError, match="device 'tpu' is not supported"):
+        with sg.device("tpu"):
+            pass
+
+
+def test_copies_keep_the_device_or_change_it() -> None:
+    w, table = sg.shared(A, "w"), sg.constant(np.arange(3.0))
+    f = far([x], {"r": (w * table).sum()}, updates={w: w + x}, name="step")
+    f(A)
+    for g in (pickle.loads(pickle.dumps(f)), copy.deepcopy(f)):
+        assert g.device == "cuda" and g.name == "step"
+        assert g(A)["r"].item() == 20.0 and g(A)["r"].item() == 30.0
+    np.testing.assert_array_equal(w.get_value(), A * 2)
+    for g, device in ((f.copy(), "cuda"), (copy.copy(f), "cuda"), (f.copy("cpu"), "cpu")):
+        assert g.device == device
+        g(A)
+    assert f.copy("cpu").copy("cuda").device == "cuda"
+    np.testing.assert_array_equal(w.get_value(), A * 5)
+    with pytest.raises(errors.UnsupportedError, match="tpu"):
+        f.copy(device="tpu")
+
+
+def test_outputs_of_a_computed_length() -> None:
+    values, _ = sg.scan(
+        lambda v, a: (a * 0.5 + v, sg.until(v > 3)), sequences=x, outputs_info=0.0
+    )
+    near = sg.function([x], values * 2)
+    there = near.copy("cuda")
+    for f in (there, pickle.loads(pickle.dumps(there)), pickle.loads(pickle.dumps(near))):
+        for given in ([1.0, 5.0, 1.0], [1.0, 2.0], [9.0]):
+            got, want = f(given), near(given)
+            assert got.shape == want.shape
+            np.testing.assert_allclose(np.asarray(got), want)
+
+
+def test_jit() -> None:
+    @sg.jit(device="cuda")
+    def scaled(rows: Any, factor: Any) -> Any:
+        return {"rows": rows["a"] * factor, "sum": sg.sum(rows["a"])}
+
+    got = scaled({"a": A}, 2.0)
+    assert isinstance(got["rows"], sg.DeviceArray) and got["sum"].item() == 7.0
+    again = scaled({"a": got["rows"]}, factor=got["sum"])
+    np.testing.assert_array_equal(again["rows"], A * 14)
+    np.testing.assert_array_equal(scaled({"a": Producer(A)}, 1.0)["rows"], A)
+    np.testing.assert_array_equal(scaled({"a": Exporter(A)}, 1.0)["rows"], A)
+    assert scaled.cache_info().currsize == 1
+    with pytest.raises(errors.ShapeError, match="not in C order"):
+        scaled({"a": Producer(np.ones((2, 3)).T)}, 1.0)
+
+    @sg.jit
+    def plus(a: Any) -> Any:
+        return a + 1
+
+    assert isinstance(plus(A), np.ndarray)
+    with sg.device("cuda"):
+        assert isinstance(plus(plus(A)), sg.DeviceArray)
+    assert isinstance(plus(A), np.ndarray) and plus.cache_info().currsize == 2
+
+
+def test_calls_from_several_threads() -> None:
+    w = sg.shared(np.zeros(3))
+    add, double = far([x], w.sum(), updates={w: w + x}), far([x], x * 2)
+    results: list[Any] = []
+
+    def work() -> None:
+        for _ in range(5):
+            add(A)
+            results.append(double(A).to_numpy())
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 20 and all(np.array_equal(r, A * 2) for r in results)
+    np.testing.assert_array_equal(w.get_value(), A * 20)

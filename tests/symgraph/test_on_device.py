@@ -1,0 +1,73 @@
+"""``device="cuda"``: in numba's simulator, and what is said where there is no GPU."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+import symgraph as sg
+from symgraph.errors import UnsupportedError
+from symgraph.inspect.occupied import occupied
+
+from ..simulator import simulated
+
+HERE = Path(__file__).parent.relative_to(Path(__file__).resolve().parents[2])
+
+
+@pytest.mark.parametrize("name", ["in_simulator", "in_simulator_values"])
+def test_in_the_simulator(name: str) -> None:
+    options = "-q", "-x", "-p", "no:cacheprovider"
+    printed = simulated("pytest", *options, HERE / f"{name}.py")
+    assert " passed" in printed and " skipped" not in printed, printed
+
+
+def no_gpu() -> bool:
+    """Whether numba finds none, simulated or not."""
+    from numba import cuda
+
+    return not cuda.is_available()
+
+
+def test_without_a_gpu_the_extra_is_named() -> None:
+    if not no_gpu():
+        pytest.skip("there is a GPU")
+    x = sg.dvector("x")
+    f = sg.function([x], x * 2)
+    for act in (
+        lambda: sg.function([x], x * 2, device="cuda"),
+        lambda: f.copy("cuda"),
+        lambda: sg.jit(lambda a: a + 1, device="cuda")(1.0),
+        lambda: sg.DeviceArray([1.0]),
+        lambda: sg.shared([1.0]).to("cuda"),
+    ):
+        with pytest.raises(UnsupportedError) as caught:
+            act()
+        text = str(caught.value)
+        assert "pip install 'symgraph-compiler[cuda]'" in text
+        assert "device='cpu'" in text and "is for a GPU" in text
+
+
+def test_ptx_without_the_compilers_names_the_extra() -> None:
+    if importlib.util.find_spec("numba_cuda") is not None:
+        pytest.skip("the compilers are there")
+    x = sg.dvector("x")
+    f = sg.function([x], sg.exp(x), mode="interpret")
+    with pytest.raises(UnsupportedError, match=r"no PTX.*numba-cuda") as caught:
+        f.source("ptx")
+    assert "pip install 'symgraph-compiler[cuda]'" in str(caught.value)
+    assert occupied(f.program) == ()
+
+
+@pytest.mark.cuda
+def test_ptx_and_occupancy() -> None:
+    x = sg.fmatrix("x")
+    f = sg.function([x], sg.special.softmax(x @ x, axis=1), mode="interpret")
+    text = f.source("ptx")
+    assert text.count(".entry") == 2 and ".target sm_" in text
+    found = occupied(f.program)
+    assert len(found) == 2
+    for made in found:
+        assert 0 < made.occupancy <= 1 and 0 < made.registers <= 255
+        assert made.threads and made.limit and not made.spilled
