@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 
 from .errors import UnsupportedError, refuse
@@ -15,8 +15,7 @@ DEVICES = ("cpu", "cuda")
 _CHOSEN: ContextVar[str] = ContextVar("symgraph device", default="cpu")
 
 
-@contextmanager
-def device(name: str) -> Iterator[None]:
+def device(name: str) -> AbstractContextManager[None]:
     """What is compiled inside the ``with`` block is compiled for this device.
 
     That is what :func:`function` makes there, and what :func:`jit` traces there, unless
@@ -35,7 +34,12 @@ def device(name: str) -> Iterator[None]:
     >>> f.device
     'cpu'
     """
-    before = _CHOSEN.set(known_device(name))
+    return _inside(known_device(name))
+
+
+@contextmanager
+def _inside(name: str) -> Iterator[None]:
+    before = _CHOSEN.set(name)
     try:
         yield
     finally:

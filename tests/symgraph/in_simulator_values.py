@@ -138,8 +138,8 @@ def test_training_steps(step: Callable[[], Any]) -> None:
 def test_random_draws_have_the_bits_of_the_cpu() -> None:
     def drawing(device: str) -> Callable[[], Any]:
         stream = sg.random.Stream(7)
-        bits = stream.integers(0, 1 << 40, size=(3, 5))
-        uniform = stream.uniform(size=(3, 5))
+        bits = stream.integers(0, 1 << 40, (3, 5))
+        uniform = stream.uniform((3, 5))
         return sg.function([], [bits, uniform], device=device)
 
     far, near = drawing("cuda"), drawing("cpu")
