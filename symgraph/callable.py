@@ -28,9 +28,9 @@ from .tree import Structure
 from .versions import Version
 
 if TYPE_CHECKING:
-    from .on_device import OnDevice
     from .inspect.cost import Cost
     from .inspect.provenance import Provenance
+    from .on_device import OnDevice
     from .profile import Profiler
     from .rewrite import Trace
 

@@ -81,7 +81,7 @@ class DeviceArray:
     @property
     def dtype(self) -> np.dtype[Any]:
         """The dtype of the elements, NumPy's own object for it."""
-        return np.dtype(self._held.dtype.name)
+        return np.dtype(str(self._held.dtype.name))
 
     @property
     def ndim(self) -> int:

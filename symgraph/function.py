@@ -42,7 +42,6 @@ class In:
     borrow: bool = False
 
 
-
 def function(
     inputs: Sequence[Variable | In],
     outputs: Any = None,

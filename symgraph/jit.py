@@ -376,8 +376,9 @@ def jit(
         static_argnames: parameters whose values are part of the types: hashable, and
             passed on as they are.
         name: for messages and dumps; the function's own unless given.
-        mode, device: as for :func:`function`; `device` also takes that of the block
-            ``with sg.device(...)`` around the call, for which it then compiles anew.
+        mode: as for :func:`function`.
+        device: as for :func:`function`; in another block ``with sg.device(...)`` a call
+            compiles anew.
 
     Raises:
         SymgraphError: an argument or a result is no array.

@@ -72,7 +72,7 @@ class Storage:
         self.put(value, borrow)
 
     def put(self, value: Array, borrow: bool = False) -> None:
-        """Replace the value by one on the host; with `borrow` perhaps without a copy."""
+        """Replace the value by one on the host; `borrow` as in `owned`."""
         made = owned(value, borrow)
         with self.lock:
             self.lent = made if made is value else None

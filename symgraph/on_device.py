@@ -26,7 +26,6 @@ from .op import Array
 from .shared import resident, storage_of
 from .versions import check_guards, raise_failure, stretches
 
-
 #: An argument, or the value of a shared variable, on either side.
 Value: TypeAlias = Array | DeviceArray
 

@@ -51,8 +51,8 @@ def _ptx(compilation: Compilation) -> str:
         refuse(
             UnsupportedError,
             f"{compilation.name} has no PTX: {reason}",
-            remedy="install the extra: pip install 'symgraph-compiler[cuda]'; no GPU is "
-            "needed",
+            remedy="install the extra, without a GPU too: pip install "
+            "'symgraph-compiler[cuda]'",
         )
 
 

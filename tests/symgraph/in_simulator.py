@@ -77,7 +77,7 @@ def test_results_stay_on_the_device_in_the_structure_of_the_outputs() -> None:
     assert np.asarray(got["sum"]).tolist() == [2.0, 4.0, 7.0]
     assert got["pair"][0].shape == () and float(got["pair"][0]) == 7.0
     assert far([], None)() is None
-    assert far([x], [])([1.0]) == []
+    assert far([], [])() == []
 
 
 def far_result() -> sg.DeviceArray:
@@ -454,7 +454,7 @@ def test_looking_inside() -> None:
     assert f.report.kernels == len(f.program.steps) and f.report.rewrite_time > 0
     assert not f.from_cache
     assert "def " in f.source("cuda") and "define" in f.source("llvm")
-    with pytest.raises(errors.UnsupportedError, match=r"PTX.*simulator"):
+    with pytest.raises(errors.UnsupportedError, match="step has no PTX"):
         f.source("ptx")
     with pytest.raises(errors.UnsupportedError, match="steps are not timed"):
         f.profile.calls(3, A)
@@ -476,17 +476,14 @@ def test_the_device_of_a_block_is_that_of_its_thread() -> None:
         with sg.device("cpu"):
             assert sg.function([x], x).device == "cpu"
         seen: list[str] = []
-        other = threading.Thread(
-            target=lambda: seen.append(sg.function([x], x).device)
-        )
+        other = threading.Thread(target=lambda: seen.append(sg.function([x], x).device))
         other.start()
         other.join()
         assert sg.explain(x * 1).steps is not None
     assert f.device == "cuda" and seen == ["cpu"]
     assert sg.function([x], x).device == "cpu"
     with pytest.raises(errors.UnsupportedError, match="device 'tpu' is not supported"):
-        with sg.device("tpu"):
-            pass
+        sg.device("tpu")
 
 
 def test_copies_keep_the_device_or_change_it() -> None:
@@ -497,7 +494,11 @@ def test_copies_keep_the_device_or_change_it() -> None:
         assert g.device == "cuda" and g.name == "step"
         assert g(A)["r"].item() == 20.0 and g(A)["r"].item() == 30.0
     np.testing.assert_array_equal(w.get_value(), A * 2)
-    for g, device in ((f.copy(), "cuda"), (copy.copy(f), "cuda"), (f.copy("cpu"), "cpu")):
+    for g, device in (
+        (f.copy(), "cuda"),
+        (copy.copy(f), "cuda"),
+        (f.copy("cpu"), "cpu"),
+    ):
         assert g.device == device
         g(A)
     assert f.copy("cpu").copy("cuda").device == "cuda"
@@ -507,12 +508,16 @@ def test_copies_keep_the_device_or_change_it() -> None:
 
 
 def test_outputs_of_a_computed_length() -> None:
-    values, _ = sg.scan(
+    values = sg.scan(
         lambda v, a: (a * 0.5 + v, sg.until(v > 3)), sequences=x, outputs_info=0.0
     )
     near = sg.function([x], values * 2)
     there = near.copy("cuda")
-    for f in (there, pickle.loads(pickle.dumps(there)), pickle.loads(pickle.dumps(near))):
+    for f in (
+        there,
+        pickle.loads(pickle.dumps(there)),
+        pickle.loads(pickle.dumps(near)),
+    ):
         for given in ([1.0, 5.0, 1.0], [1.0, 2.0], [9.0]):
             got, want = f(given), near(given)
             assert got.shape == want.shape

@@ -110,7 +110,7 @@ def test_random_graphs() -> None:
 
 @pytest.mark.parametrize("step", [network_step, lstm_step])
 def test_training_steps(step: Callable[[], Any]) -> None:
-    """Three steps on the device, where the parameters stay, and on the CPU."""
+    """Two steps on the device, where the parameters stay, and on the CPU."""
     compilation, values, parameters = step()
     request = compilation.request
     inputs = tuple(Parameter(node, None) for node in request.inputs)
@@ -122,13 +122,13 @@ def test_training_steps(step: Callable[[], Any]) -> None:
     far = Function(spec)
     near = far.copy("cpu")
     start = [p.get_value() for p in parameters]
-    losses = [far(*values).item() for _ in range(3)]
+    losses = [far(*values).item() for _ in range(2)]
     assert {p.device for p in parameters} == {"cuda"}
-    assert losses[2] < losses[1] < losses[0]
+    assert losses[1] < losses[0]
     moved = [p.get_value() for p in parameters]
     for parameter, value in zip(parameters, start, strict=True):
         parameter.set_value(value)
-    again = [float(near(*values)) for _ in range(3)]
+    again = [float(near(*values)) for _ in range(2)]
     assert {p.device for p in parameters} == {"cpu"}
     np.testing.assert_allclose(losses, again, rtol=1e-5)
     for parameter, value in zip(parameters, moved, strict=True):
