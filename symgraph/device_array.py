@@ -174,7 +174,7 @@ class DeviceArray:
 
     def copy(self) -> DeviceArray:
         """A copy on the device."""
-        made = gpu("a copy").device_array(self.shape, self.dtype)
+        made = _allocated(self.shape, self.dtype)
         if self.size:
             made.copy_to_device(self._held)
         return DeviceArray.of(made)
@@ -188,8 +188,7 @@ class DeviceArray:
         """The first `count` along the first axis, in the same memory."""
         if count:
             return DeviceArray.of(self._held[:count])
-        shape = (0, *self.shape[1:])
-        return DeviceArray.of(gpu("an array").device_array(shape, self.dtype))
+        return DeviceArray.of(_allocated((0, *self.shape[1:]), self.dtype))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return DeviceArray, (self.to_numpy(),)
@@ -242,11 +241,26 @@ def to_device(value: Any) -> DeviceArray:
     Raises:
         DTypeError: a dtype that is not supported.
         UnsupportedError: there is no GPU.
+        MemoryError: it has too little memory.
     """
     array = plain(value, "a device array")
     check_dtype(array.dtype)
     canonical = np.ascontiguousarray(array, array.dtype.name).reshape(array.shape)
-    return DeviceArray.of(gpu("a device array").to_device(canonical))
+    made = _allocated(canonical.shape, canonical.dtype)
+    if canonical.size:
+        made.copy_to_device(canonical)
+    return DeviceArray.of(made)
+
+
+def _allocated(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Held:
+    from .codegen.cuda.memory import Memory
+    from .codegen.errors import DeviceMemoryError
+
+    what = "a device array"
+    try:
+        return Memory(gpu(what), what).empty(shape, dtype.name)
+    except DeviceMemoryError as error:
+        raise MemoryError(str(error)) from None
 
 
 def is_device_array(value: Any) -> bool:

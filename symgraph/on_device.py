@@ -7,30 +7,28 @@ is asked for is broadcasting, the generic one is made and runs.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
 from .arguments import Parameter, convert
-from .codegen.cost import read_scalars
+from .codegen.errors import DeviceError, DeviceMemoryError
 from .codegen.program import Call
 from .compiler import Compilation, Report
-from .device_array import DeviceArray, as_device_array, gpu, require_type, to_device
-from .device_call import DeviceResult, called
-from .errors import UnsupportedError, refuse
+from .device_array import DeviceArray, as_device_array, gpu, require_type
+from .errors import BrokenDeviceError, UnsupportedError, refuse
 from .graph import Node, describe_node
 from .op import Array
 from .shared import resident, storage_of
 from .versions import check_guards, raise_failure, stretches
 
+if TYPE_CHECKING:
+    from .codegen.cuda.launch import DeviceResult
+
 #: An argument, or the value of a shared variable, on either side.
 Value: TypeAlias = Array | DeviceArray
-
-#: Held while a program is started on the device, which runs one after another anyway.
-RUNNING = threading.Lock()
 
 
 def given_values(
@@ -75,7 +73,7 @@ def refuse_host(compilation: Compilation) -> None:
 
 
 class DeviceVersion:
-    """One version of a function on the device, with its constants there."""
+    """One version of a function on the device."""
 
     def __init__(self, compilation: Compilation) -> None:
         from .codegen.cuda.launch import CudaProgram
@@ -85,12 +83,14 @@ class DeviceVersion:
         refuse_host(compilation)
         start = time.perf_counter()
         self.compilation = compilation
-        self.program = compilation.lowered.program
+        lowered = compilation.lowered
+        self.program = lowered.program
         self._whole = CudaProgram(self.program)
         self._names = [a.name for a in self.program.by_role("input", "shared")]
-        #: Of these the host computes sizes, before anything runs.
-        self._read = set(read_scalars(self.program).values())
-        self._constants: dict[str, Any] = {}
+        constants = zip(
+            self.program.by_role("constant"), lowered.constants, strict=True
+        )
+        self._constants = {array.name: held.data for array, held in constants}
         made = time.perf_counter() - start
         self.report: Report = compilation.reported(rewriting, lowering, made, made)
 
@@ -99,28 +99,22 @@ class DeviceVersion:
 
         Raises:
             ValueError, OverflowError: a guard does not hold, or sizes do not fit.
+            MemoryError: the device has too little memory.
+            SymgraphError: the device broke off.
         """
-        if not self._constants:
-            self._constants = self._uploaded()
-        given = dict(self._constants)
+        given: dict[str, Any] = dict(self._constants)
         for name, value in zip(self._names, values, strict=True):
-            if not isinstance(value, DeviceArray):
-                given[name] = value
-            else:
-                given[name] = value.to_numpy() if name in self._read else value.held
-        return called(self._whole, given)
-
-    def _uploaded(self) -> dict[str, Any]:
-        pairs = zip(
-            self.program.by_role("constant"),
-            self.compilation.lowered.constants,
-            strict=True,
-        )
-        return {array.name: to_device(c.data).held for array, c in pairs}
+            given[name] = value.held if isinstance(value, DeviceArray) else value
+        try:
+            return self._whole.call(given)
+        except DeviceMemoryError as error:
+            raise MemoryError(str(error)) from None
+        except DeviceError as error:
+            refuse(BrokenDeviceError, str(error), remedy="look at what the driver says")
 
     def trim(self) -> None:
-        """Give back the memory of the constants, which the next call copies again."""
-        self._constants = {}
+        """Give back the memory of temporaries and constants."""
+        self._whole.trim()
 
 
 class OnDevice:
@@ -159,8 +153,7 @@ class OnDevice:
         name = self.fast.compilation.name
         given = given_values(values, self._parameters, name)
         whole = [*given, *(resident(storage) for storage in self.storages)]
-        with RUNNING:
-            version, result = self._run(whole)
+        version, result = self._run(whole)
         if result.status:
             raise_failure(version.compilation, result.status)
         made = [DeviceArray.of(held) for held in result.results]
@@ -198,7 +191,8 @@ class OnDevice:
     def trim(self) -> None:
         """Give back memory that is kept on the device between calls.
 
-        That is what constants lie in, and copies of what lives on the host.
+        That is what temporaries and constants lie in, and copies of what lives on the
+        host.
         """
         for version in self.versions.values():
             version.trim()

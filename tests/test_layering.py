@@ -82,8 +82,7 @@ MAY_IMPORT = {
         "samples": "arguments codegen dims errors inspect op",
         "measured": "evaluate graph leaf op samples",
         "explored": "inspect measured",
-        "device_call": "",
-        "on_device": "arguments codegen compiler device_array device_call errors graph "
+        "on_device": "arguments codegen compiler device_array errors graph "
         "op shared versions",
         "sources": "codegen compiler errors on_device",
         "callable": "arguments codegen compiler cuts debug device errors estimate "
