@@ -80,7 +80,7 @@ def test_values_of_ops(made: type[Op]) -> None:
 
 def test_random_graphs() -> None:
     @settings(
-        max_examples=8,
+        max_examples=12,
         derandomize=True,
         database=None,
         deadline=None,

@@ -16,7 +16,9 @@ from ..simulator import simulated
 HERE = Path(__file__).parent.relative_to(Path(__file__).resolve().parents[2])
 
 
-@pytest.mark.parametrize("name", ["in_simulator", "in_simulator_values"])
+@pytest.mark.parametrize(
+    "name", ["in_simulator", "in_simulator_use", "in_simulator_values"]
+)
 def test_in_the_simulator(name: str) -> None:
     options = "-q", "-x", "-p", "no:cacheprovider"
     printed = simulated("pytest", *options, HERE / f"{name}.py")
@@ -65,9 +67,9 @@ def test_ptx_and_occupancy() -> None:
     x = sg.fmatrix("x")
     f = sg.function([x], sg.special.softmax(x @ x, axis=1), mode="interpret")
     text = f.source("ptx")
-    assert text.count(".entry") == 2 and ".target sm_" in text
+    assert ".target sm_" in text
     found = occupied(f.program)
-    assert len(found) == 2
+    assert len(found) == text.count(".entry") >= 2
     for made in found:
         assert 0 < made.occupancy <= 1 and 0 < made.registers <= 255
         assert made.threads and made.limit and not made.spilled
