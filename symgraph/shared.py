@@ -140,7 +140,8 @@ def shared(
     """A variable that holds `value` between calls.
 
     Its dtype and number of axes are those of `value`; every axis may change its size.
-    With `borrow` a contiguous array is kept without a copy.
+    With `borrow` a contiguous array is kept without a copy.  An array on a GPU stays
+    there.
 
     >>> step = shared(0, name="step")
     >>> step.set_value(3)
@@ -150,9 +151,17 @@ def shared(
     Raises:
         DTypeError: a dtype that is not supported.
     """
-    array = plain(value, "the value of a shared variable")
+    what = "the value of a shared variable"
+    there = as_device_array(value, what)
+    if there is None:
+        array = plain(value, what)
+    else:
+        array = np.zeros((0,) * there.ndim, there.dtype)  # until it is set
     kind = TensorType(array.dtype, (None,) * array.ndim)
-    return SharedVariable(Shared(kind, Storage(array, borrow), name), name)
+    made = SharedVariable(Shared(kind, Storage(array, borrow), name), name)
+    if there is not None:
+        made.set_value(there, borrow)
+    return made
 
 
 def fit(value: object, target: Variable, what: str) -> Variable:

@@ -334,3 +334,53 @@ def test_values_are_set_on_either_side() -> None:
     assert w.storage.box[0] is there
     with pytest.raises(errors.UnsupportedError, match="device 'tpu'"):
         w.to("tpu")
+    kept = sg.shared(there, "kept", borrow=True)
+    assert kept.device == "cuda" and kept.storage.box[0] is there
+    assert kept.type.dtype == "float64" and kept.ndim == 1
+    assert sg.shared(there).storage.box[0] is not there
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_value_is_one_value_wherever_it_lives(seed: int) -> None:
+    """Random steps on either side, beside what NumPy has."""
+    rng = np.random.default_rng(seed)
+    w = sg.shared(A, "w")
+    model, lent = A.copy(), A.copy()
+    names, borrowed = [], False
+    steps = {
+        "there": far([x], w * 1, updates={w: w + x}),
+        "here": sg.function([x], w * 1, updates={w: w * 2 + x}),
+        "read there": far([], w * 1),
+        "read here": sg.function([], w * 1),
+    }
+    for _ in range(40):
+        name = rng.choice([*steps, "cpu", "cuda", "set", "set far", "lend", "write"])
+        names.append(str(name))
+        value = rng.integers(-4, 4, 3) / 4
+        match name:
+            case "there" | "here":
+                np.testing.assert_array_equal(steps[name](value), model, str(names))
+                model = model * (2 if name == "here" else 1) + value
+                borrowed = False
+            case "read there" | "read here":
+                np.testing.assert_array_equal(steps[name](), model, str(names))
+            case "cpu" | "cuda":
+                borrowed = borrowed and str(name) == w.device
+                assert w.to(str(name)).device == name
+            case "set" | "set far":
+                model, borrowed = value, False
+                w.set_value(sg.DeviceArray(value) if name == "set far" else value)
+            case "lend":
+                borrowed = w.device == "cpu"
+                lent = value
+                model = value.copy()
+                w.set_value(lent, borrow=True)
+            case "write":
+                lent[0] += 1
+                if borrowed:
+                    model = lent.copy()
+        np.testing.assert_array_equal(w.get_value(), model, str(names))
+        model = model / 2 if np.abs(model).max() > 1e6 else model
+        if not np.array_equal(w.get_value(), model):
+            w.set_value(model)
+            borrowed = False

@@ -260,11 +260,13 @@ def test_jit() -> None:
 def test_calls_from_several_threads() -> None:
     w = sg.shared(np.zeros(3))
     add, double = far([x], w.sum(), updates={w: w + x}), far([x], x * 2)
+    near = sg.function([x], w.sum(), updates={w: w + x})
     results: list[Any] = []
 
     def work() -> None:
         for _ in range(5):
             add(A)
+            near(A)
             results.append(double(A).to_numpy())
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -273,4 +275,4 @@ def test_calls_from_several_threads() -> None:
     for thread in threads:
         thread.join()
     assert len(results) == 20 and all(np.array_equal(r, A * 2) for r in results)
-    np.testing.assert_array_equal(w.get_value(), A * 20)
+    np.testing.assert_array_equal(w.get_value(), A * 40)
