@@ -376,9 +376,11 @@ def test_a_value_is_one_value_wherever_it_lives(seed: int) -> None:
                 model = value.copy()
                 w.set_value(lent, borrow=True)
             case "write":
+                steps["read there"]()
                 lent[0] += 1
                 if borrowed:
                     model = lent.copy()
+                np.testing.assert_array_equal(steps["read there"](), model, str(names))
         np.testing.assert_array_equal(w.get_value(), model, str(names))
         model = model / 2 if np.abs(model).max() > 1e6 else model
         if not np.array_equal(w.get_value(), model):

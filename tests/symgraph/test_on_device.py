@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 import symgraph as sg
 from symgraph.errors import UnsupportedError
-from symgraph.inspect.occupied import occupied
+from symgraph.inspect.cost import cost_json, cost_text
+from symgraph.inspect.occupied import Occupied, occupied
 
 from ..simulator import simulated
 
@@ -60,6 +63,19 @@ def test_ptx_without_the_compilers_names_the_extra() -> None:
         f.source("ptx")
     assert "pip install 'symgraph-compiler[cuda]'" in str(caught.value)
     assert occupied(f.program) == ()
+
+
+def test_costs_show_what_kernels_use_of_a_gpu() -> None:
+    x = sg.dvector("x")
+    cost = sg.function([x], sg.exp(x), name="step", mode="interpret").cost()
+    assert "kernels" not in cost_json(cost) and "occupancy" not in cost_text(cost)
+    kernel = Occupied("k0_exp", "8.0", 256, 40, 8, 16, 1024, 0.75, "registers")
+    shown = replace(cost, kernels=(kernel,))
+    line = " ".join(cost_text(shown).splitlines()[-1].split())
+    assert line == "k0_exp 8.0 256 40 8 1024 75% registers"
+    (data,) = cost_json(shown)["kernels"]
+    assert data["registers"] == 40 and data["limit"] == "registers"
+    json.dumps(cost_json(shown))
 
 
 @pytest.mark.cuda
