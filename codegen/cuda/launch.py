@@ -111,7 +111,7 @@ class CudaProgram:
         """
         try:
             return self._called(given, stream)
-        except self.memory.failure as error:
+        except self.memory.failures as error:
             raise DeviceError(
                 f"{self.program.name}: the device failed: {error}; what was computed "
                 "on it may be lost, and the process may have to be started again"

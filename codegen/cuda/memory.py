@@ -6,6 +6,7 @@ multiple of `ALIGNMENT` bytes, as what the driver allocates is.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -92,9 +93,7 @@ class Memory:
     def __init__(self, cuda: Any, owner: str) -> None:
         self.cuda = cuda
         self.owner = owner
-        self.failure: type[Exception] = import_module(
-            "numba.cuda.cudadrv.driver"
-        ).CudaAPIError
+        self.failures = failures()
         self._free: list[Arena] = []
         self._lock = threading.Lock()
 
@@ -112,9 +111,10 @@ class Memory:
         return self._allocated(shape, dtype)
 
     def _allocated(self, shape: int | tuple[int, ...], dtype: str) -> Device:
+        kinds: tuple[type[Exception], ...] = (*self.failures, MemoryError)
         try:
             return self.cuda.device_array(shape, np.dtype(dtype))
-        except (self.failure, MemoryError) as error:
+        except kinds as error:
             if getattr(error, "code", _OUT_OF_MEMORY) != _OUT_OF_MEMORY:
                 raise DeviceError(f"{self.owner}: the device failed: {error}") from None
             count = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
@@ -164,4 +164,12 @@ class Memory:
             return sum(arena.bytes for arena in self._free)
 
 
-__all__ = ["ALIGNMENT", "Arena", "Device", "Layout", "Memory", "Place"]
+def failures() -> tuple[type[Exception], ...]:
+    """What numba raises where the driver reports a failure."""
+    found = [import_module("numba.cuda.cudadrv.driver").CudaAPIError]
+    if "cuda.core" in sys.modules:  # what newer versions launch kernels with
+        found.append(import_module("cuda.core._utils.cuda_utils").CUDAError)
+    return tuple(found)
+
+
+__all__ = ["ALIGNMENT", "Arena", "Device", "Layout", "Memory", "Place", "failures"]

@@ -261,6 +261,20 @@ def rows_that_are_missing() -> None:
 
 
 @case
+def rows_that_are_missing_after_a_check() -> None:
+    """The check has ended the call, although the host goes on to launch."""
+    text = loop_programs.SIGNS.replace("repeat t < n", "repeat t < 50")
+    whole = CudaProgram(parsed(text), SMALL)
+    agrees(whole, {"x": np.array([1.0, -10, 2])})
+    try:
+        whole.run({"x": np.array([1.0, -2, 2])})
+    except IndexError as error:
+        assert "no row -1" in str(error)
+    else:
+        raise AssertionError
+
+
+@case
 def long_loops_have_numbers() -> None:
     """More rounds than are numbered at once."""
     text = loop_programs.UNTIL.replace("repeat t < n while", "repeat t < 1100 while")
@@ -397,7 +411,7 @@ def memory_that_there_is_not() -> None:
     whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
     given = updated(5)
     whole.run(given)
-    whole.memory.failure = Failure
+    whole.memory.failures = (Failure,)
     cuda = whole.memory.cuda
     kept = whole.memory.kept
     with mock.patch.object(cuda, "device_array", side_effect=Failure("none")):
@@ -437,7 +451,7 @@ def a_device_that_breaks_off() -> None:
     given = on_device(until(3, 3))
     whole.call(given)
     kept = whole.memory.kept
-    failure = whole.memory.failure("illegal address")
+    failure = whole.memory.failures[0]("illegal address")
     kind = type(given["x"])
     with mock.patch.object(kind, "copy_to_host", side_effect=failure):
         try:
@@ -506,6 +520,32 @@ def kernels_are_compiled_once() -> None:
     few = KernelCache(2)
     agrees(CudaProgram(parsed(loop_programs.SIGNS), SMALL, few), {"x": np.ones(3)})
     assert len(few) == 2
+
+
+@case
+def streams() -> None:
+    """What is read on a stream is waited for, and arenas are not shared by two."""
+    from numba import cuda
+
+    waits: list[object] = []
+
+    class Stream(cuda.stream):  # type: ignore[misc]
+        def synchronize(self) -> None:
+            waits.append(self)
+
+    whole = CudaProgram(parsed(loop_programs.UNTIL), SMALL)
+    one, other = Stream(), Stream()
+    given = until(6, 4)
+    want = run_program(whole.program, given)
+    for stream in (one, other, one, 0):
+        waits.clear()
+        same(fetched(whole, whole.call(given, stream)), want)
+        # After 1, 3 and 6 rounds, and for the status.
+        assert waits == ([stream] * 4 if stream else [])
+    assert {id(arena.stream) for arena in whole.memory._free} == {
+        id(stream) for stream in (one, other, 0)
+    }
+    assert len(whole._plans) == 3
 
 
 @case
