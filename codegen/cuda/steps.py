@@ -16,7 +16,7 @@ from ..program import End, Gemm, Launch, Otherwise, Program, Repeat, Step, When
 from .call_plan import FAILED, ON, CallPlan, Rows, count_of, flag
 from .control import Control
 from .helpers import NOTHING
-from .memory import Device
+from .memory import Cut, Device
 
 #: The number of a launch that is entered with a failed check has so many bits less 1.
 _LAST_NUMBER = (1 << 31) - 1
@@ -59,12 +59,14 @@ class Run:
         program: Program,
         control: Control,
         plan: CallPlan,
+        arena: Cut,
         memory: dict[str, Device],
         number: Callable[[int], Device],
     ) -> None:
         self.program = program
         self.control = control
         self.plan = plan
+        self.arena = arena
         self.memory = memory
         self.launches = 0
         self.position = 0
@@ -261,9 +263,11 @@ class Run:
             first = rows.start + rows.stride * number
             raise IndexError(f"{rows.of} has no row {first}")
         if rows.length * rows.count:
-            begin = place * rows.length
-            part = slice(begin, begin + rows.count * rows.length)
-            self.memory[rows.name] = self.memory[rows.of][part]
+            array, begin = self.memory[rows.of], place * rows.length
+            end = begin + rows.count * rows.length
+            kept = rows.of in self.plan.layout.places
+            part = self.arena.part(array, begin, end) if kept else array[begin:end]
+            self.memory[rows.name] = part
 
 
 __all__ = ["Run"]
