@@ -191,11 +191,6 @@ class Planner:
                 self.layout.put(flag(k), 1, "bool")
                 self.layout.put(count_of(k), 1, "int64")
 
-    def held(self, name: str) -> str:
-        """The name of an array's memory; a view's is its target's."""
-        array = self._arrays[name]
-        return str(array.target) if array.role == "view" else name
-
     def made(self, array: Array) -> Made:
         """An output or an update."""
         shape = self.dims(array)
@@ -213,7 +208,7 @@ class Planner:
             self.layout.put(array.name, 1, array.dtype)
         start = int(size_of(array.row.start, self.sizes))
         stride = int(size_of(array.row.stride, self.sizes))
-        of = self.held(str(array.target))
+        of = self.control.held(str(array.target))
         return Rows(array.name, of, start, stride, count, length, inner[0])
 
     # -- launches ----------------------------------------------------------------------
@@ -240,7 +235,7 @@ class Planner:
             for name, extent in zip(kernel.sizes, step.sizes, strict=True)
         }
         pairs = zip(kernel.buffers, step.arrays, strict=True)
-        buffers = {buffer.name: self.held(name) for buffer, name in pairs}
+        buffers = {buffer.name: self.control.held(name) for buffer, name in pairs}
         extents = known_sizes(kernel, bound)
         blocks, chunk = grid(planned, extents, self.limits)
         numbers = {"chunk": chunk, "chunks": blocks}
@@ -287,7 +282,7 @@ class Planner:
         def value(argument: Argument) -> Any:
             match argument.role:
                 case "buffer":
-                    return self.held(held[argument.source])
+                    return self.control.held(held[argument.source])
                 case "size":
                     return np.int64(numbers[argument.source])
             return _common(argument)

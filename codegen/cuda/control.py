@@ -51,6 +51,7 @@ class Control:
         rotations: of each loop, whose memory each array has after a round.
         rows: the arrays that are rows of a loop, by its counter.
         counted: the counters that something reads.
+        views: of each view, the array whose memory it is.
     """
 
     ends: Mapping[int, int]
@@ -61,6 +62,11 @@ class Control:
     rotations: Mapping[int, Mapping[str, str]]
     rows: Mapping[str, tuple[Array, ...]]
     counted: frozenset[str]
+    views: Mapping[str, str]
+
+    def held(self, name: str) -> str:
+        """The name of an array's memory; a view's is its target's."""
+        return self.views.get(name, name)
 
 
 def control_of(program: Program) -> Control:
@@ -100,6 +106,7 @@ def control_of(program: Program) -> Control:
         {k: rotation(s.moves) for k, s in enumerate(steps) if isinstance(s, Repeat)},
         _rows(program),
         counted,
+        {view.name: str(view.target) for view in program.by_role("view")},
     )
 
 

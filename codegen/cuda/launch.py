@@ -111,7 +111,7 @@ class CudaProgram:
         """
         try:
             return self._called(given, stream)
-        except self.memory.failure as error:
+        except self.memory.failures as error:
             raise DeviceError(
                 f"{self.program.name}: the device failed: {error}; what was computed "
                 "on it may be lost, and the process may have to be started again"
@@ -154,13 +154,14 @@ class CudaProgram:
         plan = self._pattern(values, stream)
         made = {m.name: self.memory.empty(max(m.length, 1), m.dtype) for m in plan.made}
         with self.memory.lent(plan.layout, stream) as arena:
-            memory = {**arena, **made}
+            memory = {**arena.arrays, **made}
             for array in self._given:
                 self._pass(array, given[array.name], values[array.name], memory, stream)
             run = Run(
                 self.program,
                 self._control,
                 plan,
+                arena,
                 memory,
                 lambda number: self._number(number, plan),
             )

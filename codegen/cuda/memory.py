@@ -6,6 +6,7 @@ multiple of `ALIGNMENT` bytes, as what the driver allocates is.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -25,6 +26,8 @@ Device: TypeAlias = Any
 ALIGNMENT = 256
 #: The layouts for which an arena keeps its arrays, which take some time to make.
 MOST_LAYOUTS = 8
+#: The rows of its arrays that an arena keeps for a layout.
+MOST_PARTS = 1 << 14
 #: The driver's code for memory that there is not.
 _OUT_OF_MEMORY = 2
 
@@ -63,6 +66,30 @@ class Layout:
         self.places[name] = Place(begin, place.length, dtype)
 
 
+class Cut:
+    """An arena's arrays in one layout, by name, and parts of them.
+
+    What numba makes of a part takes longer than to launch a kernel, so that the rows
+    that a loop comes by are kept for the next call.
+    """
+
+    def __init__(self, arrays: Mapping[str, Device]) -> None:
+        self.arrays = arrays
+        self._parts: dict[tuple[int, int, int], Device] = {}
+
+    def __len__(self) -> int:
+        return len(self._parts)
+
+    def part(self, array: Device, begin: int, end: int) -> Device:
+        """The elements from `begin` to `end` of one of `arrays`."""
+        key = id(array), begin, end
+        if key not in self._parts:
+            if len(self._parts) >= MOST_PARTS:
+                self._parts.clear()
+            self._parts[key] = array[begin:end]
+        return self._parts[key]
+
+
 class Arena:
     """Memory for the temporaries of one call at a time."""
 
@@ -70,13 +97,13 @@ class Arena:
         self.memory = memory
         self.stream = stream
         self.bytes = int(memory.nbytes)
-        self._arrays: Recent[Mapping[str, Device]] = Recent(MOST_LAYOUTS)
+        self._cuts: Recent[Cut] = Recent(MOST_LAYOUTS)
 
-    def arrays(self, layout: Layout) -> Mapping[str, Device]:
+    def cut(self, layout: Layout) -> Cut:
         """The arrays of a layout that fits."""
-        return self._arrays.get(layout, lambda: dict(self._cut(layout)))
+        return self._cuts.get(layout, lambda: Cut(dict(self._arrays(layout))))
 
-    def _cut(self, layout: Layout) -> Iterator[tuple[str, Device]]:
+    def _arrays(self, layout: Layout) -> Iterator[tuple[str, Device]]:
         for name, place in layout.places.items():
             part = self.memory[place.begin : place.end]
             yield name, part.view(np.dtype(place.dtype))
@@ -92,9 +119,7 @@ class Memory:
     def __init__(self, cuda: Any, owner: str) -> None:
         self.cuda = cuda
         self.owner = owner
-        self.failure: type[Exception] = import_module(
-            "numba.cuda.cudadrv.driver"
-        ).CudaAPIError
+        self.failures = failures()
         self._free: list[Arena] = []
         self._lock = threading.Lock()
 
@@ -112,9 +137,10 @@ class Memory:
         return self._allocated(shape, dtype)
 
     def _allocated(self, shape: int | tuple[int, ...], dtype: str) -> Device:
+        kinds: tuple[type[Exception], ...] = (*self.failures, MemoryError)
         try:
             return self.cuda.device_array(shape, np.dtype(dtype))
-        except (self.failure, MemoryError) as error:
+        except kinds as error:
             if getattr(error, "code", _OUT_OF_MEMORY) != _OUT_OF_MEMORY:
                 raise DeviceError(f"{self.owner}: the device failed: {error}") from None
             count = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
@@ -126,14 +152,14 @@ class Memory:
             ) from None
 
     @contextmanager
-    def lent(self, layout: Layout, stream: Stream) -> Iterator[Mapping[str, Device]]:
+    def lent(self, layout: Layout, stream: Stream) -> Iterator[Cut]:
         """The arrays of a layout in an arena that no other call uses meanwhile.
 
         What the call before has launched may still run: the stream keeps the order.
         """
         arena = self._taken(layout.bytes, stream)
         try:
-            yield arena.arrays(layout)
+            yield arena.cut(layout)
         finally:
             with self._lock:
                 self._free.append(arena)
@@ -164,4 +190,21 @@ class Memory:
             return sum(arena.bytes for arena in self._free)
 
 
-__all__ = ["ALIGNMENT", "Arena", "Device", "Layout", "Memory", "Place"]
+def failures() -> tuple[type[Exception], ...]:
+    """What numba raises where the driver reports a failure."""
+    found = [import_module("numba.cuda.cudadrv.driver").CudaAPIError]
+    if "cuda.core" in sys.modules:  # what newer versions launch kernels with
+        found.append(import_module("cuda.core._utils.cuda_utils").CUDAError)
+    return tuple(found)
+
+
+__all__ = [
+    "ALIGNMENT",
+    "Arena",
+    "Cut",
+    "Device",
+    "Layout",
+    "Memory",
+    "Place",
+    "failures",
+]

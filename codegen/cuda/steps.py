@@ -16,7 +16,7 @@ from ..program import End, Gemm, Launch, Otherwise, Program, Repeat, Step, When
 from .call_plan import FAILED, ON, CallPlan, Rows, count_of, flag
 from .control import Control
 from .helpers import NOTHING
-from .memory import Device
+from .memory import Cut, Device
 
 #: The number of a launch that is entered with a failed check has so many bits less 1.
 _LAST_NUMBER = (1 << 31) - 1
@@ -59,12 +59,14 @@ class Run:
         program: Program,
         control: Control,
         plan: CallPlan,
+        arena: Cut,
         memory: dict[str, Device],
         number: Callable[[int], Device],
     ) -> None:
         self.program = program
         self.control = control
         self.plan = plan
+        self.arena = arena
         self.memory = memory
         self.launches = 0
         self.position = 0
@@ -138,7 +140,7 @@ class Run:
 
     def when(self, position: int, step: When) -> None:
         """Run both branches blind, or the one that is to be run."""
-        condition = self.held(step.condition)
+        condition = self.control.held(step.condition)
         if position not in self.control.blind:
             if not self.read(condition):
                 self.position = self.control.ends[position] + 1
@@ -161,11 +163,6 @@ class Run:
         self._under.pop()
         if self._under:
             self.memory[ON] = self._under[-1]
-
-    def held(self, name: str) -> str:
-        """The name of an array's memory; a view's is its target's."""
-        array = self.program.array(name)
-        return str(array.target) if array.role == "view" else name
 
     # -- loops -------------------------------------------------------------------------
 
@@ -215,7 +212,7 @@ class Run:
         memory = self.memory
         on, count = flag(loop.position), count_of(loop.position)
         self.plan.helpers.begin_round(
-            memory[self.held(str(loop.step.going))],
+            memory[self.control.held(str(loop.step.going))],
             *(memory[name] for name in (FAILED, on, count)),
             np.int64(loop.number),
         )
@@ -247,7 +244,7 @@ class Run:
 
     def count(self, loop: _Loop) -> None:
         """Have the counter say how many rounds there were."""
-        counter = self.held(loop.step.counter)
+        counter = self.control.held(loop.step.counter)
         if counter in self.control.counted:
             self.memory[counter] = self._number(loop.number)
 
@@ -260,12 +257,17 @@ class Run:
         """Have a row be that of round `number`."""
         place = rows.place(number)
         if place is None:
+            if self.status():  # the call has ended before
+                self.position = len(self.program.steps)
+                return
             first = rows.start + rows.stride * number
             raise IndexError(f"{rows.of} has no row {first}")
         if rows.length * rows.count:
-            begin = place * rows.length
-            part = slice(begin, begin + rows.count * rows.length)
-            self.memory[rows.name] = self.memory[rows.of][part]
+            array, begin = self.memory[rows.of], place * rows.length
+            end = begin + rows.count * rows.length
+            kept = rows.of in self.plan.layout.places
+            part = self.arena.part(array, begin, end) if kept else array[begin:end]
+            self.memory[rows.name] = part
 
 
 __all__ = ["Run"]
