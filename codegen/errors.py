@@ -19,3 +19,15 @@ class LinkError(CodegenError):
 
 class UnsupportedHostError(CodegenError):
     """This interpreter, NumPy or platform is not one that native code knows."""
+
+
+class DeviceError(CodegenError):
+    """A device broke off what it was doing: the driver says so."""
+
+
+class DeviceMemoryError(DeviceError):
+    """A device has not the memory that was asked for, of `bytes` bytes."""
+
+    def __init__(self, message: str, bytes: int) -> None:
+        super().__init__(message)
+        self.bytes = bytes

@@ -247,31 +247,45 @@ class Compilation:
         foreign = any(getattr(kind, "foreign", False) for kind in kinds)
         return disk_cache() if config.cache and own and not foreign else None
 
-    def _build(self) -> Compiled:
-        from .codegen.cpu.build import modules, object_code
-
+    def prepared(self) -> tuple[float, float]:
+        """Make the program; the seconds that rewriting took, and those of lowering."""
         start = time.perf_counter()
-        rewritten, trace = self.rewritten
+        self.rewritten  # noqa: B018 - makes it
         middle = time.perf_counter()
-        lowered = self.lowered
-        end = time.perf_counter()
-        timed = self._plain is not None
-        written = Stopwatch(modules(lowered.program, host(), timed))
-        code = object_code(written, host())
-        built = time.perf_counter()
-        kernels = sum(type(s).__name__ == "Launch" for s in lowered.program.steps)
-        report = Report(
+        self.lowered  # noqa: B018 - makes it
+        return middle - start, time.perf_counter() - middle
+
+    def reported(
+        self, rewriting: float, lowering: float, build: float, emit: float
+    ) -> Report:
+        """What was done with the function, where this took so many seconds."""
+        rewritten, trace = self.rewritten
+        steps = self.lowered.program.steps
+        kernels = sum(type(s).__name__ == "Launch" for s in steps)
+        return Report(
             nodes_before=len(self.graph),
             nodes_after=len(graph_of(rewritten)),
             rules=dict(trace.counts()),
             kernels=kernels,
-            library_calls=len(lowered.program.steps) - kernels,
-            rewrite_time=middle - start,
-            lower_time=end - middle,
-            build_time=built - end,
+            library_calls=len(steps) - kernels,
+            rewrite_time=rewriting,
+            lower_time=lowering,
+            build_time=build,
             pass_times=tuple(trace.times.items()),
-            emit_time=written.seconds,
+            emit_time=emit,
         )
+
+    def _build(self) -> Compiled:
+        from .codegen.cpu.build import modules, object_code
+
+        rewriting, lowering = self.prepared()
+        start = time.perf_counter()
+        lowered = self.lowered
+        timed = self._plain is not None
+        written = Stopwatch(modules(lowered.program, host(), timed))
+        code = object_code(written, host())
+        build = time.perf_counter() - start
+        report = self.reported(rewriting, lowering, build, written.seconds)
         constants = tuple(c.data for c in lowered.constants)
         functions = lowered.functions
         return Compiled(code, constants, report, from_cache=False, functions=functions)

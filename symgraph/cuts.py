@@ -38,7 +38,9 @@ class Cuts:
         made = list(results[: self.count])
         for place, length in self.places:
             stop = int(results[length])
-            made[place] = np.array(made[place][:stop])
+            whole = made[place]
+            on_host = isinstance(whole, np.ndarray)
+            made[place] = np.array(whole[:stop]) if on_host else whole.head(stop)
         return made
 
 

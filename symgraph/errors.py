@@ -76,6 +76,10 @@ class CompileError(SymgraphError, RuntimeError):
     """The compiler failed on a program; a bug in symgraph, not in the user's code."""
 
 
+class BrokenDeviceError(SymgraphError, RuntimeError):
+    """A GPU broke off what it was doing; what was computed on it may be lost."""
+
+
 class DebugError(SymgraphError, RuntimeError):
     """``mode="debug"`` has found where a value goes wrong.
 

@@ -10,6 +10,7 @@ import numpy as np
 from .arguments import Parameter, accept, gather
 from .codegen.cost import read_scalars
 from .compiler import Compilation
+from .device_array import as_device_array
 from .errors import ArgumentError, DTypeError, ShapeError, refuse
 from .inspect.cost import Cost, cost_of
 from .lower import Lowered
@@ -51,6 +52,9 @@ def estimate(
 
 def _given(value: Any, parameter: Parameter, number: int, what: str) -> Array:
     """An argument's shape, in an array without memory; the value of a scalar."""
+    there = as_device_array(value, f"{what}: {parameter.describe(number)}")
+    if there is not None:
+        value = there.outline()
     if _is_shape(value):
         value = _stand_in(value, parameter, number, what)
     array = accept(value, parameter, number, what)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .function import Function, Spec
+    from .callable import Function, Spec
     from .measured import Measured
 
 
@@ -36,11 +36,13 @@ class Explored:
             target = mode.target if measure else "interpret"
             pipeline = mode.pipeline.excluding(*off)
             mode = replace(mode, pipeline=pipeline, target=target)
-            shown = type(self)(replace(self._spec, mode=mode))  # type: ignore[call-arg]
+            where = self._spec.device if measure else "cpu"
+            spec = replace(self._spec, mode=mode, device=where)
+            shown = type(self)(spec)  # type: ignore[call-arg]
         names = {p.node: p.name for p in self._spec.parameters if p.name}
         return explorer_data(
             shown.compilation,  # type: ignore[attr-defined]
-            shown.cost(),  # type: ignore[attr-defined]
+            shown._estimated((), {}),  # type: ignore[attr-defined]
             names=names,
             pipeline=self._spec.mode.pipeline,
             measured=measure(shown) if measure else None,  # type: ignore[arg-type]

@@ -1,48 +1,27 @@
-"""``sg.function``: a graph as a callable."""
+"""``sg.function``: from variables to a callable."""
 
 from __future__ import annotations
 
-import contextlib
-import operator
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import numpy as np
 
-from .arguments import REQUIRED, Parameter, check_declared, convert, gather
-from .codegen.program import Program
-from .compiler import Compilation, Report, graph_of
-from .cuts import WHOLE, Cuts, without_cuts
-from .errors import (
-    ArgumentError,
-    MissingInputError,
-    UnsupportedError,
-    UnusedInputError,
-    message,
-    refuse,
-)
-from .explored import Explored
+from .arguments import REQUIRED, Parameter, convert
+from .callable import Function, Spec
+from .cuts import without_cuts
+from .device import chosen
+from .errors import ArgumentError, MissingInputError, UnusedInputError, message, refuse
 from .graph import Node, describe_node, toposort
-from .graphs import Graph, unflatten
-from .graphs import flatten as flat_graph
 from .leaf import Input, Shared
 from .lengths import whole_lengths
-from .lower import Request, check_sizes
 from .mode import Mode, as_mode
-from .op import Array
-from .shared import fit, locks_of, storage_of
+from .shared import fit
 from .tree import Structure, flatten
 from .updates import Updates, pairs_of, updated
 from .variable import Variable, as_tensor, substitute
-from .versions import Version
-
-if TYPE_CHECKING:
-    from .inspect.cost import Cost
-    from .inspect.provenance import Provenance
-    from .profile import Profiler
-    from .rewrite import Trace
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,380 +40,6 @@ class In:
     name: str | None = None
     mutable: bool = False
     borrow: bool = False
-
-
-@dataclass(frozen=True, eq=False)
-class Spec:
-    """All that defines a function: enough to make it again in another process."""
-
-    parameters: tuple[Parameter, ...]
-    shared: tuple[Node, ...]
-    outputs: tuple[Node, ...]
-    updates: tuple[tuple[Node, Node], ...]
-    structure: Structure
-    name: str
-    mode: Mode
-    cuts: Cuts = WHOLE
-
-    @property
-    def request(self) -> Request:
-        """What is to be computed."""
-        inputs = tuple(p.node for p in self.parameters)
-        return Request(inputs, self.shared, self.outputs, self.updates)
-
-
-class Function(Explored):
-    """A compiled graph; call it with arrays.
-
-    Results come in the structure of the outputs: arrays, or NumPy scalars for 0-d
-    values.  They never share memory with arguments, each other or shared variables.
-    A call that fails leaves every shared variable as it was.
-    """
-
-    def __init__(self, spec: Spec) -> None:
-        self._spec = spec
-        self._compilation = Compilation(spec.request, spec.mode.pipeline, spec.name)
-        self._plain = spec.structure.kind == "leaf" and not spec.cuts
-        self._locks = locks_of(spec.shared)
-        self._generic: Version | None = None
-        self._entry: Callable[..., Any]
-        match spec.mode.target:
-            case "interpret":
-                check_sizes(spec.request.roots)
-                self._entry = self._interpret
-            case "debug":
-                from .debug import Debugger
-
-                self._entry = self._debug
-                self._debugger = Debugger(spec.request, spec.mode.pipeline, spec.name)
-            case _:
-                self._fast = self._version(self._compilation, self._slow)
-                self._entry = self._fast.entry
-
-    # -- calling -----------------------------------------------------------------------
-
-    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Compute the outputs for arrays given by position or by name."""
-        held = 0
-        try:
-            for lock in self._locks:
-                lock.acquire()
-                held += 1
-            result = self._entry(*args, **kwargs)
-        finally:
-            for lock in self._locks[:held]:
-                lock.release()
-        return result if self._plain else self._nested(result)
-
-    def _held(self) -> contextlib.ExitStack:
-        """The shared variables' locks, taken in an order that all functions share."""
-        with contextlib.ExitStack() as held:
-            for lock in self._locks:
-                held.enter_context(lock)
-            return held.pop_all()
-
-    def _nested(self, result: Any) -> Any:
-        """The native result, one object or a list, in the structure of the outputs."""
-        leaves = result if len(self._spec.outputs) != 1 else [result]
-        leaves = self._spec.cuts.applied(leaves)
-        return self._spec.structure.build(iter(leaves))
-
-    def _version(self, compilation: Compilation, declined: Any) -> Version:
-        boxes = [storage_of(n).box for n in self._spec.shared]
-        return Version(compilation, boxes, declined)
-
-    def _slow(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Calls that the fast version declines.
-
-        Their arguments are converted; what it declines then goes to the generic version
-        where all that is asked for is broadcasting.
-        """
-        arrays = self._arrays(args, kwargs)
-        if len(args) == len(arrays) and all(map(operator.is_, args, arrays)):
-            return self._other(arrays).entry(*arrays)
-        return self._fast.entry(*arrays)
-
-    def _other(self, arrays: list[Array]) -> Version:
-        """The generic version, made when a call first needs it."""
-        if self._generic is None:
-            if not self._fast.stretches(arrays):
-                self._fast.refuse(arrays)
-            compilation = self._compilation.generic()
-            # Two threads may come here at once: both make the same code.
-            self._generic = self._version(compilation, self._refuse)
-        return self._generic
-
-    def _refuse(self, /, *arrays: Array) -> NoReturn:
-        """Calls that the generic version declines as well."""
-        assert self._generic is not None
-        self._generic.refuse(list(arrays))
-
-    def _arrays(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Array]:
-        parameters = self._spec.parameters
-        values = gather(parameters, args, kwargs, self.name)
-        pairs = enumerate(zip(values, parameters, strict=True))
-        return [
-            convert(value, parameter, number, self.name)
-            for number, (value, parameter) in pairs
-        ]
-
-    def _interpret(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Each op's NumPy reference on the graph as written."""
-        from .evaluate import evaluate
-
-        spec = self._spec
-        arrays = self._arrays(args, kwargs)
-        given = {p.node: a for p, a in zip(spec.parameters, arrays, strict=True)}
-        check_declared(list(given), arrays, self.name)
-        values = evaluate(list(spec.request.roots), given)
-        count = len(spec.outputs)
-        return self._finished(values[:count], values[count:])
-
-    def _debug(self, /, *args: Any, **kwargs: Any) -> Any:
-        """Native code, checked against each op's NumPy reference."""
-        arrays = self._arrays(args, kwargs)
-        shared = [storage_of(leaf).box[0] for leaf in self._spec.shared]
-        results, updates = self._debugger(arrays, shared)
-        return self._finished([r if r.ndim else r[()] for r in results], updates)
-
-    def _finished(self, results: list[Any], updates: list[Any]) -> Any:
-        """`results` as native code returns them, once the updates are made."""
-        pairs = zip(self._spec.updates, updates, strict=True)
-        made = [
-            (storage_of(leaf), np.array(value, dtype=leaf.type.dtype, order="C"))
-            for (leaf, _), value in pairs
-        ]
-        for storage, value in made:
-            storage.box[0] = value
-        return results[0] if len(results) == 1 else results
-
-    # -- looking inside ----------------------------------------------------------------
-
-    @property
-    def name(self) -> str:
-        """The function's name in messages and dumps."""
-        return self._spec.name
-
-    @property
-    def compilation(self) -> Compilation:
-        """The way from the graph to native code, for those who look at its stages."""
-        return self._compilation
-
-    @property
-    def parameters(self) -> tuple[Parameter, ...]:
-        """The inputs, with names and defaults."""
-        return self._spec.parameters
-
-    @property
-    def graph(self) -> Graph:
-        """The graph as it was written."""
-        return self._compilation.graph
-
-    @property
-    def optimized(self) -> Graph:
-        """The graph after the pipeline."""
-        return graph_of(self._compilation.rewritten[0])
-
-    @property
-    def trace(self) -> Trace:
-        """What the rules did, with the history of what became of each node."""
-        return self._compilation.traced[1]
-
-    @property
-    def program(self) -> Program:
-        """The kernels, library calls and memory plan."""
-        return self._compilation.lowered.program
-
-    @property
-    def report(self) -> Report:
-        """What the compiler did and how long it took."""
-        if self._spec.mode.target != "cpu":
-            refuse(
-                UnsupportedError,
-                f"{self.name} has no report: its mode is {self._spec.mode.target!r}",
-                remedy="compile it with mode='fast'",
-            )
-        return self._fast.report
-
-    @property
-    def versions(self) -> dict[str, Report]:
-        """What has been compiled: "fast", and "generic" once a call has needed it.
-
-        The generic version broadcasts sizes that turn out to be 1.
-        """
-        if self._spec.mode.target != "cpu":
-            return {}
-        found = {"fast": self._fast.report}
-        if self._generic is not None:
-            found["generic"] = self._generic.report
-        return found
-
-    @property
-    def profile(self) -> Profiler:
-        """How long compiling took; ``f.profile.calls(20, x)`` also runs it, measured.
-
-        `str()` of it, and of what it returns, is text, ``.json()`` plain data.
-
-        Raises:
-            UnsupportedError: the function's mode does not compile.
-        """
-        from .profile import Profiler
-
-        self.report  # noqa: B018 - refuses the other modes
-        made = {"fast": self._fast, "generic": self._generic}
-        versions = {name: version for name, version in made.items() if version}
-        return Profiler(
-            self._compilation, versions, self._arrays, self._stored, self._nested
-        )
-
-    def _stored(self) -> list[Array]:
-        """The values of the shared variables, as one moment has them."""
-        with self._held():
-            return [storage_of(leaf).box[0] for leaf in self._spec.shared]
-
-    def provenance(self) -> Provenance:
-        """Where each node and kernel comes from, and what became of each line.
-
-        Rewriting and lowering are done again under watch, which takes as long as they
-        did; nothing is compiled or run.
-
-        >>> import symgraph as sg
-        >>> x = sg.dvector("x")
-        >>> f = sg.function([x], sg.log(1 + x))
-        >>> found = f.provenance()
-        >>> [(step.rule, found.text(k).after) for k, step in enumerate(found.steps)]
-        [('constant_last', 'x + 1.0'), ('log_of_one_plus', 'log1p(x)')]
-        >>> [kernel.name for kernel in found.kernels]
-        ['k0_log1p']
-        """
-        from .inspect.provenance import Provenance
-
-        return Provenance(self._compilation)
-
-    def cost(self, /, *args: Any, **kwargs: Any) -> Cost:
-        """What a call with such arguments costs, step by step; nothing is computed.
-
-        Arguments are given as in a call; anything with a `shape`, and perhaps a
-        `dtype`, will do.  Without any, amounts are formulas of the sizes.
-
-        Work is counted in scalar additions.  A kernel is cut into chunks of about
-        400,000 of these, which threads share; below twice that it runs serially.  See
-        `symgraph.inspect.cost.Cost`.
-
-        Raises:
-            SymgraphError, OverflowError: what such a call would raise at its start.
-            ArgumentError: a scalar whose value is a size has a shape only.
-        """
-        from .estimate import estimate
-
-        parameters = self._spec.parameters
-        return estimate(self._compilation, parameters, self._stored(), args, kwargs)
-
-    @property
-    def from_cache(self) -> bool:
-        """Whether the code came from the cache on disk."""
-        return self._spec.mode.target == "cpu" and self._fast.from_cache
-
-    def source(self, stage: str = "loops") -> str:
-        """The program's text at a stage: "loops", "llvm", "asm" or "cuda".
-
-        Raises:
-            UnsupportedError: another stage.
-        """
-        from .codegen.cpu.build import assembly, llvm_text
-        from .codegen.cuda.listing import cuda_text
-        from .codegen.text import print_program
-        from .compiler import host
-
-        match stage:
-            case "loops":
-                return print_program(self.program)
-            case "llvm":
-                return str(llvm_text(self.program, host()))
-            case "asm":
-                return assembly(self.program, host())
-            case "cuda":
-                return cuda_text(self.program)
-        known = "there are 'loops', 'llvm', 'asm' and 'cuda'"
-        refuse(UnsupportedError, f"there is no source at stage {stage!r}", remedy=known)
-
-    def trim(self) -> None:
-        """Give back the memory kept between calls.
-
-        That is what temporaries lie in, and, for all functions, that of large results
-        which nobody holds any more.
-        """
-        if self._spec.mode.target == "cpu":
-            self._fast.native.trim()
-        if self._generic is not None:
-            self._generic.native.trim()
-
-    def __repr__(self) -> str:
-        parameters = (f"{p.name or '_'}: {p.node.type}" for p in self._spec.parameters)
-        return f"<function {self.name}({', '.join(parameters)})>"
-
-    # -- copying -----------------------------------------------------------------------
-
-    def copy(self) -> Function:
-        """Another function over the same graph and the same shared variables."""
-        return Function(self._spec)
-
-    __copy__ = copy
-
-    def with_mode(self, mode: str | Mode) -> Function:
-        """The same, carried out in another way."""
-        return Function(replace(self._spec, mode=as_mode(mode)))
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Function:
-        import pickle
-
-        return pickle.loads(pickle.dumps(self))  # type: ignore[no-any-return]
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        spec = self._spec
-        # Shared variables are listed as outputs too: an update may name one that
-        # nothing reads.
-        roots = (*spec.request.roots, *spec.shared)
-        graph = Graph([p.node for p in spec.parameters], roots)
-        position = {leaf: k for k, leaf in enumerate(spec.shared)}
-        parameters = [(p.name, _plain_default(p), p.downcast) for p in spec.parameters]
-        targets = [position[leaf] for leaf, _ in spec.updates]
-        count = len(spec.outputs)
-        with self._held():  # a call's updates are in the copy together, or not at all
-            data = flat_graph(graph)
-        state = (data, count, parameters, targets, spec.structure, spec.name, spec.mode)
-        return _restore, state
-
-
-def _plain_default(parameter: Parameter) -> tuple[Any, ...]:
-    return () if parameter.default is REQUIRED else (parameter.default,)
-
-
-def _restore(
-    data: dict[str, Any],
-    count: int,
-    parameters: list[tuple[str | None, tuple[Any, ...], bool | None]],
-    targets: list[int],
-    structure: Structure,
-    name: str,
-    mode: Mode,
-) -> Function:
-    """A pickled function, compiled again (from the cache, as a rule)."""
-    graph = unflatten(data)
-    roots = tuple(v.node for v in graph.outputs)
-    pairs = zip(graph.inputs, parameters, strict=True)
-    made = tuple(
-        Parameter(leaf.node, label, default[0] if default else REQUIRED, downcast)
-        for leaf, (label, default, downcast) in pairs
-    )
-    end = count + len(targets)
-    shared = roots[end:]
-    changed = zip(targets, roots[count:end], strict=True)
-    updates = tuple((shared[target], root) for target, root in changed)
-    return Function(Spec(made, shared, roots[:count], updates, structure, name, mode))
-
-
-# -- making one ------------------------------------------------------------------------
 
 
 def function(
@@ -462,11 +67,15 @@ def function(
         allow_input_downcast: convert arguments even where that can lose information.
         mode: "fast" (the default), "interpret" (each op's NumPy reference), "debug"
             (both, compared at every step) or a :class:`Mode`.
-        device: None or "cpu".
+        device: "cpu", or "cuda" for an NVIDIA GPU, where the function takes and returns
+            :class:`DeviceArray`; None for that of the block ``with sg.device(...)``
+            around the call, else "cpu".
 
     Raises:
         MissingInputError: an output depends on a variable that is not an input.
         UnusedInputError: an input plays no part.
+        UnsupportedError: no such mode or device; with ``device="cuda"``, no GPU can be
+            used, or the graph holds functions of the host.
 
     >>> import symgraph as sg
     >>> x = sg.dvector("x")
@@ -474,7 +83,7 @@ def function(
     >>> f([1.0, 2.0, 3.0])
     np.float64(14.0)
     """
-    _check_request(inputs, device)
+    _check_inputs(inputs)
     label = str(name or "function")
     parameters = tuple(
         _parameter(given, number, allow_input_downcast, label)
@@ -495,17 +104,21 @@ def function(
     )
     whole, cuts = without_cuts(settled[:count])
     return Function(
-        Spec(parameters, shared, whole, changed, structure, label, as_mode(mode), cuts)
+        Spec(
+            parameters,
+            shared,
+            whole,
+            changed,
+            structure,
+            label,
+            as_mode(mode),
+            cuts,
+            chosen(device),
+        )
     )
 
 
-def _check_request(inputs: object, device: str | None) -> None:
-    if device not in (None, "cpu"):
-        refuse(
-            UnsupportedError,
-            f"device {device!r} is not supported",
-            remedy="there is 'cpu'",
-        )
+def _check_inputs(inputs: object) -> None:
     if isinstance(inputs, Variable | In | None):
         refuse(
             ArgumentError,

@@ -207,7 +207,7 @@ def _flat_leaf(op: Op) -> dict[str, Any]:
             return {"kind": "input", "type": flat_type(op.declared), "label": op.label}
         case Shared():
             with op.storage.lock:
-                value = op.storage.box[0].copy()
+                value = op.storage.on_host().copy()
             flat = {"type": flat_type(op.declared), "label": op.label}
             return {"kind": "shared", "value": value, **flat}
         case Constant():

@@ -15,13 +15,18 @@ import numpy as np
 
 from .config import config
 from .declare import tensor
+from .device import chosen, known_device
+from .device_array import DeviceArray, as_device_array, is_device_array
 from .errors import ArgumentError, SymgraphError, refuse
 from .function import Function, Mode, function
 from .tree import Structure, flatten
 from .variable import Variable
 
-#: What a compiled function is kept under: types and structure of the arguments.
+#: What a compiled function is kept under: device, types and structure of arguments.
 Key: TypeAlias = tuple[Any, ...]
+
+#: Arguments of these classes need no sorting out.
+_TYPED = (np.ndarray, DeviceArray)
 
 
 class CacheInfo(NamedTuple):
@@ -49,6 +54,7 @@ class _Cache:
 class _Call:
     """One call's arguments: arrays, and what is fixed when compiling."""
 
+    device: str
     leaves: Sequence[Any]
     key: Key
     #: Puts other values in the arrays' places: arguments by position and by name.
@@ -68,11 +74,13 @@ class Jit:
         static: Iterable[str],
         name: str | None,
         mode: str | Mode | None,
+        device: str | None,
     ) -> None:
         functools.update_wrapper(self, fn)
         self._fn = fn
         self._name = str(name or getattr(fn, "__name__", "function"))
         self._mode = mode
+        self._device = None if device is None else known_device(device)
         self._signature = inspect.signature(fn)
         self._static = frozenset(static)
         unknown = self._static.difference(self._signature.parameters)
@@ -103,8 +111,9 @@ class Jit:
         cache = self._cache(owner)
         quick: Key | None = None
         simple = len(owner) + len(args) == self._simple and not kwargs
-        if simple and all(type(a) is np.ndarray for a in args):
-            quick = tuple((a.dtype, a.ndim) for a in args)
+        if simple and all(type(a) in _TYPED for a in args):
+            types = ((a.dtype, a.ndim) for a in args)
+            quick = (chosen(self._device), *types)
             known = cache.quick.get(quick)
             if known is not None:
                 cache.hits += 1
@@ -177,7 +186,12 @@ class Jit:
         made = self._fn(*owner, *args, **kwargs)
         _check_outputs(made, self._name)
         return function(
-            inputs, made, name=self._name, on_unused_input="ignore", mode=self._mode
+            inputs,
+            made,
+            name=self._name,
+            on_unused_input="ignore",
+            mode=self._mode,
+            device=call.device,
         )
 
     # -- arguments ---------------------------------------------------------------------
@@ -219,11 +233,13 @@ class Jit:
                 for k in range(s.count())
             ]
 
-        return _Call(leaves, (types, tuple(structures), fixed), rebuild, names)
+        device = chosen(self._device)
+        key = (device, types, tuple(structures), fixed)
+        return _Call(device, leaves, key, rebuild, names)
 
     def _flatten(self, name: str, value: Any) -> tuple[list[Any], Structure]:
         try:
-            return flatten(value, _is_array)
+            found, structure = flatten(value, _is_argument)
         except SymgraphError:
             refuse(
                 ArgumentError,
@@ -231,6 +247,12 @@ class Jit:
                 f"nor a list, tuple or dict of them: {value!r}",
                 remedy=f"jit(..., static_argnames={name!r}) compiles once per value",
             )
+        what = f"{self._name}: argument {name!r}"
+        there = [as_device_array(leaf, what) for leaf in found]
+        return [
+            leaf if made is None else made
+            for leaf, made in zip(found, there, strict=True)
+        ], structure
 
     def _hashable(self, name: str, value: Any) -> Any:
         try:
@@ -301,9 +323,13 @@ def _is_array(value: object) -> bool:
     return isinstance(value, Variable | np.ndarray | np.generic | bool | int | float)
 
 
+def _is_argument(value: object) -> bool:
+    return _is_array(value) or is_device_array(value)
+
+
 def _type_of(leaf: Any) -> tuple[str, tuple[None, ...]]:
     """The dtype and the (unknown) shape of the input for an argument."""
-    if isinstance(leaf, np.ndarray | np.generic):
+    if isinstance(leaf, np.ndarray | np.generic | DeviceArray):
         return leaf.dtype.name, (None,) * leaf.ndim
     if isinstance(leaf, bool):
         return "bool", ()
@@ -329,6 +355,7 @@ def jit(
     static_argnames: str | Iterable[str] = (),
     name: str | None = None,
     mode: str | Mode | None = None,
+    device: str | None = None,
 ) -> Any:
     """`python_function`, compiled when it is first called with arguments of some types.
 
@@ -350,6 +377,8 @@ def jit(
             passed on as they are.
         name: for messages and dumps; the function's own unless given.
         mode: as for :func:`function`.
+        device: as for :func:`function`; in another block ``with sg.device(...)`` a call
+            compiles anew.
 
     Raises:
         SymgraphError: an argument or a result is no array.
@@ -364,14 +393,14 @@ def jit(
     """
     static = (static_argnames,) if isinstance(static_argnames, str) else static_argnames
     if python_function is None:
-        return lambda fn: Jit(fn, static, name, mode)
+        return lambda fn: Jit(fn, static, name, mode, device)
     if not callable(python_function):
         refuse(
             ArgumentError,
             f"jit: {python_function!r} is not a function",
             remedy="options are given by name: jit(static_argnames='n')",
         )
-    return Jit(python_function, static, name, mode)
+    return Jit(python_function, static, name, mode, device)
 
 
 __all__ = ["CacheInfo", "Jit", "jit"]

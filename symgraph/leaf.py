@@ -6,7 +6,7 @@ import hashlib
 import itertools
 import threading
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -56,16 +56,56 @@ class Storage:
     """Where a shared variable's value lives: a one-item list that native code swaps.
 
     The array in the box is C-contiguous, aligned, of NumPy's own dtype object and owned
-    by the storage alone.  `default_update` is what a call that reads the variable makes
-    of it where its updates say nothing, or None.
+    by the storage alone; or it is a `DeviceArray`, of which only functions with
+    ``device="cuda"`` compute.  `twin` is the value with its copy on the other side,
+    good for as long as that value is in the box.  `lent` is an array that the user
+    keeps as well, and may write to.  `default_update` is what a call that reads the
+    variable makes of it where its updates say nothing, or None.
     """
 
-    __slots__ = ("box", "default_update", "lock")
+    __slots__ = ("box", "default_update", "lent", "lock", "twin")
 
     def __init__(self, value: Array, borrow: bool = False) -> None:
-        self.box = [owned(value, borrow)]
+        self.box: list[Any] = [None]
         self.lock = threading.RLock()
         self.default_update: Node | None = None
+        self.put(value, borrow)
+
+    def put(self, value: Array, borrow: bool = False) -> None:
+        """Replace the value by one on the host; `borrow` as in `owned`."""
+        made = owned(value, borrow)
+        with self.lock:
+            self.lent = made if made is value else None
+            self.twin: tuple[Any, Any] | None = None
+            self.box[0] = made
+
+    @property
+    def at_home(self) -> bool:
+        """Whether the value is on the host."""
+        return isinstance(self.box[0], np.ndarray)
+
+    def on_host(self) -> Array:
+        """The value, or a copy of it on the host; it stays where it is."""
+        value = self.box[0]
+        return value if isinstance(value, np.ndarray) else value.to_numpy()
+
+    def outline(self) -> Array:
+        """An array of the value's type; the value itself where it has no axes."""
+        value = self.box[0]
+        return value if isinstance(value, np.ndarray) else value.outline()
+
+    def come_home(self) -> bool:
+        """Have the value on the host from now on; whether it was elsewhere.
+
+        Its copy on the device is kept, for as long as the value does not change.
+        """
+        value, twin = self.box[0], self.twin
+        if isinstance(value, np.ndarray):
+            return False
+        home = value.to_numpy() if twin is None or twin[0] is not value else twin[1]
+        self.box[0] = home
+        self.twin = home, value
+        return True
 
 
 def owned(array: Array, borrow: bool = False) -> Array:

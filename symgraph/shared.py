@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .device import known_device
+from .device_array import DeviceArray, as_device_array, require_type, to_device
 from .errors import DTypeError, ShapeError, SymgraphError, refuse
 from .evaluate import as_array
 from .graph import Node, here, intern
-from .leaf import Shared, Storage, owned, plain
+from .leaf import Shared, Storage, plain
 from .op import Array
 from .types import TensorType, result_dtype
 from .variable import Variable, as_tensor
@@ -46,12 +48,43 @@ class SharedVariable(Variable):
         made = None if value is None else fit(value, self, "default_update").node
         self.storage.default_update = made
 
+    @property
+    def device(self) -> str:
+        """Where the value lives: "cpu" or "cuda"."""
+        return "cpu" if self.storage.at_home else "cuda"
+
+    def to(self, device: str) -> SharedVariable:
+        """Have the value live on "cpu" or "cuda"; gives the variable itself.
+
+        Functions move it as well: one with ``device="cuda"`` that updates the variable
+        leaves it on the GPU, and one for the CPU that reads it brings it back.  No copy
+        is made where there is one on that side already.
+
+        Raises:
+            UnsupportedError: no such device, or no GPU.
+        """
+        storage, device = self.storage, known_device(device)
+        with storage.lock:
+            if device == "cpu":
+                storage.come_home()
+            elif storage.at_home:
+                made = resident(storage)
+                held = storage.box[0]
+                storage.twin = None if held is storage.lent else (made, held)
+                storage.box[0] = made
+        return self
+
     def get_value(self, borrow: bool = False) -> Array:
-        """The value; with `borrow` a read-only view of it, good until an update."""
-        with self.storage.lock:
-            array = self.storage.box[0]
+        """The value; with `borrow` a read-only view of it, good until an update.
+
+        Of a value that lives on a GPU it is a copy either way, and the value stays
+        there.
+        """
+        storage = self.storage
+        with storage.lock:
+            array = storage.on_host()
             if not borrow:
-                return array.copy()
+                return array.copy() if storage.at_home else array
         view = array.view()
         view.flags.writeable = False
         return view
@@ -59,15 +92,28 @@ class SharedVariable(Variable):
     def set_value(self, value: object, borrow: bool = False) -> None:
         """Replace the value; the dtype and the number of axes stay as they are.
 
-        With `borrow` an array that needs no conversion is kept without a copy.
+        The variable lives where it lived, or on the GPU where `value` is there.  With
+        `borrow` an array that needs no conversion is kept without a copy.
 
         Raises:
             DTypeError: the conversion could lose something.
             ShapeError: another number of axes.
         """
-        array = owned(as_array(value, self.type), borrow)
-        with self.storage.lock:
-            self.storage.box[0] = array
+        storage = self.storage
+        there = as_device_array(value, "the value of a shared variable")
+        if there is None:
+            array = as_array(value, self.type)
+            with storage.lock:
+                moved = not storage.at_home
+                storage.put(array, borrow and not moved)
+                if moved:
+                    self.to("cuda")
+            return
+        require_type(there, self.type, "the value of a shared variable")
+        made = there if borrow else there.copy()
+        with storage.lock:
+            storage.twin = storage.lent = None
+            storage.box[0] = made
 
     def __copy__(self) -> SharedVariable:
         return self
@@ -94,7 +140,8 @@ def shared(
     """A variable that holds `value` between calls.
 
     Its dtype and number of axes are those of `value`; every axis may change its size.
-    With `borrow` a contiguous array is kept without a copy.
+    With `borrow` a contiguous array is kept without a copy.  An array on a GPU stays
+    there.
 
     >>> step = shared(0, name="step")
     >>> step.set_value(3)
@@ -104,9 +151,17 @@ def shared(
     Raises:
         DTypeError: a dtype that is not supported.
     """
-    array = plain(value, "the value of a shared variable")
+    what = "the value of a shared variable"
+    there = as_device_array(value, what)
+    if there is None:
+        array = plain(value, what)
+    else:
+        array = np.zeros((0,) * there.ndim, there.dtype)  # until it is set
     kind = TensorType(array.dtype, (None,) * array.ndim)
-    return SharedVariable(Shared(kind, Storage(array, borrow), name), name)
+    made = SharedVariable(Shared(kind, Storage(array, borrow), name), name)
+    if there is not None:
+        made.set_value(there, borrow)
+    return made
 
 
 def fit(value: object, target: Variable, what: str) -> Variable:
@@ -175,3 +230,20 @@ def locks_of(shared: Iterable[Node]) -> tuple[Any, ...]:
     """The locks of shared variables' nodes, in one order for all functions."""
     ordered = sorted(shared, key=lambda n: n.op.uid)  # type: ignore[attr-defined]
     return tuple(storage_of(n).lock for n in ordered)
+
+
+def resident(storage: Storage) -> DeviceArray:
+    """The value on the device, where it is copied once; it stays where it lives.
+
+    An array that the user may write to is copied each time.  The lock is held.
+    """
+    value, twin = storage.box[0], storage.twin
+    if isinstance(value, DeviceArray):
+        return value
+    if twin is not None and twin[0] is value:
+        there: DeviceArray = twin[1]
+        return there
+    made = to_device(value)
+    if value is not storage.lent:
+        storage.twin = value, made
+    return made

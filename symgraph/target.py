@@ -178,7 +178,12 @@ def as_function(shown: Shown, name: str) -> Function:
         case _:
             inputs, outputs = _inputs_of(shown), tuple(shown)
     return function(
-        inputs, list(outputs), name=name, mode="interpret", on_unused_input="ignore"
+        inputs,
+        list(outputs),
+        name=name,
+        mode="interpret",
+        on_unused_input="ignore",
+        device="cpu",
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -253,7 +254,8 @@ def test_usage_errors(
 
 
 def test_forms_that_do_not_exist(net: Callable[[str], str]) -> None:
-    missing = [(s, f) for s in ("llvm", "asm", "cuda") for f in ("json", "dot", "svg")]
+    machine = "llvm", "asm", "cuda", "ptx"
+    missing = [(s, f) for s in machine for f in ("json", "dot", "svg")]
     for stage, form in [*missing, ("memory", "dot"), ("memory", "svg")]:
         words = ("dump", net("step"), "--stage", stage, "--format", form)
         assert f"stage {stage} has no {form} form" in complaint(2, *words)[0]
@@ -358,7 +360,7 @@ def test_exit_code_of_a_process(net: Callable[[str], str]) -> None:
 
 def test_every_stage_has_a_text_form(net: Callable[[str], str]) -> None:
     assert set(Format) > {Format.text}
-    for stage in Stage:
+    for stage in set(Stage) - {Stage.ptx}:
         assert shown("dump", net("step"), "--stage", stage).strip(), stage
     assert os.listdir() == ["net.py"]
 
@@ -369,3 +371,15 @@ def test_a_saved_graph_is_a_target(tmp_path: Path) -> None:
     sg.save(sg.Graph([x], [sg.exp(x) * 2]), path)
     done = CliRunner().invoke(app, ["dump", str(path), "--stage", "loops"])
     assert done.exit_code == 0 and "exp(" in done.output
+
+
+def test_ptx_without_the_compilers_names_the_extra(net: Callable[[str], str]) -> None:
+    if importlib.util.find_spec("numba_cuda") is not None:
+        pytest.skip("the compilers are there")
+    what, remedy = complaint(1, "dump", net("step"), "--stage", "ptx")
+    assert "has no PTX" in what and "'symgraph-compiler[cuda]'" in remedy
+
+
+@pytest.mark.cuda
+def test_ptx(net: Callable[[str], str]) -> None:
+    assert ".entry" in shown("dump", net("step"), "--stage", "ptx")

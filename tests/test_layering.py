@@ -30,12 +30,15 @@ MAY_IMPORT = {
         "dims": "",
         "data": "",
         "errors": "graph",
+        "device": "errors",
         "config": "codegen errors",
         "symbolic": "errors",
         "tree": "errors",
         "types": "codegen dims errors",
         "op": "codegen dims errors types",
         "leaf": "dims errors op types",
+        "dlpack": "op",
+        "device_array": "codegen dlpack errors leaf op types",
         "pattern": "graph leaf op types variable",
         "evaluate": "dims errors graph leaf op types",
         "variable": "errors evaluate graph leaf op symbolic types",
@@ -50,7 +53,7 @@ MAY_IMPORT = {
         "updates": "errors graph leaf shared variable",
         "loops": "autodiff composite dims errors graph leaf lower op ops random tree "
         "types variable vectorize",
-        "shared": "errors evaluate graph leaf op types variable",
+        "shared": "device device_array errors evaluate graph leaf op types variable",
         "linalg": "ops variable",
         "lower": "codegen composite dims errors graph history leaf op ops types "
         "variable",
@@ -73,22 +76,27 @@ MAY_IMPORT = {
         "debug": "check codegen compiler config dims errors evaluate graph leaf "
         "lower op passes rewrite types variable",
         "versions": "arguments codegen compiler errors graph op",
-        "estimate": "arguments codegen compiler errors inspect lower op variable "
-        "versions",
+        "estimate": "arguments codegen compiler device_array errors inspect lower op "
+        "variable versions",
         "profile": "codegen errors inspect op versions",
         "samples": "arguments codegen dims errors inspect op",
         "measured": "evaluate graph leaf op samples",
         "explored": "inspect measured",
-        "function": "arguments codegen compiler cuts debug errors estimate evaluate "
-        "explored graph graphs inspect leaf lengths lower mode op profile shared tree "
-        "updates variable versions",
+        "on_device": "arguments codegen compiler device_array errors graph "
+        "op shared versions",
+        "sources": "codegen compiler errors on_device",
+        "callable": "arguments codegen compiler cuts debug device errors estimate "
+        "evaluate explored graph graphs inspect lower mode on_device op profile shared "
+        "sources tree versions",
+        "function": "arguments callable cuts device errors graph leaf lengths mode "
+        "shared tree updates variable",
         "timing": "function inspect samples",
-        "jit": "config declare errors function tree variable",
+        "jit": "config declare device device_array errors function tree variable",
         "target": "errors function graph graphs leaf mode passes saved variable",
         "looking": "inspect target",
-        "symgraph": "autodiff config declare errors function graphs inspect jit "
-        "linalg looking loops op ops passes random rewrite saved shared special types "
-        "userops variable vectorize",
+        "symgraph": "autodiff config declare device device_array errors function "
+        "graphs inspect jit linalg looking loops op ops passes random rewrite saved "
+        "shared special types userops variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect measured passes symgraph target timing",
     },

@@ -1,386 +1,308 @@
 """Programs run through numba.cuda: on a GPU, or in numba's simulator.
 
-Every array is flat memory on the device, and stays there until the program has ended;
-views and rows are the same memory.  Kernels are compiled when first launched.  The host
-runs the loops and conditions of a program, for which it reads back one bool a round;
-failed checks are read once, at the end.
+What a program works on is flat memory on the device: its arguments, which are copied
+there unless they are there already; one arena with all temporaries, which is kept for
+the next call; and new memory for its results, which stay there.  Views and rows are the
+same memory.  What a call launches for given sizes is worked out once, and kernels are
+compiled when first launched.  Failed checks are read once, at the end; how loops and
+conditions are run, `control` says.
 
 The simulator is numba's own: ``NUMBA_ENABLE_CUDASIM=1``, set before numba is imported.
 """
 
 from __future__ import annotations
 
-import linecache
-import warnings
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 
-from ..errors import CompileError, UnsupportedHostError
-from ..interpret import Arrays, Scalar, applied, dims_of, size_of
-from ..ir import Const, Kernel, Let
-from ..program import (
-    Call,
-    End,
-    Gemm,
-    Launch,
-    Otherwise,
-    Program,
-    Repeat,
-    Step,
-    When,
-    brackets,
-    rotation,
-)
-from ..run import ProgramResult, check_guards, given_arrays, program_result
-from ..text import print_kernel
-from . import product
-from .plan import LEAST_CHUNK, THREADS, Kind, Plan, chunks, plan
-from .source import Argument, Stage, stages
+from ..errors import CompileError, DeviceError, UnsupportedHostError
+from ..program import Array, Call, Program, ReadScalar
+from ..run import ProgramResult, check_guards
+from .call_plan import CallPlan, Made, Planner
+from .control import control_of
+from .geometry import Limits
+from .helpers import NUMBERS
+from .kernels import KernelCache, Prepares, Stream, kernel_cache
+from .memory import Device, Memory
+from .plan import Kind
+from .recent import Recent
+from .steps import Run
 
-#: A flat array on the device.
-Device: TypeAlias = Any
-#: What ``cuda.jit`` gives: ``function[blocks, threads](*arguments)`` launches it.
-Dispatcher: TypeAlias = Any
-#: What `failed` holds while no check has failed; else the number of the launch, then
-#: 32 bits of the code.
-NOTHING = int(np.iinfo(np.int64).max)
-#: The most bytes of a launch's global scratch areas, where several blocks have one.
-MOST_AREA = 1 << 28
+#: The most patterns of calls, by the arguments' shapes, that are kept.
+MOST_PATTERNS = 64
+#: The most tables of `NUMBERS` numbers that are kept.
+MOST_TABLES = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """How launches are cut.
+class DeviceResult:
+    """What a call leaves on the device.
 
     Attributes:
-        threads: of a block; a power of two.
-        blocks: the most in a grid.
-        chunk: the least length of a chunk of a reduction.
-        tile: the side of a matrix product's tiles.
+        status: 0, or the code of the first failed check; then there are no results and
+            no updates.
+        results: the returned arrays in order, in their shapes: memory nobody else
+            holds.
+        updates: the new values of shared arrays, by the names of the update arrays.
     """
 
-    threads: int = THREADS
-    blocks: int = 4096
-    chunk: int = LEAST_CHUNK
-    tile: int = product.TILE
-
-
-@dataclass(frozen=True, slots=True)
-class _Prepared:
-    """A kernel that can be launched: a function for each stage."""
-
-    plan: Plan
-    stages: tuple[Stage, ...]
-    functions: tuple[Dispatcher, ...]
+    status: int
+    results: tuple[Device, ...]
+    updates: Mapping[str, Device]
 
 
 class CudaProgram:
     """A program that can be run on a device, again and again.
+
+    Several threads may call it at once.  Between calls it keeps the memory of its
+    temporaries and its constants on the device, which :meth:`trim` gives back.
+
+    Args:
+        limits: how launches are cut.
+        kernels: where compiled kernels are looked up; else the process's own cache.
 
     Raises:
         CompileError: it calls a function of the host, or is ill-formed.
         UnsupportedHostError: there is neither a GPU nor a simulator.
     """
 
-    def __init__(self, program: Program, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        program: Program,
+        limits: Limits | None = None,
+        kernels: KernelCache | None = None,
+    ) -> None:
         refuse_calls(program)
         self.program = program
         self.limits = limits or Limits()
-        self._cuda = numba_cuda()
-        self._kernels: dict[str, _Prepared] = {}
-        self._products: dict[tuple[str, bool], tuple[Stage, Dispatcher]] = {}
+        self.memory = Memory(numba_cuda(), program.name)
+        self._control = control_of(program)
+        self._prepares = Prepares(self.limits)
+        # An empty cache is false.
+        self._cache = kernel_cache() if kernels is None else kernels
+        self._plans: Recent[CallPlan] = Recent(MOST_PATTERNS)
+        self._numbers: Recent[_Numbers] = Recent(MOST_TABLES)
+        self._given = program.by_role("input", "shared", "constant")
+        reads = (s for s in program.host if isinstance(s, ReadScalar))
+        self._read = frozenset(statement.array for statement in reads)
+        self._constants: dict[str, tuple[Any, Device]] = {}
+        self._lock = threading.Lock()
 
-    def run(self, arrays: Arrays) -> ProgramResult:
+    def call(self, given: Mapping[str, Any], stream: Stream = 0) -> DeviceResult:
+        """Run the program on `stream`; its results stay on the device.
+
+        `given` are its inputs, shared arrays and constants by name: NumPy arrays, which
+        are copied to the device, or numba's arrays there in C order, which are used in
+        place and only read.  A constant is copied once, as long as it is the same
+        object.
+
+        Raises:
+            KeyError: an array is missing.
+            TypeError, ValueError, OverflowError: what `run_program` raises for shapes
+                and dtypes; arrays on the device that are not in C order.
+            IndexError: an array has not the row that a loop asks for.
+            DeviceMemoryError: the device has too little memory.
+            DeviceError: the device broke off.
+        """
+        try:
+            return self._called(given, stream)
+        except self.memory.failures as error:
+            raise DeviceError(
+                f"{self.program.name}: the device failed: {error}; what was computed "
+                "on it may be lost, and the process may have to be started again"
+            ) from error
+
+    def run(self, arrays: Mapping[str, Any]) -> ProgramResult:
         """What `run_program` gives for these arrays, computed on the device.
 
         The code of a failed check is that of the first launch in which one failed, and
-        the least code of those that did.  Raises what `run_program` raises, but for
-        accesses out of bounds.
+        the least code of those that did; then there are no results.  Raises what `call`
+        raises.
         """
-        program = self.program
-        sizes = check_guards(program, arrays)
-        run = _Run(self, sizes)
-        run.begin(given_arrays(program, arrays))
-        with warnings.catch_warnings():
-            # What overflows in the simulator, and how small a grid is.
-            warnings.simplefilter("ignore")
-            run.steps()
-        status = run.status()
-        updates = () if status else program.by_role("update")
-        names = *program.results, *(array.name for array in updates)
-        memory = {name: run.fetch(name) for name in names}
-        return program_result(program, memory, status)
+        done = self.call(arrays)
+        results = [array.copy_to_host() for array in done.results]
+        updates = {
+            str(array.target): done.updates[array.name].copy_to_host()
+            for array in self.program.by_role("update")
+            if not done.status
+        }
+        return ProgramResult(results, updates, done.status)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
-        """How each kernel that has run so far is spread over threads."""
-        return tuple(made.plan.kind for made in self._kernels.values())
+        """How each kernel of the calls so far is spread over threads."""
+        return self._prepares.kinds
 
-    def prepared(self, kernel: Kernel) -> _Prepared:
-        """The functions of a kernel, each text compiled once."""
-        key = print_kernel(kernel)
-        if key not in self._kernels:
-            planned = plan(kernel, self.limits.threads)
-            written = stages(planned)
-            functions = tuple(self._function(stage) for stage in written)
-            self._kernels[key] = _Prepared(planned, written, functions)
-        return self._kernels[key]
+    def trim(self) -> int:
+        """Give back the memory that is kept between calls; how many bytes it was."""
+        with self._lock:
+            count = sum(int(held.nbytes) for _, held in self._constants.values())
+            self._constants = {}
+        self._plans.clear()
+        self._numbers.clear()
+        return count + self.memory.trim()
 
-    def product(self, dtype: str, added: bool) -> tuple[Stage, Dispatcher]:
-        """The kernel of matrix products."""
-        key = dtype, added
-        if key not in self._products:
-            stage = product.product_stage(dtype, added, self.limits.tile)
-            self._products[key] = stage, self._function(stage)
-        return self._products[key]
+    # -- a call ------------------------------------------------------------------------
 
-    def _function(self, stage: Stage) -> Dispatcher:
-        """A stage as what numba launches."""
-        path = f"<cuda kernel {stage.name}>"
-        # Where numba and tracebacks look for the lines that they quote.
-        lines = stage.text.splitlines(True)
-        linecache.cache[path] = len(stage.text), None, lines, path
-        names: dict[str, Any] = {"__name__": "symgraph_kernel"}
-        exec(compile(stage.text, path, "exec"), names)
-        return self._cuda.jit(names[stage.name])
+    def _called(self, given: Mapping[str, Any], stream: Stream) -> DeviceResult:
+        values = {a.name: _value(a, given[a.name], stream) for a in self._given}
+        plan = self._pattern(values, stream)
+        made = {m.name: self.memory.empty(max(m.length, 1), m.dtype) for m in plan.made}
+        with self.memory.lent(plan.layout, stream) as arena:
+            memory = {**arena.arrays, **made}
+            for array in self._given:
+                self._pass(array, given[array.name], values[array.name], memory, stream)
+            run = Run(
+                self.program,
+                self._control,
+                plan,
+                arena,
+                memory,
+                lambda number: self._number(number, plan),
+            )
+            run.steps()
+            status = run.status()
+        if status:
+            return DeviceResult(status, (), {})
+        shaped = {m.name: self._shaped(m, made[m.name]) for m in plan.made}
+        updates = {a.name: shaped[a.name] for a in self.program.by_role("update")}
+        results = tuple(shaped[name] for name in self.program.results)
+        return DeviceResult(0, results, updates)
 
+    def _pattern(self, values: Mapping[str, Any], stream: Stream) -> CallPlan:
+        """What is done for such arguments, whose guards hold."""
+        key: list[Any] = [stream]
+        shown = dict(values)
+        for name, value in values.items():
+            there = is_on_device(value)
+            key.append((tuple(value.shape), value.dtype, there))
+            if name in self._read:
+                shown[name] = _fetched(value, stream) if there else value
+                key.append(shown[name].item() if shown[name].size == 1 else None)
+            elif there:
+                # As much of it as guards and sizes need.
+                zero = np.zeros((), value.dtype)
+                shown[name] = np.broadcast_to(zero, tuple(value.shape))
 
-class _Run:
-    """One call: the memory on the device, and where the run stands."""
+        def made() -> CallPlan:
+            sizes = check_guards(self.program, shown)
+            host = {
+                a.name
+                for a in self._given
+                if a.role != "constant" and not is_on_device(values[a.name])
+            }
+            planner = Planner(
+                self.program,
+                self._control,
+                self._prepares,
+                self._cache,
+                self.memory.cuda,
+                stream,
+                sizes,
+            )
+            return planner.planned(frozenset(host))
 
-    def __init__(self, whole: CudaProgram, sizes: Mapping[str, Scalar]) -> None:
-        self.whole = whole
-        self.program = whole.program
-        self.cuda = whole._cuda
-        self.sizes = sizes
-        self.memory: dict[str, Device] = {}
-        self.scratch: dict[tuple[str, int], Device] = {}
-        self.failed = self.cuda.to_device(np.array([NOTHING], np.int64))
-        self.launches = 0
-        self.position = 0
-        self._ends = brackets(self.program.steps)
-        self._begins = {end: begin for begin, end in self._ends.items()}
-        self._arrays = {array.name: array for array in self.program.arrays}
+        return self._plans.get(tuple(key), made)
 
-    # ------------------------------------------------------------------ memory
-
-    def begin(self, given: Arrays) -> None:
-        """All arrays before the first step."""
-        for name, value in given.items():
-            flat = np.ascontiguousarray(value).reshape(-1)
-            flat = flat if flat.size else np.zeros(1, flat.dtype)
-            self.memory[name] = self.cuda.to_device(flat)
-        for array in self.program.by_role("output", "update", "temp"):
-            shape = dims_of(array.shape, self.sizes)
-            self.memory[array.name] = self.empty(int(np.prod(shape)), array.dtype)
-
-    def empty(self, length: int, dtype: str) -> Device:
-        """Memory for so many elements, and for one at least."""
-        return self.cuda.device_array(max(length, 1), np.dtype(dtype))
-
-    def device(self, name: str) -> Device:
-        """An array's memory; a view's is its target's."""
-        array = self._arrays[name]
-        return self.memory[str(array.target) if array.role == "view" else name]
-
-    def fetch(self, name: str) -> np.ndarray:
-        """An array on the host."""
-        shape = dims_of(self._arrays[name].shape, self.sizes)
-        flat: np.ndarray = self.device(name).copy_to_host()
-        return flat[: int(np.prod(shape))].reshape(shape)
-
-    def value(self, name: str) -> Scalar:
-        """The one element of an array without axes."""
-        return self.device(name).copy_to_host()[0]
-
-    def status(self) -> int:
-        """The code of the first check that failed, or 0."""
-        found = int(self.failed.copy_to_host()[0])
-        return 0 if found == NOTHING else found & 0xFFFFFFFF
-
-    # ------------------------------------------------------------------ steps
-
-    def steps(self) -> None:
-        """Run all steps."""
-        while self.position < len(self.program.steps):
-            position, self.position = self.position, self.position + 1
-            self.step(position, self.program.steps[position])
-
-    def step(self, position: int, step: Step) -> None:
-        """Run one step, and say where to go on."""
-        match step:
-            case Launch():
-                self.launch(step)
-            case Gemm():
-                self.gemm(step)
-            case Repeat():
-                self.count(step.counter, 0)
-                self.round(position, step, 0)
-            case When():
-                if not self.value(step.condition):
-                    self.position = self._ends[position] + 1
-            case Otherwise():
-                self.position = self._ends[position] + 1
-            case End():
-                begun = self._begins[position]
-                opener = self.program.steps[begun]
-                if isinstance(opener, Repeat):
-                    number = int(self.value(opener.counter)) + 1
-                    self.count(opener.counter, number)
-                    taken = rotation(opener.moves)
-                    moved = {name: self.memory[held] for name, held in taken.items()}
-                    self.memory |= moved
-                    self.round(begun, opener, number)
-
-    def count(self, counter: str, number: int) -> None:
-        """Enter the number of a round."""
-        self.device(counter).copy_to_device(np.array([number], np.int64))
-
-    def round(self, position: int, step: Repeat, number: int) -> None:
-        """Begin a round of the loop at `position`, or leave it."""
-        on = step.going is None or self.value(step.going)
-        if number >= size_of(step.extent, self.sizes) or not on:
-            self.position = self._ends[position] + 1
-            return
-        self.position = position + 1
-        for array in self.program.by_role("row"):
-            if array.row is None or array.row.counter != step.counter:
-                continue
-            rows = self._arrays[str(array.target)]
-            inner = dims_of(rows.shape, self.sizes)
-            shape = dims_of(array.shape, self.sizes)
-            start = int(size_of(array.row.start, self.sizes))
-            place = start + int(size_of(array.row.stride, self.sizes)) * number
-            count = shape[0] if len(shape) == len(inner) else 1
-            if not 0 <= place <= place + count <= inner[0]:
-                raise IndexError(f"{array.target} has no row {place}")
-            length = int(np.prod(inner[1:]))
-            if length * count:
-                part = slice(place * length, (place + count) * length)
-                self.memory[array.name] = self.device(str(array.target))[part]
-            else:
-                self.memory[array.name] = self.empty(1, array.dtype)
-
-    # ------------------------------------------------------------------ launches
-
-    def launch(self, step: Launch) -> None:
-        """Launch a kernel's stages."""
-        prepared = self.whole.prepared(step.kernel)
-        kernel = prepared.plan.kernel
-        bound = {
-            name: int(size_of(extent, self.sizes))
-            for name, extent in zip(kernel.sizes, step.sizes, strict=True)
-        }
-        pairs = zip(kernel.buffers, step.arrays, strict=True)
-        buffers = {buffer.name: self.device(name) for buffer, name in pairs}
-        extents = known_sizes(kernel, bound)
-        blocks, length = grid(prepared.plan, extents, self.whole.limits)
-        for number, stage in enumerate(prepared.stages):
-            here = 1 if number else blocks
-            args = [
-                self.argument(a, prepared.plan, buffers, extents, (blocks, length))
-                for a in stage.arguments
-            ]
-            prepared.functions[number][here, stage.threads](*args)
-        self.launches += 1
-
-    def argument(
+    def _pass(
         self,
-        argument: Argument,
-        planned: Plan,
-        buffers: Mapping[str, Device],
-        sizes: Mapping[str, int],
-        cut: tuple[int, int],
-    ) -> Any:
-        """What is passed for an argument."""
-        match argument.role:
-            case "buffer":
-                return buffers[argument.source]
-            case "size":
-                return np.int64(sizes[argument.source])
-            case "chunk":
-                return np.int64(cut[1])
-            case "chunks":
-                return np.int64(cut[0])
-            case "failed":
-                return self.failed
-            case "launch":
-                return np.int64(self.launches << 32)
-            case "partial":
-                return self.reused(argument.source, cut[0], argument.dtype)
-            case "area":
-                owners = cut[0] * area_parts(planned, argument.source)
-                shape = dims_of(planned.kernel.buffer(argument.source).shape, sizes)
-                length = owners * int(np.prod(shape))
-                return self.reused(argument.source, length, argument.dtype)
+        array: Array,
+        given: Any,
+        value: Any,
+        memory: dict[str, Device],
+        stream: Stream,
+    ) -> None:
+        """Have an argument on the device, under its name."""
+        if not value.size:
+            return
+        if is_on_device(value):
+            memory[array.name] = _flat(array, value)
+        elif array.role == "constant":
+            memory[array.name] = self._constant(array, given, value, stream)
+        else:
+            memory[array.name].copy_to_device(_flat(array, value), stream=stream)
 
-    def reused(self, name: str, length: int, dtype: str) -> Device:
-        """Memory that a launch needs for itself."""
-        key = f"{name} {dtype}", length
-        if key not in self.scratch:
-            self.scratch[key] = self.empty(length, dtype)
-        return self.scratch[key]
+    def _constant(
+        self, array: Array, given: Any, value: np.ndarray, stream: Stream
+    ) -> Device:
+        """A constant on the device, copied there once."""
+        with self._lock:
+            kept = self._constants.get(array.name)
+        if kept is None or kept[0] is not given:
+            flat = _flat(array, value)
+            held = self.memory.empty(flat.size, array.dtype)
+            held.copy_to_device(flat, stream=stream)
+            kept = given, held
+            with self._lock:
+                self._constants[array.name] = kept
+        return kept[1]
 
-    def gemm(self, step: Gemm) -> None:
-        """Launch a matrix product."""
-        dtype, tile = self._arrays[step.out].dtype, self.whole.limits.tile
-        stage, function = self.whole.product(dtype, step.accumulate)
-        numbers = product.numbers_of(step, self.sizes)
-        blocks = min(product.blocks_of(numbers, tile), self.whole.limits.blocks)
-        if blocks:
-            arrays = [self.device(name) for name in (step.out, step.lhs, step.rhs)]
-            values = [np.int64(numbers[name]) for name in product.NUMBERS]
-            function[blocks, stage.threads](*arrays, *values)
-        self.launches += 1
+    def _shaped(self, made: Made, flat: Device) -> Device:
+        """What a call has made, as the caller sees it."""
+        if not made.length:
+            return self.memory.empty(made.outer_shape, made.outer_dtype)
+        if made.outer_dtype != made.dtype:
+            flat = flat.view(np.dtype(made.outer_dtype))
+        return flat.reshape(made.outer_shape)
 
-
-def known_sizes(kernel: Kernel, sizes: Mapping[str, int]) -> dict[str, int]:
-    """The sizes, and what the first statements compute from them."""
-    values: dict[str, Scalar] = {n: np.int64(size) for n, size in sizes.items()}
-    with np.errstate(all="ignore"):
-        for statement in kernel.body:
-            if not isinstance(statement, Let):
-                continue
-            atoms = [
-                np.dtype(a.dtype).type(a.value) if isinstance(a, Const) else values[a]
-                for a in statement.args
-                if isinstance(a, Const) or a in values
-            ]
-            if len(atoms) == len(statement.args):
-                values[statement.name] = applied(statement, atoms)
-    whole = {n: v for n, v in values.items() if v.dtype == np.dtype("int64")}
-    return {name: int(value) for name, value in whole.items()}
+    def _number(self, number: int, plan: CallPlan) -> Device:
+        """An array without axes that holds `number`; nobody writes it."""
+        part = number // NUMBERS
+        key = plan.stream, part
+        table = self._numbers.get(key, lambda: _Numbers(self.memory, plan, part))
+        return table.one(number % NUMBERS)
 
 
-def grid(planned: Plan, sizes: Mapping[str, int], limits: Limits) -> tuple[int, int]:
-    """The blocks of a launch, and the length of a chunk where a reduction has them."""
-    if planned.kind == "single":
-        return 1, 0
-    total = 1
-    for loop in planned.loops:
-        total *= max(0, int(size_of(loop.extent, sizes)))
-    if planned.kind == "reduce":
-        return chunks(total, planned.threads, limits.chunk)
-    wanted = total if planned.kind == "rows" else -(-total // planned.threads)
-    area = 0
-    for scratch, place in zip(planned.kernel.scratch, planned.places, strict=True):
-        if place.endswith("area"):
-            count = int(np.prod(dims_of(scratch.shape, sizes)))
-            count *= area_parts(planned, scratch.name)
-            area += count * np.dtype(scratch.dtype).itemsize
-    most = limits.blocks if not area else min(limits.blocks, MOST_AREA // area)
-    return max(1, min(wanted, most)), 0
+class _Numbers:
+    """`NUMBERS` numbers on the device, from a multiple of as many on."""
+
+    def __init__(self, memory: Memory, plan: CallPlan, part: int) -> None:
+        self._table = memory.empty(NUMBERS, "int64")
+        plan.helpers.number_rounds(self._table, np.int64(part * NUMBERS))
+        self._ones: dict[int, Device] = {}
+
+    def one(self, place: int) -> Device:
+        """One of them."""
+        if place not in self._ones:
+            self._ones[place] = self._table[place : place + 1]
+        return self._ones[place]
 
 
-def area_parts(planned: Plan, name: str) -> int:
-    """How many owners a block has of the scratch buffer called `name`."""
-    names = [scratch.name for scratch in planned.kernel.scratch]
-    own = planned.places[names.index(name)] == "thread area"
-    return planned.threads if own else 1
+def is_on_device(value: Any) -> bool:
+    """Whether `value` is an array of numba's on the device."""
+    return bool(getattr(value, "__cuda_ndarray__", False))
+
+
+def _value(array: Array, given: Any, stream: Stream) -> Any:
+    """An argument as an array, here or there."""
+    if not is_on_device(given):
+        return np.asarray(given)
+    if not given.is_c_contiguous():
+        raise ValueError(
+            f"{array.name} is on the device, and not in C order: copy it there first"
+        )
+    return given
+
+
+def _fetched(value: Device, stream: Stream) -> np.ndarray:
+    """An array on the host, for which the device is waited for."""
+    found: np.ndarray = value.copy_to_host(stream=stream)
+    if stream:
+        stream.synchronize()
+    return found
+
+
+def _flat(array: Array, value: Any) -> Any:
+    """An array with elements as one flat one, complex numbers as pairs of floats."""
+    if isinstance(value, np.ndarray):
+        value = np.ascontiguousarray(value)
+    flat = value.reshape(int(value.size))
+    return flat.view(np.dtype(array.dtype)) if array.paired else flat
 
 
 def refuse_calls(program: Program) -> None:
@@ -410,3 +332,9 @@ def numba_cuda() -> Any:
             f"a GPU and its driver, {remedy}"
         )
     return cuda
+
+
+__all__ = [
+    *("CudaProgram", "DeviceResult", "Limits"),
+    *("is_on_device", "numba_cuda", "refuse_calls"),
+]

@@ -37,9 +37,10 @@ from .plan import Plan
 
 #: What an argument of a kernel is: an array of the program, a size (int64), memory for
 #: scratch, a carry's partial results, the length of a chunk or the number of chunks,
-#: the record of failed checks, or the number of the launch that is entered there.
+#: the record of failed checks, the number of the launch that is entered there, or a
+#: bool without which a kernel does nothing.
 Role: TypeAlias = Literal[
-    "buffer", "size", "area", "partial", "chunk", "chunks", "failed", "launch"
+    "buffer", "size", "area", "partial", "chunk", "chunks", "failed", "launch", "on"
 ]
 
 #: What generated text uses itself.
@@ -70,7 +71,7 @@ class Argument:
     @property
     def is_array(self) -> bool:
         """Whether it is an array."""
-        return self.role in ("buffer", "area", "partial", "failed")
+        return self.role in ("buffer", "area", "partial", "failed", "on")
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,6 +29,7 @@ class Stage(StrEnum):
     llvm = "llvm"
     asm = "asm"
     cuda = "cuda"
+    ptx = "ptx"
 
 
 class Format(StrEnum):
@@ -59,10 +60,11 @@ def dump(
 
     The stages are the graph as written (input), in one spelling (canonical) and after
     all rewriting (optimized), what is computed together (fused), the loops, the memory
-    plan, the LLVM IR, the assembly, and the kernels that a GPU would run (cuda).  HTML
-    is one page with all but these, and every step between, to look through in a
-    browser.  With --measure the target is called as `time` calls it, and the page shows
-    how long each kernel takes, and what each node holds.
+    plan, the LLVM IR, the assembly, the kernels that a GPU would run (cuda), and their
+    PTX (ptx), for which the extra "cuda" has the compilers.  HTML is one page with all
+    but these, and every step between, to look through in a browser.  With --measure the
+    target is called as `time` calls it, and the page shows how long each kernel takes,
+    and what each node holds.
     """
     sizes = sizes_of(size or [])
     if measure and format is not Format.html:
@@ -170,6 +172,7 @@ def _renderers() -> dict[Stage, dict[Format, Callable[[Function], str]]]:
         Stage.llvm: {Format.text: lambda f: f.source("llvm")},
         Stage.asm: {Format.text: lambda f: f.source("asm")},
         Stage.cuda: {Format.text: lambda f: f.source("cuda")},
+        Stage.ptx: {Format.text: lambda f: f.source("ptx")},
     }
 
 

@@ -8,7 +8,10 @@ The schema, version 1; amounts are numbers, or text over the names of sizes::
       "steps": [{"name": "k0_exp", "kind": "kernel", "work": 35840, "flops": 0,
                  "bytes_read": 2560, "bytes_written": 2560, "chunks": 1, "scratch": 0}],
       "work": 35840, "flops": 0, "bytes_read": 2560, "bytes_written": 2560,
-      "arena": 0, "output": 2560
+      "arena": 0, "output": 2560,
+      "kernels": [{"name": "k0_exp", "capability": "8.0", "threads": 256,    # for GPUs
+                   "registers": 24, "spilled": 0, "local": 0, "shared": 0,
+                   "occupancy": 1.0, "limit": "warps"}]
     }
 """
 
@@ -23,6 +26,7 @@ from ..codegen.cost import StepCost, cost, read_scalars
 from ..codegen.polynomial import Amount, known, name
 from ..dims import Dim
 from ..lower import Lowered
+from .occupied import Occupied
 from .program_form import table
 
 VERSION = 1
@@ -84,6 +88,8 @@ class Cost:
         arena: bytes of temporaries and scratch memory, whose places are shared; not
             rounded to cache lines, and with one chunk's scratch, in formulas.
         output: bytes of the results and of new values of shared variables.
+        kernels: what kernels use of a GPU, of a function with ``device="cuda"``, where
+            CUDA's compilers are installed.
     """
 
     name: str
@@ -95,6 +101,7 @@ class Cost:
     bytes_written: Shown
     arena: Shown
     output: Shown
+    kernels: tuple[Occupied, ...] = ()
 
     def __str__(self) -> str:
         return cost_text(self)
@@ -184,7 +191,20 @@ def cost_text(cost: Cost) -> str:
     right = () if formulas else (2, 3, 4, 5, 6)
     lines = [f"{cost.name}: {at}" if at else cost.name, "", *table(rows, right), ""]
     lines += [f"arena: {cost.arena} bytes", f"output: {cost.output} bytes"]
+    if cost.kernels:
+        lines += ["", *table(_on_gpu(cost.kernels), (2, 3, 4, 5, 6))]
     return "\n".join(lines) + "\n"
+
+
+def _on_gpu(kernels: Iterable[Occupied]) -> list[list[str]]:
+    """A line a kernel: what it uses of a multiprocessor."""
+    heads = ["kernel", "for", "threads", "registers", "spilled", "shared", "occupancy"]
+    rows = [[*heads, "limit"]]
+    for made in kernels:
+        used = (made.threads, made.registers, made.spilled, made.shared)
+        share = f"{made.occupancy:.0%}"
+        rows.append([made.name, made.capability, *map(str, used), share, made.limit])
+    return rows
 
 
 _HEADS = ("work", "flops", "read", "written")
@@ -221,4 +241,7 @@ def cost_json(cost: Cost) -> dict[str, Any]:
     data = asdict(cost)
     steps = list(data.pop("rows"))
     head = {"schema": "symgraph.cost", "version": VERSION, "name": data.pop("name")}
+    kernels = list(data.pop("kernels"))
+    if kernels:  # of a GPU
+        data["kernels"] = kernels
     return {**head, "sizes": dict(data.pop("sizes")), "steps": steps, **data}

@@ -511,8 +511,8 @@ def test_a_function_shows_what_it_is():
     assert f.report.compile_time > 0
     for stage in ("loops", "llvm", "asm", "cuda"):
         assert f.source(stage)
-    with pytest.raises(errors.UnsupportedError, match="'ptx'"):
-        f.source("ptx")
+    with pytest.raises(errors.UnsupportedError, match="'mlir'"):
+        f.source("mlir")
     with pytest.raises(errors.UnsupportedError, match="interpret"):
         _ = sg.function([x], x, mode="interpret").report
 

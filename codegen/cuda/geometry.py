@@ -1,0 +1,81 @@
+"""How launches are cut for given sizes: blocks, chunks, and areas of scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..interpret import Scalar, applied, dims_of, size_of
+from ..ir import Const, Kernel, Let
+from . import product
+from .plan import LEAST_CHUNK, THREADS, Plan, chunks
+
+#: The most bytes of a launch's global scratch areas, where several blocks have one.
+MOST_AREA = 1 << 28
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How launches are cut.
+
+    Attributes:
+        threads: of a block; a power of two.
+        blocks: the most in a grid.
+        chunk: the least length of a chunk of a reduction.
+        tile: the side of a matrix product's tiles.
+    """
+
+    threads: int = THREADS
+    blocks: int = 4096
+    chunk: int = LEAST_CHUNK
+    tile: int = product.TILE
+
+
+def known_sizes(kernel: Kernel, sizes: Mapping[str, int]) -> dict[str, int]:
+    """The sizes, and what the first statements compute from them."""
+    values: dict[str, Scalar] = {n: np.int64(size) for n, size in sizes.items()}
+    with np.errstate(all="ignore"):
+        for statement in kernel.body:
+            if not isinstance(statement, Let):
+                continue
+            atoms = [
+                np.dtype(a.dtype).type(a.value) if isinstance(a, Const) else values[a]
+                for a in statement.args
+                if isinstance(a, Const) or a in values
+            ]
+            if len(atoms) == len(statement.args):
+                values[statement.name] = applied(statement, atoms)
+    whole = {n: v for n, v in values.items() if v.dtype == np.dtype("int64")}
+    return {name: int(value) for name, value in whole.items()}
+
+
+def grid(planned: Plan, sizes: Mapping[str, int], limits: Limits) -> tuple[int, int]:
+    """The blocks of a launch, and the length of a chunk where a reduction has them."""
+    if planned.kind == "single":
+        return 1, 0
+    total = 1
+    for loop in planned.loops:
+        total *= max(0, int(size_of(loop.extent, sizes)))
+    if planned.kind == "reduce":
+        return chunks(total, planned.threads, limits.chunk)
+    wanted = total if planned.kind == "rows" else -(-total // planned.threads)
+    area = 0
+    for scratch, place in zip(planned.kernel.scratch, planned.places, strict=True):
+        if place.endswith("area"):
+            count = int(np.prod(dims_of(scratch.shape, sizes)))
+            count *= area_parts(planned, scratch.name)
+            area += count * np.dtype(scratch.dtype).itemsize
+    most = limits.blocks if not area else min(limits.blocks, MOST_AREA // area)
+    return max(1, min(wanted, most)), 0
+
+
+def area_parts(planned: Plan, name: str) -> int:
+    """How many owners a block has of the scratch buffer called `name`."""
+    names = [scratch.name for scratch in planned.kernel.scratch]
+    own = planned.places[names.index(name)] == "thread area"
+    return planned.threads if own else 1
+
+
+__all__ = ["Limits", "area_parts", "grid", "known_sizes"]

@@ -1,0 +1,50 @@
+"""Kernels under conditions, and those that keep conditions, as machine code."""
+
+from __future__ import annotations
+
+import pytest
+
+from symgraph.codegen.cuda.assemble import CAPABILITIES, Parameter, compiled
+from symgraph.codegen.cuda.helpers import helper_stages
+from symgraph.codegen.cuda.kernels import predicated
+from symgraph.codegen.cuda.memory import failures
+from symgraph.codegen.cuda.plan import plan
+from symgraph.codegen.cuda.source import Stage, stages
+from symgraph.codegen.parse import parse_program
+from symgraph.codegen.program import Launch
+
+from . import programs
+
+pytestmark = pytest.mark.cuda
+
+
+def code_of(stage: Stage) -> str:
+    """The PTX of a stage, which must compile for all devices."""
+    parameters = tuple(
+        Parameter(a.dtype, 1 if a.is_array else None) for a in stage.arguments
+    )
+    made = [compiled(stage.text, parameters, c, stage.threads) for c in CAPABILITIES]
+    assert all(not one.report.spill_stores for one in made)
+    return made[0].ptx
+
+
+@pytest.mark.parametrize("name", helper_stages())
+def test_helpers(name: str) -> None:
+    assert name in code_of(helper_stages()[name])
+
+
+@pytest.mark.parametrize("name", ["softmax", "reductions", "histogram"])
+def test_a_kernel_under_a_condition(name: str) -> None:
+    """It has the barriers of the kernel as it is, and one more return."""
+    texts = {"softmax": programs.SOFTMAX, "reductions": programs.REDUCTIONS}
+    program = parse_program(texts.get(name, programs.HISTOGRAM))
+    (kernel, *_) = (s.kernel for s in program.steps if isinstance(s, Launch))
+    for stage in stages(plan(kernel)):
+        plain, under = code_of(stage), code_of(predicated(stage))
+        assert plain.count("bar.sync") == under.count("bar.sync")
+        assert plain.count("ret;") <= under.count("ret;")
+
+
+def test_what_the_driver_raises() -> None:
+    names = [kind.__name__ for kind in failures()]
+    assert names == ["CudaAPIError", "CUDAError"]
