@@ -7,7 +7,14 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from . import ptx
-from .assemble import CAPABILITIES, Assembled, Capability, Parameter, compiled
+from .assemble import (
+    CAPABILITIES,
+    Assembled,
+    Capability,
+    Parameter,
+    assemble,
+    compile_ptx,
+)
 from .occupancy import Occupancy
 
 #: What may be wrong with a kernel's code.
@@ -71,15 +78,18 @@ def rows(
 ) -> Iterator[Row]:
     """Each kernel for each capability, as it is compiled.
 
+    The PTX is that for the least of them, which the assembler takes for all.  Nothing
+    is said to it about the threads of a block, nor is there when kernels are launched:
+    it would aim at a round number of blocks for an SM, and spill for that.
+
     Raises:
         ToolkitError: a part of the toolkit is missing.
         CompileError: a kernel cannot be compiled, or cannot be launched.
     """
     for kernel in kernels:
+        text = compile_ptx(kernel.source, kernel.parameters, min(capabilities))
         for capability in capabilities:
-            made = compiled(
-                kernel.source, kernel.parameters, capability, kernel.threads
-            )
+            made = assemble(text, capability)
             occupied = made.report.occupancy(kernel.threads, kernel.shared)
             found = tuple(findings(kernel, made))
             yield Row(kernel.name, kernel.threads, made, occupied, found)
