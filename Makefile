@@ -9,7 +9,7 @@ CUDA := .venv-cuda
 PIP := -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test explorer-test cuda-test lint format bench clean
+.PHONY: help demo test explorer-test cuda-test cuda-report lint format bench clean
 
 help:
 	@echo "make demo     train on real digits, and see what the compiler did"
@@ -17,6 +17,7 @@ help:
 	@echo "make lint     ruff and mypy"
 	@echo "make explorer-test   the explorer in a real browser, which must be there: chromium"
 	@echo "make cuda-test       CUDA kernels to machine code, without a GPU (large downloads)"
+	@echo "make cuda-report     a table of those kernels in build/cuda.md; fails on spills and the like"
 	@echo "make format   let ruff put the code in order"
 	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads, an"
 	@echo "              hour or two; ONLY=softmax: just the workloads with this in their name)"
@@ -36,6 +37,11 @@ explorer-test: $(VENV)/installed-browser
 # In an environment of their own: with them numba has another simulator.
 cuda-test: $(CUDA)/installed
 	@$(CUDA)/bin/python -m pytest --quiet -n auto -m cuda tests $(ARGS)
+
+# What the assembler says of each kernel of the workloads, examples and tests' targets.
+cuda-report: $(CUDA)/installed
+	@mkdir -p build
+	@$(CUDA)/bin/python bench/cuda_report.py --no-races --write build/cuda.md $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check

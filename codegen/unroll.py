@@ -79,8 +79,10 @@ class Unroller:
     _arrays: dict[str, str] = field(default_factory=dict)
     _count: int = 0
 
-    def run(self, kernel: Kernel, arrays: Sequence[str], sizes: Sequence[Atom]) -> None:
-        """Write out `kernel` over `arrays` and `sizes`.
+    def run(
+        self, kernel: Kernel, arrays: Sequence[str], sizes: Sequence[Atom]
+    ) -> Names:
+        """Write out `kernel` over `arrays` and `sizes`; what its names stand for.
 
         Raises `UnfitError`.
         """
@@ -91,7 +93,9 @@ class Unroller:
                 raise UnfitError(f"scratch {buffer.name} has no fixed shape")
             name = self._arrays[buffer.name] = fresh(buffer.name, self.taken)
             self.cells[name] = Cells(buffer.dtype, shape, [None] * prod(shape))
-        self._block(kernel.body, dict(zip(kernel.sizes, sizes, strict=True)))
+        names: Names = dict(zip(kernel.sizes, sizes, strict=True))
+        self._block(kernel.body, names)
+        return names
 
     def let(self, op: str, args: tuple[Atom, ...], dtype: str) -> Atom:
         """The value of ``op(args)``, written down unless it is known."""

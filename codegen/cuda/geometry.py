@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 import numpy as np
 
@@ -55,9 +56,9 @@ def grid(planned: Plan, sizes: Mapping[str, int], limits: Limits) -> tuple[int, 
     """The blocks of a launch, and the length of a chunk where a reduction has them."""
     if planned.kind == "single":
         return 1, 0
-    total = 1
-    for loop in planned.loops:
-        total *= max(0, int(size_of(loop.extent, sizes)))
+    extents = [max(0, int(size_of(loop.extent, sizes))) for loop in planned.loops]
+    extents[-1] = -(-extents[-1] // planned.width)
+    total = prod(extents)
     if planned.kind == "reduce":
         return chunks(total, planned.threads, limits.chunk)
     wanted = total if planned.kind == "rows" else -(-total // planned.threads)

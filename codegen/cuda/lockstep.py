@@ -254,6 +254,8 @@ class Lockstep:
         dealt = self.spread.dealt.get(number)
         nest = nested(loop, 1 if dealt is None else dealt.depth)
         extents = [np.asarray(extent_of(each, self.values)) for each in nest]
+        last, width = extents[-1], 1 if dealt is None else dealt.width
+        extents[-1] = -(-last // width) * width
         extent = np.asarray(np.prod(np.broadcast_arrays(*extents), axis=0))
         self.values |= {
             s.name: self.atom(s.init) for s in loop.state if s.name in self._names
@@ -274,6 +276,7 @@ class Lockstep:
                 for each, own in zip(reversed(nest), reversed(extents), strict=True):
                     self.values[each.axis] = at % np.maximum(own, 1)
                     at = at // np.maximum(own, 1)
+                active = active & (self.values[nest[-1].axis] < last)
                 self.block(number + len(nest), nest[-1].body, active, stores)
                 self.carry(loop, nest[-1], held, active)
         self.finish(loop, held, dealt)

@@ -36,23 +36,25 @@ from ..ir import (
     walk,
 )
 from ..schedule import collapse, hoist
+from .registers import in_registers
 from .scalars import EXPANDED
+from .vectors import wide
 
 Kind: TypeAlias = Literal["map", "rows", "reduce", "single"]
 #: What runs a loop's iterations: all threads of the grid, the blocks, the threads of a
 #: block, or whoever reaches the loop, one after another.
 Spread: TypeAlias = Literal["grid", "blocks", "threads", "serial"]
-#: Where a scratch buffer lies: in shared memory, in a thread's own, or in a global area
-#: with a part for each block or each thread.
-Place: TypeAlias = Literal["shared", "local", "block area", "thread area"]
+#: Where a scratch buffer lies: in shared memory or in a global area, with a part for
+#: each block or each thread.
+Place: TypeAlias = Literal["shared", "thread shared", "block area", "thread area"]
 
 #: Threads of a block; a power of two.
 THREADS = 256
 #: A loop known to be shorter is left to one thread.
 WARP = 32
-#: The most bytes of a scratch buffer in shared memory, and in a thread's own.
+#: The most bytes of a block's scratch buffer in shared memory, or of all those that its
+#: threads have there.
 MOST_SHARED = 16384
-MOST_LOCAL = 256
 #: The fewest iterations in a block's chunk of a reduction, and the most chunks.
 LEAST_CHUNK = 4096
 MOST_CHUNKS = 256
@@ -63,7 +65,8 @@ class Plan:
     """A kernel with what runs each part of it.
 
     `kernel` is the one that is run: it has the buffers, sizes and scratch of the kernel
-    planned, though two dimensions of one may have become one.  Positions are those of
+    planned, though two dimensions of one may have become one, and scratch may have gone
+    into values.  Positions are those of
     ``walk(kernel.body)``.
 
     Attributes:
@@ -75,6 +78,8 @@ class Plan:
             always where all of them come by.
         places: where each of `kernel.scratch` lies.
         threads: the threads of a block.
+        width: how many neighbouring iterations of the innermost axis of a *map* each
+            thread has at a time, whose elements it moves at once.
     """
 
     kind: Kind
@@ -84,6 +89,7 @@ class Plan:
     barriers: frozenset[int]
     places: tuple[Place, ...]
     threads: int
+    width: int = 1
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -106,11 +112,14 @@ def plan(kernel: Kernel, threads: int = THREADS) -> Plan:
     if threads < 1 or threads & (threads - 1):
         raise ValueError(f"a block has a power of two of threads, not {threads}")
     kernel = collapse(hoist(expand_kernel(kernel, EXPANDED)))
-    statements = [s for s, _ in walk(kernel.body)]
-    positions = {id(s): k for k, s in enumerate(statements)}
     nest = _nest(kernel)
     kind = _kind(kernel, nest)
+    if kind in ("map", "reduce"):
+        kernel = in_registers(kernel, nest)
+        nest = _nest(kernel)
     nest = nest if kind != "single" else ()
+    statements = [s for s, _ in walk(kernel.body)]
+    positions = {id(s): k for k, s in enumerate(statements)}
     inside = _shared_out(kernel, nest, kind)
     spread: list[Spread] = ["serial"] * len(statements)
     for loop in nest:
@@ -127,8 +136,9 @@ def plan(kernel: Kernel, threads: int = THREADS) -> Plan:
         tuple(positions[id(loop)] for loop in nest),
         tuple(spread),
         barriers,
-        tuple(_place(b, kind) for b in kernel.scratch),
+        _places(kernel, kind, threads),
         1 if alone else threads,
+        moved.width if kind == "map" and (moved := wide(kernel, nest)) else 1,
     )
 
 
@@ -212,14 +222,25 @@ def _shared_out(kernel: Kernel, nest: tuple[Loop, ...], kind: Kind) -> list[Loop
             return list(_outermost_wide(kernel.body))
 
 
-def _place(buffer: Buffer, kind: Kind) -> Place:
+def _places(kernel: Kernel, kind: Kind, threads: int) -> tuple[Place, ...]:
     owned = kind in ("map", "reduce")
-    most = MOST_LOCAL if owned else MOST_SHARED
-    if all(isinstance(extent, int) for extent in buffer.shape):
-        lengths = (e for e in buffer.shape if isinstance(e, int))
-        if 0 < prod(lengths) * np.dtype(buffer.dtype).itemsize <= most:
-            return "local" if owned else "shared"
-    return "thread area" if owned else "block area"
+    left, found = MOST_SHARED, list[Place]()
+    for buffer in kernel.scratch:
+        size = _size_of(buffer) * (threads if owned else 1)
+        fits = 0 < size <= left
+        left -= size if owned and fits else 0
+        if owned:
+            found.append("thread shared" if fits else "thread area")
+        else:
+            found.append("shared" if fits else "block area")
+    return tuple(found)
+
+
+def _size_of(buffer: Buffer) -> int:
+    """The bytes of a buffer; 0 where they are not known."""
+    lengths = [e for e in buffer.shape if isinstance(e, int)]
+    known = len(lengths) == len(buffer.shape)
+    return prod(lengths) * np.dtype(buffer.dtype).itemsize if known else 0
 
 
 # Barriers

@@ -33,7 +33,7 @@ def spread_of(plan: Plan, sizes: Mapping[str, int], groups: int = GROUPS) -> Spr
     shared = frozenset(b.name for b, at in places if at in ("shared", "block area"))
     match plan.kind:
         case "map":
-            dealt[plan.nest[0]] = Dealt("grid", depth=depth)
+            dealt[plan.nest[0]] = Dealt("grid", plan.width, depth)
             return Spread(groups, plan.threads, dealt, "thread", shared=shared)
         case "rows" | "single":
             count = groups if plan.nest else 1

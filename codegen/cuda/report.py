@@ -4,20 +4,47 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from . import ptx
-from .assemble import CAPABILITIES, Assembled, Capability, Parameter, compiled
+from .assemble import (
+    CAPABILITIES,
+    Assembled,
+    Capability,
+    Parameter,
+    assemble,
+    compile_ptx,
+)
 from .occupancy import Occupancy
+
+#: What may be wrong with a kernel's code.
+Kind: TypeAlias = Literal[
+    "spills", "local memory", "float64", "integer division", "not fused", "no vectors"
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something that should not be there; `excuse` says why it is."""
+
+    kind: Kind
+    text: str
+    excuse: str = ""
+
+    def __str__(self) -> str:
+        excuse = f" ({self.excuse})" if self.excuse else ""
+        return f"{self.kind}: {self.text}{excuse}"
 
 
 @dataclass(frozen=True, slots=True)
 class KernelText:
     """A kernel as numba-cuda source, with what is expected of its machine code.
 
-    `source` defines the one function, which takes `parameters`; its blocks have
+    `source` defines the function last, which takes `parameters`; its blocks have
     `threads` threads, and `shared` bytes of memory asked for at launch.  `vectors` says
-    that it must load or store several elements at once somewhere, `float64` that it may
-    compute in float64 although none of its arrays holds that.
+    how it must move several elements at once somewhere, `float64` that it may compute
+    in float64 although none of its arrays holds that.  `excused` are pairs of a kind of
+    finding that is no fault of the kernel, and the reason.
     """
 
     name: str
@@ -25,19 +52,25 @@ class KernelText:
     parameters: tuple[Parameter, ...]
     threads: int
     shared: int = 0
-    vectors: bool = False
+    vectors: tuple[Literal["load", "store"], ...] = ()
     float64: bool = False
+    excused: tuple[tuple[Kind, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One kernel for one compute capability; `findings` are faults of its code."""
+    """One kernel for one compute capability, and what was found in its code."""
 
     name: str
     threads: int
     made: Assembled
     occupancy: Occupancy
-    findings: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def faults(self) -> tuple[Finding, ...]:
+        """The findings that are not excused."""
+        return tuple(finding for finding in self.findings if not finding.excuse)
 
 
 def rows(
@@ -45,47 +78,56 @@ def rows(
 ) -> Iterator[Row]:
     """Each kernel for each capability, as it is compiled.
 
+    The PTX is that for the least of them, which the assembler takes for all.  Nothing
+    is said to it about the threads of a block, nor is there when kernels are launched:
+    it would aim at a round number of blocks for an SM, and spill for that.
+
     Raises:
         ToolkitError: a part of the toolkit is missing.
         CompileError: a kernel cannot be compiled, or cannot be launched.
     """
     for kernel in kernels:
+        text = compile_ptx(kernel.source, kernel.parameters, min(capabilities))
         for capability in capabilities:
-            made = compiled(
-                kernel.source, kernel.parameters, capability, kernel.threads
-            )
+            made = assemble(text, capability)
             occupied = made.report.occupancy(kernel.threads, kernel.shared)
             found = tuple(findings(kernel, made))
             yield Row(kernel.name, kernel.threads, made, occupied, found)
 
 
-def findings(kernel: KernelText, made: Assembled) -> Iterator[str]:
-    """What is wrong with the code of `kernel`, a line each."""
+def findings(kernel: KernelText, made: Assembled) -> Iterator[Finding]:
+    """What is wrong with the code of `kernel`, or would be but for an excuse."""
+    excuses = dict(kernel.excused)
+    for kind, text in _found(kernel, made):
+        yield Finding(kind, text, excuses.get(kind, ""))
+
+
+def _found(kernel: KernelText, made: Assembled) -> Iterator[tuple[Kind, str]]:
     report = made.report
     if report.spill_stores or report.spill_loads:
-        yield (
-            f"spills {report.spill_stores} bytes and loads {report.spill_loads} of them"
-        )
-    if report.local:
-        yield f"has {report.local} bytes of local memory"
-    yield from (f"local memory: {line}" for line in ptx.local_memory(made.ptx))
+        yield "spills", f"{report.spill_stores} bytes, {report.spill_loads} loaded"
+    frame = report.local - report.spill_stores
+    if frame > 0:
+        yield "local memory", f"{frame} bytes"
+    yield from (("local memory", line) for line in ptx.local_memory(made.ptx))
     doubles = kernel.float64 or any(p.dtype == "float64" for p in kernel.parameters)
-    checks = {
+    checks: dict[Kind, Sequence[ptx.Instruction]] = {
         "float64": () if doubles else ptx.float64_arithmetic(made.ptx),
-        "integer division in a loop": ptx.integer_divisions(made.ptx),
-        "cannot be fused with an addition": ptx.unfused(made.ptx),
+        "integer division": ptx.integer_divisions(made.ptx, innermost=True),
+        "not fused": ptx.unfused(made.ptx),
     }
-    for what, found in checks.items():
-        yield from (f"{what}: {instruction}" for instruction in found)
-    wide = ptx.vector_loads(made.ptx) or ptx.vector_stores(made.ptx)
-    if kernel.vectors and not wide:
-        yield "moves one element at a time"
+    for kind, found in checks.items():
+        yield from ((kind, str(instruction)) for instruction in found)
+    if "load" in kernel.vectors and not ptx.vector_loads(made.ptx):
+        yield "no vectors", "loads one element at a time"
+    if "store" in kernel.vectors and not ptx.vector_stores(made.ptx):
+        yield "no vectors", "stores one element at a time"
 
 
 #: The table's columns.
 COLUMNS = (
     *("kernel", "sm", "threads", "registers", "spills", "local", "shared"),
-    *("constant", "blocks/SM", "occupancy", "limit", "findings"),
+    *("constant", "blocks/SM", "occupancy", "limit", "excused", "faults"),
 )
 
 
@@ -110,9 +152,10 @@ def _cells(row: Row) -> tuple[str, ...]:
         *(report.spill_stores + report.spill_loads, report.local, report.shared),
         *(report.constant, occupied.blocks),
     )
+    excused = dict.fromkeys(f.excuse for f in row.findings if f.excuse)
     share = f"{100 * occupied.share:.0f} %"
     return (
         row.name,
         *map(str, numbers),
-        *(share, occupied.limit, str(len(row.findings) or "")),
+        *(share, occupied.limit, ", ".join(excused), str(len(row.faults) or "")),
     )

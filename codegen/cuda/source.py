@@ -1,8 +1,8 @@
 """A plan as numba-cuda Python, meant to be read.
 
 Each :class:`Stage` is one kernel over flat arrays: it computes the place of each
-element itself, in C order.  The names are the loop IR's.  A stage's text defines one
-function, undecorated; ``cuda.jit`` of it is the kernel.
+element itself, in C order.  The names are the loop IR's.  The last function that a
+stage's text defines is undecorated; ``cuda.jit`` of it is the kernel.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ from ..ir import (
     Store,
     walk,
 )
-from ..names import fresh, names_of
-from . import scalars
+from ..names import defines, fresh, names_of
+from . import device_vectors, indices, scalars
 from .plan import Plan
+from .runs import Runs
+from .vectors import Wide, wide
 
 #: What an argument of a kernel is: an array of the program, a size (int64), memory for
 #: scratch, a carry's partial results, the length of a chunk or the number of chunks,
@@ -46,11 +48,12 @@ Role: TypeAlias = Literal[
 #: What generated text uses itself.
 RESERVED = (
     *keyword.kwlist,
-    *("np", "cuda", "range", "min", "max", "abs", "thread", "half"),
+    *("np", "cuda", "range", "everyone", "min", "max", "abs", "thread", "half", "me"),
     *(f"other_{dtype}" for dtype in ir.DTYPES),
     *(f"shared_{dtype}_{k}" for dtype in ir.DTYPES for k in range(8)),
     *scalars.BITS.values(),
     *("fmod", "fmodf"),
+    *device_vectors.names(),
     *(scalars.function_name(o, d) for o in scalars.CALLED for d in ir.FLOATS),
 )
 _MODULE = "symgraph.codegen.cuda.device_functions"
@@ -108,6 +111,10 @@ class _Writer:
     positions: dict[int, int] = field(default_factory=dict)
     axes: set[str] = field(default_factory=set)
     shared: dict[str, int] = field(default_factory=dict)
+    #: The functions that the kernel calls, as lines.
+    functions: list[str] = field(default_factory=list)
+    #: What a wide map moves at once.
+    moved: Wide | None = None
     #: Whether all threads of a block run the statements at hand alike.
     alike: bool = False
 
@@ -199,7 +206,7 @@ class _Writer:
         if self.used:
             head[2:2] = ["", *_import(sorted(self.used))]
         args = ", ".join(a.name for a in arguments)
-        head += ["", f"def {name}({args}):", *self.opening()]
+        head += [*self.functions, "", f"def {name}({args}):", *self.opening()]
         text = "\n".join([*head, *(self.lines or ["    pass"])]) + "\n"
         return Stage(name, text, tuple(arguments), plan.threads)
 
@@ -208,20 +215,24 @@ class _Writer:
         plan = self.plan
         axes = ", ".join(loop.axis for loop in plan.loops)
         over = f" over {axes}" if axes else ""
-        yield f'    """{plan.kind}{over}; {_count(plan.threads)} a block."""'
-        if plan.kind != "map":
+        each = f", {plan.width} of {plan.loops[-1].axis} each" if plan.width > 1 else ""
+        yield f'    """{plan.kind}{over}; {_count(plan.threads)} a block{each}."""'
+        if plan.kind != "map" or "thread shared" in plan.places:
             yield "    thread = cuda.threadIdx.x"
+        if "thread area" in plan.places:
+            yield "    me = cuda.grid(1)"
+            yield "    everyone = cuda.gridsize(1)"
         for name, dtype in self.parts():
             yield f"    {name} = cuda.shared.array({plan.threads}, np.{_kind(dtype)})"
         for scratch, where in zip(plan.kernel.scratch, plan.places, strict=True):
             name = self.name(scratch.name)
-            if where.endswith("area"):
-                number = "cuda.blockIdx.x" if where == "block area" else "cuda.grid(1)"
-                yield f"    {name}_begin = {number} * {self.length(scratch)}"
+            if where == "block area":
+                yield f"    {name}_begin = cuda.blockIdx.x * {self.length(scratch)}"
+            if not where.endswith("shared"):
                 continue
             length = prod(e for e in scratch.shape if isinstance(e, int))
-            made = f"cuda.{where}.array({length}, np.{_kind(scratch.dtype)})"
-            yield f"    {name} = {made}"
+            length *= plan.threads if where == "thread shared" else 1
+            yield f"    {name} = cuda.shared.array({length}, np.{_kind(scratch.dtype)})"
 
     def parts(self) -> Iterator[tuple[str, str]]:
         """The shared arrays in which carries are combined."""
@@ -247,6 +258,8 @@ class _Writer:
             match statement:
                 case Let(name, op, args, dtype):
                     self.let(name, op, args, dtype)
+                case Load() | Store() if self.moved and self.moved.has(statement):
+                    pass  # where the function is called
                 case Load():
                     self.load(statement)
                 case Store():
@@ -348,40 +361,121 @@ class _Writer:
 
     def nest(self, chunk: str | None) -> None:
         """The loops that are spread over the grid or the blocks, as one."""
-        loops = self.plan.loops
+        loops, width = self.plan.loops, self.plan.width
         extents = [self.extent(loop.extent) for loop in loops]
+        axes = [self.name(loop.axis) for loop in loops]
         carries = loops[0].carries
         self.start(carries)
+        if width > 1:
+            axes[-1] = fresh(f"{axes[-1]}_run", self.taken)
+            extents[-1] = self.runs(axes[-1], loops[-1].extent)
         total = extents[0]
         if len(loops) > 1 or chunk:
             total = fresh("total", self.taken)
             self.line(f"{total} = {' * '.join(extents)}")
-        names = [self.name(loop.axis) for loop in loops]
-        index = names[0] if len(loops) == 1 else fresh("index", self.taken)
-        self.line(f"for {index} in range({self.span(chunk, total)}):")
+        begin, end, step = self.span(chunk, total)
+        index, steps = axes[0], [step]
+        if len(loops) > 1:
+            index = fresh("index", self.taken)
+            begin, steps = self.odometer(axes, extents, begin, step)
+        self.line(f"for {index} in range({begin}, {end}, {step}):")
         self.depth += 1
-        for k in reversed(range(1, len(loops))):
-            outer = index if k > 1 else names[0]
-            self.line(f"{names[k]} = {index} % {extents[k]}")
-            self.line(f"{outer} = {index} // {extents[k]}")
         before = len(self.lines)
-        self.body(loops[-1].body)
+        if width > 1:
+            self.run(axes[-1])
+        else:
+            self.body(loops[-1].body)
         for carry, inner in zip(carries, loops[-1].carries, strict=True):
             self.combine(carry, self.atom(inner.value))
+        if len(loops) > 1:
+            for line in indices.onward(axes, steps, extents):
+                self.line(line)
         if len(self.lines) == before:
             self.line("pass")
         self.depth -= 1
 
-    def span(self, chunk: str | None, total: str) -> str:
+    def span(self, chunk: str | None, total: str) -> tuple[str, str, str]:
         """The arguments of `range` for the nest."""
         if self.plan.kind == "rows":
-            return f"cuda.blockIdx.x, {total}, cuda.gridDim.x"
+            return "cuda.blockIdx.x", total, "cuda.gridDim.x"
         if chunk is None:
-            return f"cuda.grid(1), {total}, cuda.gridsize(1)"
+            return "cuda.grid(1)", total, "cuda.gridsize(1)"
         begin, end = (fresh(n, self.taken) for n in ("begin", "end"))
         self.line(f"{begin} = cuda.blockIdx.x * {chunk}")
         self.line(f"{end} = min({begin} + {chunk}, {total})")
-        return f"{begin} + thread, {end}, {self.plan.threads}"
+        return f"{begin} + thread", end, str(self.plan.threads)
+
+    def odometer(
+        self, axes: Sequence[str], extents: Sequence[str], begin: str, step: str
+    ) -> tuple[str, list[str]]:
+        """Set the axes for the number `begin`; its name, and the steps of the axes."""
+        first = fresh("first", self.taken)
+        self.line(f"{first} = {begin}")
+        steps = [fresh(f"{axis}_step", self.taken) for axis in axes]
+        for line in indices.axes_of(first, axes, extents):
+            self.line(line)
+        for line in indices.axes_of(step, steps, extents):
+            self.line(line)
+        return first, steps
+
+    # ------------------------------------------------------------------ wide maps
+
+    def runs(self, run: str, extent: Extent) -> str:
+        """How many runs of neighbouring iterations a row has."""
+        width = self.plan.width
+        if isinstance(extent, int):
+            return str(-(-extent // width))
+        count = fresh(f"{run}s", self.taken)
+        self.line(f"{count} = ({self.extent(extent)} + {width - 1}) // {width}")
+        return count
+
+    def run(self, number: str) -> None:
+        """The iterations of one run: at once where that is allowed, else one by one."""
+        loop = self.plan.loops[-1]
+        found = wide(self.plan.kernel, self.plan.loops)
+        assert found is not None and found.width == self.plan.width
+        axis, extent = self.name(loop.axis), self.extent(loop.extent)
+        function, given = self.function(found)
+        runs = Runs(
+            found, axis, extent, function, given, self.name, self.place, self.used
+        )
+        for line in runs.lines(number, fresh("whole", self.taken)):
+            self.line(line)
+
+    def function(self, found: Wide) -> tuple[str, list[str]]:
+        """Write one iteration as a function; its name, and what it takes at the end.
+
+        It takes what is loaded at once and the axis first, and returns what is stored.
+        """
+        loop = self.plan.loops[-1]
+        lines, self.lines, depth, self.depth = self.lines, [], self.depth, 1
+        self.moved = found
+        self.body(loop.body)
+        self.moved = None
+        if found.stores:
+            values = ", ".join(self.atom(s.value) for s in found.stores)
+            self.line(f"return {values}")
+        lines, self.lines, self.depth = self.lines, lines, depth
+        name = fresh(f"{_identifier(self.plan.kernel.name)}_one", self.taken)
+        given = self.outside(loop, "\n".join(lines))
+        first = [*(self.name(s.name) for s in found.loads), self.name(loop.axis)]
+        self.used.add("inlined")
+        self.functions += [
+            *("", "@inlined", f"def {name}({', '.join([*first, *given])}):"),
+            *(f'    """The iteration at {loop.axis}."""', *lines, ""),
+        ]
+        return name, given
+
+    def outside(self, loop: Loop, text: str) -> list[str]:
+        """The names in `text` that are set outside of the body of `loop`."""
+        words = set(re.findall(r"\w+", text))
+        inside = {n for s in loop.body for n in defines(s)} | {loop.axis}
+        names = [self.name(n) for n in sorted(self.renamed) if n not in inside]
+        return [n for n in [*names, "failed", "launch"] if n in words]
+
+    def place(self, access: Load | Store) -> tuple[str, str]:
+        """An array, and the place of an element in it."""
+        return self.name(access.buffer), self.index(access.buffer, access.index)
 
     # ------------------------------------------------------------------ carries
 
@@ -455,36 +549,22 @@ class _Writer:
 
     def element(self, buffer: str, index: tuple[Affine, ...]) -> str:
         """An element by its place in C order."""
-        shape = self.plan.kernel.buffer(buffer).shape
-        terms = []
-        for k, affine in enumerate(index):
-            strides = [self.extent(e) for e in shape[k + 1 :] if e != 1]
-            text = self.affine(affine)
-            if text == "0":
-                continue
-            if strides and " " in text:
-                text = f"({text})"
-            terms.append(" * ".join([text, *strides]))
-        for scratch, where in zip(
-            self.plan.kernel.scratch, self.plan.places, strict=True
-        ):
-            if scratch.name == buffer and where.endswith("area"):
-                terms.insert(0, f"{self.name(buffer)}_begin")
-        place = " + ".join(terms) or "0"
-        return f"{self.name(buffer)}[{place.replace('+ -', '- ')}]"
+        return f"{self.name(buffer)}[{self.index(buffer, index)}]"
 
-    def affine(self, index: Affine) -> str:
-        """An index as a sum."""
-        pieces = []
-        for name, coef in index.terms:
-            size = self.name(name) if abs(coef) == 1 else f"{abs(coef)} * "
-            size += "" if abs(coef) == 1 else self.name(name)
-            pieces.append(("-" if coef < 0 else "+", size))
-        if index.const or not pieces:
-            pieces.append(("-" if index.const < 0 else "+", str(abs(index.const))))
-        pieces.sort(key=lambda piece: piece[0] == "-")
-        text = " ".join(f"{sign} {piece}" for sign, piece in pieces)
-        return text[2:] if text[0] == "+" else f"-{text[2:]}"
+    def index(self, buffer: str, index: tuple[Affine, ...]) -> str:
+        """The place of an element in C order."""
+        extents = [self.extent(e) for e in self.plan.kernel.buffer(buffer).shape]
+        names = [scratch.name for scratch in self.plan.kernel.scratch]
+        where = self.plan.places[names.index(buffer)] if buffer in names else ""
+        begin = f"{self.name(buffer)}_begin" if where == "block area" else ""
+        place = indices.place(index, extents, self.name, begin)
+        match where:
+            # Neighbouring threads' elements are neighbours, as a device likes it.
+            case "thread shared":
+                return f"({place}) * {self.plan.threads} + thread"
+            case "thread area":
+                return f"({place}) * everyone + me"
+        return place
 
 
 def _identifier(name: str) -> str:

@@ -23,8 +23,8 @@ class Dealt:
 
     They are those of the loop and of all that is perfectly nested in it, `depth` loops
     in all, the innermost one's fastest.  In each turn everyone at `level` gets `width`
-    of them, one after another; or, with a `chunk`, each group has so many in a row, of
-    which its threads take one each in turn.
+    of the innermost one's, one after another (its last turn may be shorter); or, with a
+    `chunk`, each group has so many in a row, which its threads take one each in turn.
     """
 
     level: Level

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from typing import Literal
 
-from ..ir import Kernel, Let, Load, walk
+import numpy as np
+
+from ..ir import FLOATS, Const, Kernel, Let, Load, walk
 from ..program import Gemm, Launch, Program
 from .assemble import Parameter
-from .plan import THREADS, plan
+from .plan import THREADS, Plan, plan
 from .product import TILE, product_stage
-from .report import KernelText
+from .report import KernelText, Kind
 from .source import Stage, stages
+from .vectors import wide
+
+#: Functions of CUDA that hold the digits of 2 / pi in local memory: they are looked at
+#: for arguments so large that nothing else says what angle they are.
+REDUCED = frozenset({"sin", "cos", "tan"})
+#: The fewest bytes moved at once that take a vector, and no plain register.
+VECTOR_BYTES = 8
 
 
 def texts_of(program: Program, threads: int = THREADS) -> Iterator[KernelText]:
@@ -23,18 +32,41 @@ def texts_of(program: Program, threads: int = THREADS) -> Iterator[KernelText]:
     for step in program.steps:
         match step:
             case Launch(kernel=kernel):
-                found = stages(plan(kernel, threads))
-                doubles = computes_in_float64(kernel)
+                found = list(_of_plan(plan(kernel, threads)))
             case Gemm(out=out, accumulate=accumulate):
                 dtype = program.array(out).dtype
-                found = (product_stage(dtype, accumulate, TILE),)
-                doubles = dtype == "float64"
+                found = [_text(product_stage(dtype, accumulate, TILE))]
             case _:
                 continue
-        for stage in found:
-            if stage.text not in seen:
-                seen.add(stage.text)
-                yield replace(_text(stage), float64=doubles)
+        for text in found:
+            if text.source not in seen:
+                seen.add(text.source)
+                yield text
+
+
+def _of_plan(planned: Plan) -> Iterator[KernelText]:
+    for stage in stages(planned):
+        yield _text(
+            stage,
+            vectors=vectors_of(planned),
+            float64=computes_in_float64(planned.kernel),
+            excused=tuple(excuses(planned.kernel)),
+        )
+
+
+def vectors_of(planned: Plan) -> tuple[Literal["load", "store"], ...]:
+    """How the machine code of a wide map must move vectors."""
+    found = wide(planned.kernel, planned.loops) if planned.width > 1 else None
+    if found is None:
+        return ()
+
+    def large(buffer: str) -> bool:
+        itemsize = np.dtype(planned.kernel.buffer(buffer).dtype).itemsize
+        return itemsize * planned.width >= VECTOR_BYTES
+
+    loads = any(large(load.buffer) for load in found.loads)
+    stores = any(large(store.buffer) for store in found.stores)
+    return (*(("load",) if loads else ()), *(("store",) if stores else ()))
 
 
 def computes_in_float64(kernel: Kernel) -> bool:
@@ -44,8 +76,40 @@ def computes_in_float64(kernel: Kernel) -> bool:
     return "float64" in dtypes
 
 
-def _text(stage: Stage) -> KernelText:
+def excuses(kernel: Kernel) -> Iterator[tuple[Kind, str]]:
+    """What a kernel cannot do without: kinds of findings, and why they are none."""
+    lets = [s for s, _ in walk(kernel.body) if isinstance(s, Let)]
+    reduced = sorted({s.op for s in lets if s.op in REDUCED and s.dtype in FLOATS})
+    if reduced:
+        yield "local memory", f"{', '.join(reduced)} of huge arguments"
+    divisions = sorted(
+        {
+            f"{s.op} of {s.dtype}"
+            for s in lets
+            if s.op in ("floordiv", "rem")
+            and s.dtype not in FLOATS
+            and not isinstance(s.args[1], Const)
+        }
+    )
+    if divisions:
+        yield "integer division", ", ".join(divisions)
+
+
+def _text(
+    stage: Stage,
+    vectors: tuple[Literal["load", "store"], ...] = (),
+    float64: bool = False,
+    excused: tuple[tuple[Kind, str], ...] = (),
+) -> KernelText:
     parameters = tuple(
         Parameter(a.dtype, 1 if a.is_array else None) for a in stage.arguments
     )
-    return KernelText(stage.name, stage.text, parameters, stage.threads)
+    return KernelText(
+        stage.name,
+        stage.text,
+        parameters,
+        stage.threads,
+        vectors=vectors,
+        float64=float64,
+        excused=excused,
+    )

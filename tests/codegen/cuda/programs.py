@@ -78,6 +78,52 @@ program short_rows
   return y
 """
 
+WIDE = """
+program wide
+  input x: float32[n, m]
+  input b: float32[m]
+  output y: float32[n, m]
+  output z: bool[n, m]
+  kernel k(x: in float32[n, m], b: in float32[m], y: out float32[n, m], z: out bool[n, m]; n, m) split i
+    parallel i < n
+      vector j < m
+        v1 = load x[i, j]: float32
+        v2 = load b[j]: float32
+        v3 = load b[m - j - 1]: float32
+        v4 = add(v1, v2): float32
+        v5 = mul(v4, v3): float32
+        v6 = lt(v1, v2): bool
+        store y[i, j] = v5
+        store z[i, j] = v6
+  launch k(x, b, y, z; n, m)
+  return y, z
+"""
+
+#: Scratch of each thread that no register can be.
+WINDOWS = """
+program windows
+  input x: float64[n]
+  input q: float64[k]
+  output y: float64[n]
+  kernel windows(x: in float64[n], y: out float64[n]; n, k) split i
+    scratch few: float64[5]
+    scratch more: float64[k]
+    parallel i < n
+      v = load x[i]: float64
+      serial a < k
+        store more[a] = v
+      serial c < 5
+        store few[c] = v
+      serial b < k -> total = sum w: float64
+        w = load more[k - b - 1]: float64
+      serial d < 5 -> rest = sum u: float64
+        u = load few[4 - d]: float64
+      s = add(total, rest): float64
+      store y[i] = s
+  launch windows(x, y; n, k)
+  return y
+"""
+
 RUNNING_SUM = """
 program running_sum
   input x: float64[n, m]
@@ -273,7 +319,8 @@ program loops
 """
 
 PROGRAMS = (
-    *(SOFTMAX, KNOWN_ROWS, SHORT_ROWS, RUNNING_SUM, REDUCTIONS, ROWS_OF_SUMS),
+    *(SOFTMAX, KNOWN_ROWS, SHORT_ROWS, WIDE, WINDOWS, RUNNING_SUM, REDUCTIONS),
+    ROWS_OF_SUMS,
     *(RECURRENCE, HISTOGRAM, PRODUCTS, LOOPS),
 )
 #: Values for all sizes: nothing, one of everything, and more than a block's threads.
@@ -282,6 +329,7 @@ SIZES = (
     {"n": 1, "m": 1, "k": 1, "b": 1},
     {"n": 5, "m": 11, "k": 3, "b": 2},
     {"n": 13, "m": 2, "k": 5, "b": 1},
+    {"n": 3, "m": 8, "k": 1, "b": 3},
 )
 LIMITS = (
     Limits(threads=4, blocks=3, chunk=4, tile=2),

@@ -60,9 +60,30 @@ def test_scratch_of_known_size_is_shared_memory() -> None:
 
 def test_a_row_too_short_for_a_warp_is_one_threads() -> None:
     (planned,) = plans(programs.SHORT_ROWS)
-    assert planned.kind == "map" and planned.places == ("local",)
-    assert loops(planned) == [("i", "grid"), ("j", "serial"), ("j", "serial")]
-    assert not planned.barriers
+    assert planned.kind == "map" and not planned.barriers
+    # Written out, since registers have no indices.
+    assert loops(planned) == [("i", "grid")]
+    assert planned.places == () and not planned.kernel.scratch
+
+
+def test_scratch_of_a_thread_is_beside_its_neighbours() -> None:
+    (planned,) = plans(programs.WINDOWS)
+    assert planned.kind == "map"
+    assert planned.places == ("thread shared", "thread area")
+    text = stages(planned)[0].text
+    assert "few = cuda.shared.array(1280, np.float64)" in text
+    assert "few[(c) * 256 + thread] = v" in text
+    assert "more[(a) * everyone + me] = v" in text
+
+
+def test_a_thread_has_neighbouring_iterations_of_a_map() -> None:
+    (planned,) = plans(programs.WIDE)
+    assert planned.kind == "map" and planned.width == 4
+    assert len(planned.nest) == 2
+    text = stages(planned)[0].text
+    assert "v1 = load4(x, i * m + j)" in text
+    assert "store4(z, i * m + j, " in text
+    assert "v3 = b[m - j - 1]" in text
 
 
 def test_iterations_that_may_meet_are_not_shared_out() -> None:
@@ -122,10 +143,9 @@ def test_names_that_python_has() -> None:
     assert "exp_ = exp(exp_2)" in stage.text
 
 
-@pytest.mark.parametrize("name", ["softmax", "reductions", "short_rows"])
+@pytest.mark.parametrize("name", ["softmax", "reductions", "short_rows", "wide"])
 def test_text(name: str, golden: Callable[[str, str], None]) -> None:
-    text = {"softmax": programs.SOFTMAX, "reductions": programs.REDUCTIONS}
-    written = plans(text.get(name, programs.SHORT_ROWS))
+    written = plans(getattr(programs, name.upper()))
     golden(
         f"cuda/{name}.py.txt",
         "\n\n".join(stage.text for made in written for stage in stages(made)),

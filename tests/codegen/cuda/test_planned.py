@@ -41,16 +41,26 @@ kernel sums(x: in float32[n, m], y: out float32[k], z: out float32[k]; n, m, k) 
 """)
 
 MAP = parse_kernel("""\
-kernel window(x: in float32[n, m], y: out float32[n, m]; n, m) split i
+kernel window(x: in float32[n, m], y: out float32[n, m]; n, m, k) split i
   scratch held: float32[3]
   parallel i < n
     vector j < m
       v = load x[i, j]: float32
-      serial a < 3
+      serial a < k
         store held[a] = v
-      serial b < 3 -> total = sum w: float32
+      serial b < k -> total = sum w: float32
         w = load held[b]: float32
       store y[i, j] = total
+""")
+
+WIDE = parse_kernel("""\
+kernel wide(x: in float32[n, m], b: in float32[m], y: out float32[n, m]; n, m) split i
+  parallel i < n
+    vector j < m
+      v = load x[i, j]: float32
+      w = load b[j]: float32
+      u = add(v, w): float32
+      store y[i, j] = u
 """)
 
 KERNELS = {
@@ -58,7 +68,8 @@ KERNELS = {
     "rows with a reduction": (SOFTMAX, "rows", {"n": 11, "m": 37}),
     "steps": (STEPS, "single", {"t": 5, "m": 37}),
     "a reduction": (SUMS, "reduce", {"n": 90, "m": 100, "k": 37}),
-    "a map": (MAP, "map", {"n": 11, "m": 37}),
+    "a map": (MAP, "map", {"n": 11, "m": 37, "k": 3}),
+    "a wide map": (WIDE, "map", {"n": 11, "m": 38}),
 }
 
 
@@ -99,7 +110,7 @@ def test_scratch_of_a_thread_is_no_scratch_of_a_block() -> None:
     found = faults(replace(made, places=("thread area",)), KERNELS["rows"][2])
     assert {f.kind for f in found} == {"unwritten"}
     window = plan(MAP, 8)
-    assert window.places == ("local",)
+    assert window.places == ("thread shared",)
     found = faults(replace(window, places=("shared",)), KERNELS["a map"][2])
     assert {f.kind for f in found} == {"race"}
 

@@ -8,17 +8,25 @@ import pytest
 
 from symgraph.codegen.cuda.assemble import Assembled, Parameter, Report
 from symgraph.codegen.cuda.occupancy import occupancy
-from symgraph.codegen.cuda.report import KernelText, Row, findings, rows, table
+from symgraph.codegen.cuda.report import (
+    Finding,
+    KernelText,
+    Row,
+    findings,
+    rows,
+    table,
+)
 
 from .test_ptx import kernel
 
 FLOATS = Parameter("float32", 1)
 COPY = KernelText("copy", "", (FLOATS, FLOATS, Parameter("int64", None)), 256)
+FINDINGS = Finding("spills", "a"), Finding("local memory", "b")
 REPORT = Report((9, 0), 32, 0, 0, 0, 1024, 0, 1)
 
 
 def found(text: KernelText, report: Report, *lines: str) -> list[str]:
-    return list(findings(text, Assembled(kernel(*lines), b"", report)))
+    return [str(f) for f in findings(text, Assembled(kernel(*lines), b"", report))]
 
 
 def test_nothing_is_wrong() -> None:
@@ -46,24 +54,54 @@ def test_float64_where_it_is_expected() -> None:
 def test_spills_and_stack() -> None:
     spills = replace(REPORT, spill_stores=8, spill_loads=12, local=16)
     said = found(COPY, spills, "ld.global.b32 %r1, [%rd1];")
-    wanted = ["spills 8 bytes and loads 12 of them", "has 16 bytes of local memory"]
+    wanted = ["spills: 8 bytes, 12 loaded", "local memory: 8 bytes"]
     assert said == wanted
 
 
 def test_vectors_where_they_are_expected() -> None:
-    wide = replace(COPY, vectors=True)
+    wide = replace(COPY, vectors=("store",))
     single = "ld.global.b32 %r1, [%rd1];"
-    assert found(wide, REPORT, single) == ["moves one element at a time"]
+    said = ["no vectors: stores one element at a time"]
+    assert found(wide, REPORT, single) == said
     assert not found(wide, REPORT, single, "st.global.v2.b32 [%rd1], {%r1, %r2};")
+    both = replace(COPY, vectors=("load", "store"))
+    vector = "st.global.v2.b32 [%rd1], {%r1, %r2};"
+    said = ["no vectors: loads one element at a time"]
+    assert found(both, REPORT, single, vector) == said
+
+
+def test_an_excuse_is_told() -> None:
+    text = replace(COPY, excused=(("local memory", "sin of huge arguments"),))
+    made = Assembled(kernel("ld.local.b32 %r1, [%rd1];"), b"", REPORT)
+    (finding,) = findings(text, made)
+    assert finding.excuse == "sin of huge arguments" and finding.kind == "local memory"
+    row = Row("sine", 256, made, occupancy((9, 0), 256, 32, 0), (finding,))
+    assert not row.faults and "sin of huge arguments" in table([row])
+    (other,) = findings(replace(text, excused=()), made)
+    assert replace(row, findings=(other,)).faults == (other,)
 
 
 def test_the_table() -> None:
     made = Assembled("", b"", REPORT)
-    row = Row("copy", 256, made, occupancy((9, 0), 256, 32, 1024), ("a", "b"))
+    row = Row("copy", 256, made, occupancy((9, 0), 256, 32, 1024), FINDINGS)
     head, line, cells = table([row]).splitlines()
     assert len(head) == len(line) == len(cells)
     assert [c.strip() for c in cells.strip("|").split("|")] == [
-        *("copy", "90", "256", "32", "0", "0", "1024", "0", "8", "100 %", "warps", "2")
+        *(
+            "copy",
+            "90",
+            "256",
+            "32",
+            "0",
+            "0",
+            "1024",
+            "0",
+            "8",
+            "100 %",
+            "warps",
+            "",
+            "2",
+        )
     ]
 
 
@@ -75,6 +113,6 @@ def test_rows_of_real_kernels() -> None:
     made = list(rows([text]))
     assert [r.made.report.capability for r in made] == [(8, 0), (9, 0), (10, 0)]
     # For Python and numba 0.1 is a float64, and so is what it is multiplied with.
-    assert all(any("float64" in f for f in r.findings) for r in made)
+    assert all(any(f.kind == "float64" for f in r.faults) for r in made)
     single = replace(text, source=source.replace("0.1", "x[i]"))
     assert not [r.findings for r in rows([single]) if r.findings]
