@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import linecache
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -38,7 +38,8 @@ from ..program import (
 from ..run import ProgramResult, check_guards, given_arrays, program_result
 from ..text import print_kernel
 from . import product
-from .plan import LEAST_CHUNK, THREADS, Kind, Plan, chunks, plan
+from .choices import Choice, choices
+from .plan import LEAST_CHUNK, MOST_OF_A_WARP, THREADS, WARP, Kind, Plan, chunks
 from .source import Argument, Stage, stages
 
 #: A flat array on the device.
@@ -60,13 +61,17 @@ class Limits:
         threads: of a block; a power of two.
         blocks: the most in a grid.
         chunk: the least length of a chunk of a reduction.
-        tile: the side of a matrix product's tiles.
+        tile: the side of the square of threads that does a matrix product's tile.
+        warp: the threads of a warp; 32 on a device.
+        row: the most elements of a row that a warp runs.
     """
 
     threads: int = THREADS
     blocks: int = 4096
     chunk: int = LEAST_CHUNK
     tile: int = product.TILE
+    warp: int = WARP
+    row: int = MOST_OF_A_WARP
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +96,9 @@ class CudaProgram:
         self.program = program
         self.limits = limits or Limits()
         self._cuda = numba_cuda()
-        self._kernels: dict[str, _Prepared] = {}
-        self._products: dict[tuple[str, bool], tuple[Stage, Dispatcher]] = {}
+        self._choices: dict[str, tuple[Choice, ...]] = {}
+        self._kernels: dict[tuple[str, int, bool], _Prepared] = {}
+        self._products: dict[str, Dispatcher] = {}
 
     def run(self, arrays: Arrays) -> ProgramResult:
         """What `run_program` gives for these arrays, computed on the device.
@@ -120,23 +126,29 @@ class CudaProgram:
         """How each kernel that has run so far is spread over threads."""
         return tuple(made.plan.kind for made in self._kernels.values())
 
-    def prepared(self, kernel: Kernel) -> _Prepared:
-        """The functions of a kernel, each text compiled once."""
+    def prepared(self, kernel: Kernel, sizes: Mapping[str, int]) -> Iterator[_Prepared]:
+        """What is launched for a kernel and these sizes, each text compiled once."""
         key = print_kernel(kernel)
-        if key not in self._kernels:
-            planned = plan(kernel, self.limits.threads)
-            written = stages(planned)
-            functions = tuple(self._function(stage) for stage in written)
-            self._kernels[key] = _Prepared(planned, written, functions)
-        return self._kernels[key]
+        if key not in self._choices:
+            limits = self.limits
+            self._choices[key] = choices(
+                kernel, limits.threads, limits.warp, limits.row
+            )
+        for number, choice in enumerate(self._choices[key]):
+            known = known_sizes(choice.usual.kernel, sizes)
+            planned = choice.fitting(known)
+            which = key, number, planned is choice.usual
+            if which not in self._kernels:
+                written = stages(planned)
+                functions = tuple(self._function(stage) for stage in written)
+                self._kernels[which] = _Prepared(planned, written, functions)
+            yield self._kernels[which]
 
-    def product(self, dtype: str, added: bool) -> tuple[Stage, Dispatcher]:
-        """The kernel of matrix products."""
-        key = dtype, added
-        if key not in self._products:
-            stage = product.product_stage(dtype, added, self.limits.tile)
-            self._products[key] = stage, self._function(stage)
-        return self._products[key]
+    def product(self, stage: Stage) -> Dispatcher:
+        """A kernel of matrix products, each text compiled once."""
+        if stage.text not in self._products:
+            self._products[stage.text] = self._function(stage)
+        return self._products[stage.text]
 
     def _function(self, stage: Stage) -> Dispatcher:
         """A stage as what numba launches."""
@@ -160,6 +172,7 @@ class _Run:
         self.memory: dict[str, Device] = {}
         self.scratch: dict[tuple[str, int], Device] = {}
         self.failed = self.cuda.to_device(np.array([NOTHING], np.int64))
+        self.counter = self.cuda.to_device(np.zeros(1, np.int32))
         self.launches = 0
         self.position = 0
         self._ends = brackets(self.program.steps)
@@ -268,25 +281,30 @@ class _Run:
     # ------------------------------------------------------------------ launches
 
     def launch(self, step: Launch) -> None:
-        """Launch a kernel's stages."""
-        prepared = self.whole.prepared(step.kernel)
-        kernel = prepared.plan.kernel
+        """Launch what is made of a kernel."""
         bound = {
             name: int(size_of(extent, self.sizes))
-            for name, extent in zip(kernel.sizes, step.sizes, strict=True)
+            for name, extent in zip(step.kernel.sizes, step.sizes, strict=True)
         }
+        for prepared in self.whole.prepared(step.kernel, bound):
+            self.stages(step, prepared, bound)
+        self.launches += 1
+
+    def stages(
+        self, step: Launch, prepared: _Prepared, bound: Mapping[str, int]
+    ) -> None:
+        """Launch the stages of a plan."""
+        kernel = prepared.plan.kernel
         pairs = zip(kernel.buffers, step.arrays, strict=True)
         buffers = {buffer.name: self.device(name) for buffer, name in pairs}
         extents = known_sizes(kernel, bound)
         blocks, length = grid(prepared.plan, extents, self.whole.limits)
         for number, stage in enumerate(prepared.stages):
-            here = 1 if number else blocks
             args = [
                 self.argument(a, prepared.plan, buffers, extents, (blocks, length))
                 for a in stage.arguments
             ]
-            prepared.functions[number][here, stage.threads](*args)
-        self.launches += 1
+            prepared.functions[number][blocks, stage.threads](*args)
 
     def argument(
         self,
@@ -304,8 +322,8 @@ class _Run:
                 return np.int64(sizes[argument.source])
             case "chunk":
                 return np.int64(cut[1])
-            case "chunks":
-                return np.int64(cut[0])
+            case "counter":
+                return self.counter
             case "failed":
                 return self.failed
             case "launch":
@@ -327,14 +345,26 @@ class _Run:
 
     def gemm(self, step: Gemm) -> None:
         """Launch a matrix product."""
-        dtype, tile = self._arrays[step.out].dtype, self.whole.limits.tile
-        stage, function = self.whole.product(dtype, step.accumulate)
-        numbers = product.numbers_of(step, self.sizes)
-        blocks = min(product.blocks_of(numbers, tile), self.whole.limits.blocks)
-        if blocks:
-            arrays = [self.device(name) for name in (step.out, step.lhs, step.rhs)]
-            values = [np.int64(numbers[name]) for name in product.NUMBERS]
-            function[blocks, stage.threads](*arrays, *values)
+        limits = self.whole.limits
+        for cut in product.cuts(
+            step,
+            self.sizes,
+            self._arrays[step.out].dtype,
+            side=limits.tile,
+            warp=limits.warp,
+            most=limits.blocks,
+        ):
+            named = {"out": step.out, "lhs": step.lhs, "rhs": step.rhs}
+            args = []
+            for argument in cut.stage.arguments:
+                match argument.role:
+                    case "buffer":
+                        args.append(self.device(named[argument.source]))
+                    case "area":
+                        args.append(self.reused("parts", cut.area, argument.dtype))
+                    case _:
+                        args.append(np.int64(cut.numbers[argument.source]))
+            self.whole.product(cut.stage)[cut.blocks, cut.stage.threads](*args)
         self.launches += 1
 
 
@@ -365,7 +395,10 @@ def grid(planned: Plan, sizes: Mapping[str, int], limits: Limits) -> tuple[int, 
         total *= max(0, int(size_of(loop.extent, sizes)))
     if planned.kind == "reduce":
         return chunks(total, planned.threads, limits.chunk)
-    wanted = total if planned.kind == "rows" else -(-total // planned.threads)
+    at_once = (
+        planned.threads // planned.team if planned.kind == "rows" else planned.threads
+    )
+    wanted = -(-total // at_once)
     area = 0
     for scratch, place in zip(planned.kernel.scratch, planned.places, strict=True):
         if place.endswith("area"):
@@ -379,8 +412,12 @@ def grid(planned: Plan, sizes: Mapping[str, int], limits: Limits) -> tuple[int, 
 def area_parts(planned: Plan, name: str) -> int:
     """How many owners a block has of the scratch buffer called `name`."""
     names = [scratch.name for scratch in planned.kernel.scratch]
-    own = planned.places[names.index(name)] == "thread area"
-    return planned.threads if own else 1
+    match planned.places[names.index(name)]:
+        case "thread area":
+            return planned.threads
+        case "warp area":
+            return planned.threads // planned.team
+    return 1
 
 
 def refuse_calls(program: Program) -> None:

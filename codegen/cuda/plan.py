@@ -5,21 +5,21 @@ wait for one another; `source` writes it out, and nothing else is decided there.
 
 - *map*: the iterations of the nest over `Plan.nest` are spread over all threads of the
   grid, the last axis fastest; each thread has the scratch buffers to itself.
-- *rows*: those of the nest are spread over the blocks.  A block's threads all run what
-  stands in it, the first one alone stores; inner loops that are *threads* are shared
-  out among them, and their carries combined in shared memory.
+- *rows*: those of the nest are spread over teams: the blocks, or their warps where rows
+  are short.  A team's threads all run what stands in it, the first one alone stores;
+  inner loops that are *threads* are shared out among them, and their carries combined.
 - *reduce*: the nest carries.  Each block does a chunk of its range, fixed by the shape
-  alone, and leaves its carries as partial results; a second launch of one block
-  combines them in order and runs what stands after the loop, like a row.
+  alone, and leaves its carries as partial results; the last block that is done combines
+  them in order and runs what stands after the loop, like a row.
 - *single*: one block runs everything, like one row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -39,17 +39,22 @@ from ..schedule import collapse, hoist
 from .scalars import EXPANDED
 
 Kind: TypeAlias = Literal["map", "rows", "reduce", "single"]
-#: What runs a loop's iterations: all threads of the grid, the blocks, the threads of a
-#: block, or whoever reaches the loop, one after another.
-Spread: TypeAlias = Literal["grid", "blocks", "threads", "serial"]
-#: Where a scratch buffer lies: in shared memory, in a thread's own, or in a global area
-#: with a part for each block or each thread.
-Place: TypeAlias = Literal["shared", "local", "block area", "thread area"]
+#: What runs a loop's iterations: all threads of the grid, the blocks, their warps, the
+#: threads of a team, or whoever reaches the loop, one after another.
+Spread: TypeAlias = Literal["grid", "blocks", "warps", "threads", "serial"]
+#: Where a scratch buffer lies: in shared memory, of a block or with a part for each
+#: warp, in a thread's own, or in a global area with a part for each block, warp or
+#: thread.
+Place: TypeAlias = Literal[
+    "shared", "warp shared", "local", "block area", "warp area", "thread area"
+]
 
 #: Threads of a block; a power of two.
 THREADS = 256
-#: A loop known to be shorter is left to one thread.
+#: Threads of a warp.  A loop known to be shorter is left to one thread.
 WARP = 32
+#: Rows that are no longer are run by a warp each.
+MOST_OF_A_WARP = 1024
 #: The most bytes of a scratch buffer in shared memory, and in a thread's own.
 MOST_SHARED = 16384
 MOST_LOCAL = 256
@@ -71,10 +76,12 @@ class Plan:
             run together with it, outermost first; empty for *single*.  In a *reduce*
             plan the outer loops' carries are the innermost one's under other names.
         spread: for each position, what runs the loop there ("serial" for statements).
-        barriers: positions before which all threads of a block wait for one another;
+        barriers: positions before which all threads of a team wait for one another;
             always where all of them come by.
         places: where each of `kernel.scratch` lies.
         threads: the threads of a block.
+        team: the threads that share out loops among them: a block's, or a warp's.
+        warp: the threads of a warp, or of the block where it has fewer.
     """
 
     kind: Kind
@@ -84,6 +91,13 @@ class Plan:
     barriers: frozenset[int]
     places: tuple[Place, ...]
     threads: int
+    team: int
+    warp: int
+
+    @property
+    def by_warps(self) -> bool:
+        """Whether each row is run by a warp, though a block has several."""
+        return "warps" in self.spread
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -92,19 +106,40 @@ class Plan:
         found = (statements[position] for position in self.nest)
         return tuple(loop for loop in found if isinstance(loop, Loop))
 
-    @property
-    def stages(self) -> int:
-        """How many launches it takes."""
-        return 2 if self.kind == "reduce" else 1
+    def row(self, sizes: Mapping[str, Any]) -> int:
+        """The iterations of the longest loop that a team shares out, 0 without any.
+
+        `sizes` are the kernel's, and what is computed from them alone.  A loop whose
+        extent is known in the row only counts as long.
+        """
+        longest = 0
+        statements = (s for s, _ in walk(self.kernel.body))
+        for statement, spread in zip(statements, self.spread, strict=True):
+            if spread == "threads" and isinstance(statement, Loop):
+                extent = statement.extent
+                known = extent if isinstance(extent, int) else sizes.get(extent)
+                length = MOST_OF_A_WARP + 1 if known is None else int(known)
+                longest = max(longest, length)
+        return longest
 
 
-def plan(kernel: Kernel, threads: int = THREADS) -> Plan:
+def plan(
+    kernel: Kernel, threads: int = THREADS, warp: int = WARP, short: bool = False
+) -> Plan:
     """Decide how `kernel` is run by blocks of so many `threads`, a power of two.
 
-    Raises ValueError for another number of threads.
+    `warp` is 32 on a device.  With `short` rows are run by warps: that is for rows of
+    up to `MOST_OF_A_WARP` elements, see `Plan.row`.  Raises ValueError for numbers of
+    threads that are no powers of two, and for more warps than one has threads.
     """
-    if threads < 1 or threads & (threads - 1):
-        raise ValueError(f"a block has a power of two of threads, not {threads}")
+    for count in (threads, warp):
+        if count < 1 or count & (count - 1):
+            raise ValueError(
+                f"blocks and warps have a power of two of threads: {count}"
+            )
+    if threads > warp**2:
+        raise ValueError(f"{threads} threads are more warps than one has threads")
+    warp = min(warp, threads)
     kernel = collapse(hoist(expand_kernel(kernel, EXPANDED)))
     statements = [s for s, _ in walk(kernel.body)]
     positions = {id(s): k for k, s in enumerate(statements)}
@@ -112,23 +147,28 @@ def plan(kernel: Kernel, threads: int = THREADS) -> Plan:
     kind = _kind(kernel, nest)
     nest = nest if kind != "single" else ()
     inside = _shared_out(kernel, nest, kind)
+    by_warps = short and kind == "rows" and warp < threads
+    team = warp if by_warps else threads
     spread: list[Spread] = ["serial"] * len(statements)
     for loop in nest:
-        spread[positions[id(loop)]] = "blocks" if kind == "rows" else "grid"
+        where: Spread = "warps" if by_warps else "blocks"
+        spread[positions[id(loop)]] = where if kind == "rows" else "grid"
     for loop in inside:
         spread[positions[id(loop)]] = "threads"
     barriers: frozenset[int] = frozenset()
     alone = kind == "single" and not inside
     if kind != "map" and not alone:
-        barriers = _barriers(kernel, kind, positions, spread)
+        barriers = _barriers(kernel, kind, _Barriers(positions, spread, team > warp))
     return Plan(
         kind,
         kernel,
         tuple(positions[id(loop)] for loop in nest),
         tuple(spread),
         barriers,
-        tuple(_place(b, kind) for b in kernel.scratch),
+        tuple(_place(b, kind, threads // team) for b in kernel.scratch),
         1 if alone else threads,
+        1 if alone else team,
+        1 if alone else warp,
     )
 
 
@@ -212,30 +252,36 @@ def _shared_out(kernel: Kernel, nest: tuple[Loop, ...], kind: Kind) -> list[Loop
             return list(_outermost_wide(kernel.body))
 
 
-def _place(buffer: Buffer, kind: Kind) -> Place:
+def _place(buffer: Buffer, kind: Kind, teams: int) -> Place:
+    """`teams` of a block share its memory."""
     owned = kind in ("map", "reduce")
-    most = MOST_LOCAL if owned else MOST_SHARED
+    most = MOST_LOCAL if owned else MOST_SHARED // teams
+    shared, area = _OF_TEAMS[teams > 1]
     if all(isinstance(extent, int) for extent in buffer.shape):
         lengths = (e for e in buffer.shape if isinstance(e, int))
         if 0 < prod(lengths) * np.dtype(buffer.dtype).itemsize <= most:
-            return "local" if owned else "shared"
-    return "thread area" if owned else "block area"
+            return "local" if owned else shared
+    return "thread area" if owned else area
+
+
+#: Memory that is a block's, and that is a warp's.
+_OF_TEAMS: tuple[tuple[Place, Place], ...] = (
+    ("shared", "block area"),
+    ("warp shared", "warp area"),
+)
 
 
 # Barriers
 
 
-def _barriers(
-    kernel: Kernel, kind: Kind, positions: dict[int, int], spread: list[Spread]
-) -> frozenset[int]:
+def _barriers(kernel: Kernel, kind: Kind, finder: _Barriers) -> frozenset[int]:
     """Where threads must wait, so that each sees what the others have stored."""
-    finder = _Barriers(positions, spread)
     body = kernel.body
     if kind == "reduce":
         place = next(
             k
             for k, s in enumerate(body)
-            if s.__class__ is Loop and spread[positions[id(s)]] == "grid"
+            if s.__class__ is Loop and finder.spread[finder.positions[id(s)]] == "grid"
         )
         body = body[place + 1 :]
     finder.block(body)
@@ -243,14 +289,18 @@ def _barriers(
 
 
 class _Barriers:
-    """One walk in the order in which a block's threads go.
+    """One walk in the order in which a team's threads go.
 
-    `read` and `written` are the buffers touched since all threads last met.
+    `read` and `written` are the buffers touched since all threads last met.  Where they
+    meet, as several warps do, when carries are combined, `meets` is true.
     """
 
-    def __init__(self, positions: dict[int, int], spread: list[Spread]) -> None:
+    def __init__(
+        self, positions: dict[int, int], spread: list[Spread], meets: bool
+    ) -> None:
         self.positions = positions
         self.spread = spread
+        self.meets = meets
         self.read: set[str] = set()
         self.written: set[str] = set()
         self.found: set[int] = set()
@@ -274,8 +324,8 @@ class _Barriers:
         ):
             self.found.add(position)
             self.read, self.written = set(), set()
-        if isinstance(statement, Loop) and statement.carries:
-            # All threads meet when the carries are combined.
+        if isinstance(statement, Loop) and statement.carries and self.meets:
+            # Shuffles alone order nothing in memory.
             self.read, self.written = set(), set()
             return
         self.read |= reads

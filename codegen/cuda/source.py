@@ -11,6 +11,7 @@ import keyword
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from typing import Literal, TypeAlias
 
@@ -32,27 +33,35 @@ from ..ir import (
     walk,
 )
 from ..names import fresh, names_of
-from . import scalars
+from . import combine, scalars
 from .plan import Plan
 
 #: What an argument of a kernel is: an array of the program, a size (int64), memory for
-#: scratch, a carry's partial results, the length of a chunk or the number of chunks,
-#: the record of failed checks, or the number of the launch that is entered there.
+#: scratch, a carry's partial results, the length of a chunk, a counter of blocks that
+#: is 0 before and after each launch, the record of failed checks, or the number of the
+#: launch that is entered there.
 Role: TypeAlias = Literal[
-    "buffer", "size", "area", "partial", "chunk", "chunks", "failed", "launch"
+    "buffer", "size", "area", "partial", "chunk", "counter", "failed", "launch"
 ]
 
 #: What generated text uses itself.
 RESERVED = (
     *keyword.kwlist,
-    *("np", "cuda", "range", "min", "max", "abs", "thread", "half"),
+    *("np", "cuda", "range", "min", "max", "abs", "thread", "team", "teams"),
+    *combine.names(),
     *(f"other_{dtype}" for dtype in ir.DTYPES),
     *(f"shared_{dtype}_{k}" for dtype in ir.DTYPES for k in range(8)),
     *scalars.BITS.values(),
     *("fmod", "fmodf"),
     *(scalars.function_name(o, d) for o in scalars.CALLED for d in ir.FLOATS),
 )
-_MODULE = "symgraph.codegen.cuda.device_functions"
+MODULE = "symgraph.codegen.cuda.device_functions"
+#: The number of whom a part of a scratch area belongs to.
+_OWNERS = {
+    "block area": "cuda.blockIdx.x",
+    "warp area": "team",
+    "thread area": "cuda.grid(1)",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +79,7 @@ class Argument:
     @property
     def is_array(self) -> bool:
         """Whether it is an array."""
-        return self.role in ("buffer", "area", "partial", "failed")
+        return self.role in ("buffer", "area", "partial", "counter", "failed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +97,9 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
 
     Raises CompileError for what has no form on a device.
     """
-    if plan.kind != "reduce":
-        return (_Writer(plan).whole(),)
-    return _Writer(plan).chunks_stage(), _Writer(plan).finish_stage()
+    if plan.kind == "reduce":
+        return (_Writer(plan).reduction(),)
+    return (_Writer(plan).whole(),)
 
 
 @dataclass(slots=True)
@@ -137,45 +146,46 @@ class _Writer:
         plan = self.plan
         self.alike = plan.kind in ("rows", "single")
         self.body(plan.kernel.body)
-        return self.stage(plan.kernel.name, ())
+        name = plan.kernel.name
+        return self.stage(f"{name}_short" if plan.by_warps else name, ())
 
-    def chunks_stage(self) -> Stage:
-        """The first stage of a reduction: each block reduces a chunk."""
+    def reduction(self) -> Stage:
+        """A reduction in one launch: each block a chunk, the last one done the rest.
+
+        Blocks that wait for no other may run in any order, so that whichever is last
+        finds all chunks' parts in memory; it combines them in their order.
+        """
         kernel, loop = self.plan.kernel, self.plan.loops[0]
         place = _place_of(loop, kernel.body)
-        chunk = fresh("chunk", self.taken)
-        more = [Argument(chunk, "int64", "chunk")]
+        chunk, done, last, part = (
+            fresh(n, self.taken) for n in ("chunk", "done", "last", "part")
+        )
+        parts = [fresh(f"{self.name(c.name)}_parts", self.taken) for c in loop.carries]
+        self.line(f"{last} = cuda.shared.array(1, np.int32)")
         self.body(kernel.body[:place])
         self.nest(chunk)
         self.combined(loop.carries)
-        stores = []
-        for carry in loop.carries:
-            name = fresh(f"{self.name(carry.name)}_parts", self.taken)
-            more.append(Argument(name, carry.dtype, "partial", carry.name))
-            stores.append(f"{name}[cuda.blockIdx.x] = {self.name(carry.name)}")
         self.alike = True
-        self.by_first(stores)
-        return self.stage(f"{kernel.name}_chunks", more)
-
-    def finish_stage(self) -> Stage:
-        """The second: the partial results in order, and what stands after the loop."""
-        kernel, loop = self.plan.kernel, self.plan.loops[0]
-        place = _place_of(loop, kernel.body)
-        self.alike = True
-        self.body(kernel.body[:place])
-        chunks, part = (fresh(n, self.taken) for n in ("chunks", "part"))
-        more = [Argument(chunks, "int64", "chunks")]
+        pairs = list(zip(parts, loop.carries, strict=True))
+        stores = [f"{p}[cuda.blockIdx.x] = {self.name(c.name)}" for p, c in pairs]
+        counted = f"{last}[0] = cuda.atomic.add({done}, 0, 1)"
+        self.by_first([*stores, "cuda.threadfence()", counted])
+        self.line("cuda.syncthreads()")
+        self.line(f"if {last}[0] + 1 < cuda.gridDim.x:")
+        self.line("    return")
+        self.line("cuda.threadfence()")
+        self.by_first([f"{done}[0] = 0"])
         self.start(loop.carries)
-        self.line(f"for {part} in range(thread, {chunks}, {self.plan.threads}):")
+        self.line(f"for {part} in range(thread, cuda.gridDim.x, {self.plan.threads}):")
         self.depth += 1
-        for carry in loop.carries:
-            name = fresh(f"{self.name(carry.name)}_parts", self.taken)
-            more.append(Argument(name, carry.dtype, "partial", carry.name))
+        for name, carry in pairs:
             self.combine(carry, f"{name}[{part}]")
         self.depth -= 1
         self.combined(loop.carries)
         self.body(kernel.body[place + 1 :])
-        return self.stage(f"{kernel.name}_finish", more)
+        more = [Argument(chunk, "int64", "chunk"), Argument(done, "int32", "counter")]
+        more += [Argument(p, c.dtype, "partial", c.name) for p, c in pairs]
+        return self.stage(kernel.name, more)
 
     def stage(self, name: str, more: Iterable[Argument]) -> Stage:
         """The lines as the text of a function."""
@@ -207,20 +217,47 @@ class _Writer:
         plan = self.plan
         axes = ", ".join(loop.axis for loop in plan.loops)
         over = f" over {axes}" if axes else ""
-        yield f'    """{plan.kind}{over}; {_count(plan.threads)} a block."""'
-        if plan.kind != "map":
-            yield "    thread = cuda.threadIdx.x"
+        each = ", a warp for each row" if plan.by_warps else ""
+        yield f'    """{plan.kind}{over}; {_count(plan.threads)} a block{each}."""'
+        yield from self.who()
         for name, dtype in self.parts():
-            yield f"    {name} = cuda.shared.array({plan.threads}, np.{_kind(dtype)})"
+            length = 2 * (plan.team // plan.warp)
+            yield f"    {name} = cuda.shared.array({length}, np.{_kind(dtype)})"
         for scratch, where in zip(plan.kernel.scratch, plan.places, strict=True):
             name = self.name(scratch.name)
             if where.endswith("area"):
-                number = "cuda.blockIdx.x" if where == "block area" else "cuda.grid(1)"
+                number = _OWNERS[where]
                 yield f"    {name}_begin = {number} * {self.length(scratch)}"
                 continue
             length = prod(e for e in scratch.shape if isinstance(e, int))
-            made = f"cuda.{where}.array({length}, np.{_kind(scratch.dtype)})"
+            if where == "warp shared":
+                yield f"    {name}_begin = cuda.threadIdx.x // {plan.team} * {length}"
+                length *= plan.threads // plan.team
+            kept = "local" if where == "local" else "shared"
+            made = f"cuda.{kept}.array({length}, np.{_kind(scratch.dtype)})"
             yield f"    {name} = {made}"
+
+    def who(self) -> Iterator[str]:
+        """Which of those that share a row the thread is, and which row is theirs."""
+        plan = self.plan
+        if plan.by_warps:
+            count = plan.threads // plan.team
+            yield f"    thread = cuda.threadIdx.x % {plan.team}"
+            which = f"cuda.threadIdx.x // {plan.team}"
+            yield f"    team = cuda.blockIdx.x * {count} + {which}"
+            yield f"    teams = cuda.gridDim.x * {count}"
+        elif plan.kind != "map":
+            yield "    thread = cuda.threadIdx.x"
+        if self.shared:
+            yield f"    {combine.SIDE} = 0"
+
+    def wait(self) -> None:
+        """The threads that share a row wait for one another."""
+        if not self.plan.by_warps:
+            self.line("cuda.syncthreads()")
+            return
+        self.used.add("meet")
+        self.line(f"meet({self.plan.team})")
 
     def parts(self) -> Iterator[tuple[str, str]]:
         """The shared arrays in which carries are combined."""
@@ -242,7 +279,7 @@ class _Writer:
         """Statements in order; recursion is as deep as the loops."""
         for statement in body:
             if self.alike and self.positions[id(statement)] in self.plan.barriers:
-                self.line("cuda.syncthreads()")
+                self.wait()
             match statement:
                 case Let(name, op, args, dtype):
                     self.let(name, op, args, dtype)
@@ -290,7 +327,7 @@ class _Writer:
 
     def by_first(self, texts: Sequence[str]) -> None:
         """What one thread must do, of all that come by together."""
-        alone = self.plan.threads == 1
+        alone = self.plan.team == 1
         if alone or not self.alike:
             for text in texts:
                 self.line(text)
@@ -305,11 +342,11 @@ class _Writer:
         """A loop as the plan spreads it."""
         position = self.positions[id(loop)]
         match self.plan.spread[position]:
-            case "grid" | "blocks" if position == self.plan.nest[0]:
+            case "grid" | "blocks" | "warps" if position == self.plan.nest[0]:
                 self.nest(None)
             case "threads":
                 self.start(loop.carries)
-                span = f"thread, {self.extent(loop.extent)}, {self.plan.threads}"
+                span = f"thread, {self.extent(loop.extent)}, {self.plan.team}"
                 self.line(f"for {self.name(loop.axis)} in range({span}):")
                 self.alike = False
                 self.inside(loop)
@@ -373,6 +410,8 @@ class _Writer:
 
     def span(self, chunk: str | None, total: str) -> str:
         """The arguments of `range` for the nest."""
+        if self.plan.by_warps:
+            return f"team, {total}, teams"
         if self.plan.kind == "rows":
             return f"cuda.blockIdx.x, {total}, cuda.gridDim.x"
         if chunk is None:
@@ -401,35 +440,23 @@ class _Writer:
         return scalars.expression(op, (a, b), carry.dtype, carry.dtype, self.used)
 
     def combined(self, carries: Sequence[Carry]) -> None:
-        """Combine what the threads of a block hold, in an order that is fixed."""
-        if not carries or self.plan.threads == 1:
+        """Combine what the threads that share a loop hold, in a fixed order."""
+        team, warp = self.plan.team, self.plan.warp
+        if not carries or team == 1:
             return
-        held: list[tuple[Carry, str]] = []
+        held: list[combine.Held] = []
         counts: dict[str, int] = {}
         for carry in carries:
             k = counts.setdefault(carry.dtype, 0)
             counts[carry.dtype] += 1
-            held.append((carry, f"shared_{carry.dtype}_{k}"))
-        for dtype, count in counts.items():
-            self.shared[dtype] = max(self.shared.get(dtype, 0), count)
-        for carry, part in held:
-            self.line(f"{part}[thread] = {self.name(carry.name)}")
-        self.line("cuda.syncthreads()")
-        self.line(f"half = {self.plan.threads // 2}")
-        self.line("while half > 0:")
-        self.line("    if thread < half:")
-        for carry, part in held:
-            name = self.name(carry.name)
-            other = f"other_{carry.dtype}"
-            self.line(f"        {other} = {part}[thread + half]")
-            self.line(f"        {name} = {self.both(carry, name, other)}")
-            self.line(f"        {part}[thread] = {name}")
-        self.line("    cuda.syncthreads()")
-        self.line("    half //= 2")
-        for carry, part in held:
-            self.line(f"{self.name(carry.name)} = {part}[0]")
-        # The next to write there must not overtake those who still read.
-        self.line("cuda.syncthreads()")
+            both = partial(self.both, carry)
+            slots = f"shared_{carry.dtype}_{k}"
+            held.append(combine.Held(self.name(carry.name), carry.dtype, both, slots))
+        if team > warp:
+            for dtype, count in counts.items():
+                self.shared[dtype] = max(self.shared.get(dtype, 0), count)
+        for line in combine.combined(held, team, warp, self.used):
+            self.line(line)
 
     # ------------------------------------------------------------------ atoms
 
@@ -467,7 +494,7 @@ class _Writer:
         for scratch, where in zip(
             self.plan.kernel.scratch, self.plan.places, strict=True
         ):
-            if scratch.name == buffer and where.endswith("area"):
+            if scratch.name == buffer and where in (*_OWNERS, "warp shared"):
                 terms.insert(0, f"{self.name(buffer)}_begin")
         place = " + ".join(terms) or "0"
         return f"{self.name(buffer)}[{place.replace('+ -', '- ')}]"
@@ -507,10 +534,10 @@ def _kind(dtype: str) -> str:
 
 def _import(names: Sequence[str]) -> list[str]:
     """The statement that imports the names used."""
-    line = f"from {_MODULE} import {', '.join(names)}"
+    line = f"from {MODULE} import {', '.join(names)}"
     if len(line) <= 88:
         return [line]
-    return [f"from {_MODULE} import (", *(f"    {name}," for name in names), ")"]
+    return [f"from {MODULE} import (", *(f"    {name}," for name in names), ")"]
 
 
-__all__ = ["Argument", "Stage", "stages"]
+__all__ = ["MODULE", "Argument", "Stage", "stages"]

@@ -8,8 +8,9 @@ from dataclasses import replace
 from ..ir import Kernel, Let, Load, walk
 from ..program import Gemm, Launch, Program
 from .assemble import Parameter
-from .plan import THREADS, plan
-from .product import TILE, product_stage
+from .choices import choices
+from .plan import THREADS
+from .product import all_stages
 from .report import KernelText
 from .source import Stage, stages
 
@@ -23,11 +24,16 @@ def texts_of(program: Program, threads: int = THREADS) -> Iterator[KernelText]:
     for step in program.steps:
         match step:
             case Launch(kernel=kernel):
-                found = stages(plan(kernel, threads))
+                found = tuple(
+                    stage
+                    for choice in choices(kernel, threads)
+                    for plan in choice.plans
+                    for stage in stages(plan)
+                )
                 doubles = computes_in_float64(kernel)
-            case Gemm(out=out, accumulate=accumulate):
-                dtype = program.array(out).dtype
-                found = (product_stage(dtype, accumulate, TILE),)
+            case Gemm():
+                dtype = program.array(step.out).dtype
+                found = all_stages(step, dtype)
                 doubles = dtype == "float64"
             case _:
                 continue

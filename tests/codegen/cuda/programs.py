@@ -284,8 +284,8 @@ SIZES = (
     {"n": 13, "m": 2, "k": 5, "b": 1},
 )
 LIMITS = (
-    Limits(threads=4, blocks=3, chunk=4, tile=2),
-    Limits(threads=8, blocks=1, chunk=100, tile=4),
+    Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4),
+    Limits(threads=8, blocks=1, chunk=100, tile=4, warp=8),
 )
 
 

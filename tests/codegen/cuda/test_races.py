@@ -538,8 +538,10 @@ program reversals
 """
 
 
-def by_iteration(kernel: Kernel, sizes: Mapping[str, int]) -> tuple[Kernel, Spread]:
-    return kernel, independent(kernel)
+def by_iteration(
+    kernel: Kernel, sizes: Mapping[str, int]
+) -> list[tuple[Kernel, Spread]]:
+    return [(kernel, independent(kernel))]
 
 
 @pytest.mark.parametrize(("slot", "wanted"), [(1, [0, 0, 0]), (0, [0, 1, 0])])
