@@ -93,3 +93,40 @@ def _tree(held: Sequence[Held], half: int, warp: int, used: set[str]) -> Iterato
         yield f"    {each.other} = {function}({each.name}, {HALF}, {warp})"
         yield f"    {each.name} = {each.both(each.name, each.other)}"
     yield f"    {HALF} //= 2"
+
+
+def scanned(
+    held: Held, total: str, team: int, warp: int, used: set[str], fresh: tuple[str, str]
+) -> Iterator[str]:
+    """The lines after which each thread holds what those up to it held, combined.
+
+    They begin with `total`, which is combined with all of them in the end.  `fresh` are
+    two names that are free.
+    """
+    function, warps = shuffle("up", held.dtype), team // warp
+    if warp > 1:
+        used.add(function)
+        yield f"{HALF} = 1"
+        yield f"while {HALF} < {warp}:"
+        yield f"    {held.other} = {function}({held.name}, {HALF}, {warp})"
+        yield f"    if thread % {warp} >= {HALF}:"
+        yield f"        {held.name} = {held.both(held.other, held.name)}"
+        yield f"    {HALF} *= 2"
+    if warps == 1:
+        last = shuffle("lane", held.dtype)
+        used.add(last)
+        yield f"{held.name} = {held.both(total, held.name)}"
+        yield f"{total} = {last}({held.name}, {warp - 1}, {warp})"
+        return
+    before, which = fresh
+    yield f"if thread % {warp} == {warp - 1}:"
+    yield f"    {held.slots}[{SIDE} + thread // {warp}] = {held.name}"
+    yield "cuda.syncthreads()"
+    yield f"{before} = {total}"
+    yield f"for {which} in range({warps}):"
+    yield f"    if {which} == thread // {warp}:"
+    yield f"        {before} = {total}"
+    yield f"    {held.other} = {held.slots}[{SIDE} + {which}]"
+    yield f"    {total} = {held.both(total, held.other)}"
+    yield f"{held.name} = {held.both(before, held.name)}"
+    yield f"{SIDE} = {warps} - {SIDE}"

@@ -36,7 +36,9 @@ from ..ir import (
     walk,
 )
 from ..schedule import collapse, hoist
+from .reshape import reshaped
 from .scalars import EXPANDED
+from .scans import scan_of
 
 Kind: TypeAlias = Literal["map", "rows", "reduce", "single"]
 #: What runs a loop's iterations: all threads of the grid, the blocks, their warps, the
@@ -140,7 +142,7 @@ def plan(
     if threads > warp**2:
         raise ValueError(f"{threads} threads are more warps than one has threads")
     warp = min(warp, threads)
-    kernel = collapse(hoist(expand_kernel(kernel, EXPANDED)))
+    kernel = collapse(hoist(expand_kernel(reshaped(kernel, threads), EXPANDED)))
     statements = [s for s, _ in walk(kernel.body)]
     positions = {id(s): k for k, s in enumerate(statements)}
     nest = _nest(kernel)
@@ -158,7 +160,9 @@ def plan(
     barriers: frozenset[int] = frozenset()
     alone = kind == "single" and not inside
     if kind != "map" and not alone:
-        barriers = _barriers(kernel, kind, _Barriers(positions, spread, team > warp))
+        barriers = _barriers(
+            kernel, kind, _Barriers(kernel, positions, spread, team > warp)
+        )
     return Plan(
         kind,
         kernel,
@@ -231,7 +235,8 @@ def _outermost_wide(body: Sequence[Statement]) -> Iterator[Loop]:
         if not isinstance(statement, Loop):
             continue
         short = isinstance(statement.extent, int) and statement.extent < WARP
-        if statement.kind != "serial" and not short and independent(statement):
+        wide = statement.kind != "serial" and independent(statement)
+        if not short and (wide or scan_of(statement)):
             yield statement
         else:
             yield from _outermost_wide(statement.body)
@@ -288,21 +293,48 @@ def _barriers(kernel: Kernel, kind: Kind, finder: _Barriers) -> frozenset[int]:
     return frozenset(finder.found)
 
 
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    """An access to a buffer.
+
+    `place` is the same for two accesses to it where they can only meet in iterations
+    that one thread runs: that of number k modulo the team's threads runs iteration k of
+    every loop that is shared out.
+    """
+
+    buffer: str
+    writes: bool
+    place: tuple[object, ...] | None
+
+    def meets(self, other: _Touch) -> bool:
+        """Whether threads must wait between the two."""
+        return (
+            self.buffer == other.buffer
+            and (self.writes or other.writes)
+            and (self.place is None or self.place != other.place)
+        )
+
+
 class _Barriers:
     """One walk in the order in which a team's threads go.
 
-    `read` and `written` are the buffers touched since all threads last met.  Where they
-    meet, as several warps do, when carries are combined, `meets` is true.
+    `touched` is what was touched since all threads last met.  Where they meet, as
+    several warps do, when carries are combined, `meets` is true.
     """
 
     def __init__(
-        self, positions: dict[int, int], spread: list[Spread], meets: bool
+        self,
+        kernel: Kernel,
+        positions: dict[int, int],
+        spread: list[Spread],
+        meets: bool,
     ) -> None:
+        self.sizes = frozenset(kernel.sizes)
+        self.scratch = {buffer.name for buffer in kernel.scratch}
         self.positions = positions
         self.spread = spread
         self.meets = meets
-        self.read: set[str] = set()
-        self.written: set[str] = set()
+        self.touched: set[_Touch] = set()
         self.found: set[int] = set()
 
     def block(self, body: Sequence[Statement]) -> None:
@@ -310,32 +342,45 @@ class _Barriers:
         for statement in body:
             position = self.positions[id(statement)]
             if isinstance(statement, Loop) and self.spread[position] != "threads":
-                # The second time stands for the step from one iteration to the next.
                 self.block(statement.body)
+                if self.spread[position] in ("blocks", "warps"):
+                    # Rows have nothing to do with one another, but for the scratch.
+                    kept = {t for t in self.touched if t.buffer in self.scratch}
+                    self.touched = kept
+                # The second time stands for the step from one iteration to the next.
                 self.block(statement.body)
                 continue
             self.unit(statement, position)
 
     def unit(self, statement: Statement, position: int) -> None:
         """What is done without waiting: one statement, or a loop that is shared out."""
-        reads, writes = touched(statement)
-        if position in self.found or (
-            writes & (self.read | self.written) or reads & self.written
+        mine = set(self.touches(statement))
+        if position in self.found or any(
+            new.meets(old) for new in mine for old in self.touched
         ):
             self.found.add(position)
-            self.read, self.written = set(), set()
+            self.touched = set()
         if isinstance(statement, Loop) and statement.carries and self.meets:
             # Shuffles alone order nothing in memory.
-            self.read, self.written = set(), set()
+            self.touched = set()
             return
-        self.read |= reads
-        self.written |= writes
+        self.touched |= mine
 
+    def touches(self, statement: Statement) -> Iterator[_Touch]:
+        """The accesses of a statement and of all in it."""
+        axis = statement.axis if isinstance(statement, Loop) else None
+        for inside, _ in walk((statement,)):
+            if isinstance(inside, Load | Store):
+                writes = isinstance(inside, Store)
+                yield _Touch(inside.buffer, writes, self.place(inside, axis))
 
-def touched(statement: Statement) -> tuple[set[str], set[str]]:
-    """The buffers that a statement and all in it read and write."""
-    inside = [s for s, _ in walk((statement,))]
-    stores = [s for s in inside if isinstance(s, Store)]
-    reads = {s.buffer for s in inside if isinstance(s, Load)}
-    reads |= {s.buffer for s in stores if s.accumulate}
-    return reads, {s.buffer for s in stores}
+    def place(
+        self, access: Load | Store, axis: str | None
+    ) -> tuple[object, ...] | None:
+        """An index that is another one in each iteration over `axis`, and always so."""
+        for number, index in enumerate(access.index):
+            others = [term for term in index.terms if term[0] != axis]
+            if axis and index.coefficient(axis) and self.sizes.issuperset(dict(others)):
+                whole = (*sorted(others), ("", index.const))
+                return number, index.coefficient(axis), whole
+        return None

@@ -35,6 +35,7 @@ from ..ir import (
 from ..names import fresh, names_of
 from . import combine, scalars
 from .plan import Plan
+from .scans import Scan, scan_of
 
 #: What an argument of a kernel is: an array of the program, a size (int64), memory for
 #: scratch, a carry's partial results, the length of a chunk, a counter of blocks that
@@ -344,6 +345,8 @@ class _Writer:
         match self.plan.spread[position]:
             case "grid" | "blocks" | "warps" if position == self.plan.nest[0]:
                 self.nest(None)
+            case "threads" if (found := scan_of(loop)) is not None:
+                self.scan(loop, found)
             case "threads":
                 self.start(loop.carries)
                 span = f"thread, {self.extent(loop.extent)}, {self.plan.team}"
@@ -354,6 +357,50 @@ class _Writer:
                 self.combined(loop.carries)
             case _:
                 self.serial(loop)
+
+    def scan(self, loop: Loop, found: Scan) -> None:
+        """A loop that accumulates: as many iterations at once as there are threads.
+
+        Where fewer are left, the other threads hold what changes nothing.
+        """
+        team, warp, state = self.plan.team, self.plan.warp, found.state
+        total, value = self.name(state.name), self.name(found.combined)
+        extent, axis = self.extent(loop.extent), self.name(loop.axis)
+        start, before, which = (
+            fresh(n, self.taken) for n in ("start", f"{total}_before", "which")
+        )
+        self.line(f"{total} = {self.atom(state.init)}")
+        self.line(f"for {start} in range(0, {extent}, {team}):")
+        self.depth += 1
+        self.line(f"{axis} = {start} + thread")
+        self.line(f"{value} = {scalars.literal(found.neutral)}")
+        self.line(f"if {axis} < {extent}:")
+        self.guarded([*found.before], [f"{value} = {self.atom(found.value)}"])
+        slots = f"shared_{state.dtype}_0"
+        if team > warp:
+            self.shared[state.dtype] = max(self.shared.get(state.dtype, 0), 1)
+        op = COMBINERS[found.combine]
+        held = combine.Held(
+            value, state.dtype, partial(self.applied, op, state.dtype), slots
+        )
+        for line in combine.scanned(
+            held, total, team, warp, self.used, (before, which)
+        ):
+            self.line(line)
+        self.line(f"if {axis} < {extent}:")
+        self.guarded(found.after, [])
+        self.depth -= 1
+        self.line(f"{self.name(state.final)} = {total}")
+
+    def guarded(self, body: Sequence[Statement], more: Sequence[str]) -> None:
+        """What each thread does by itself, under a condition that is written."""
+        self.depth += 1
+        self.alike = False
+        self.body(body)
+        for line in [*more] or (["pass"] if not body else []):
+            self.line(line)
+        self.alike = True
+        self.depth -= 1
 
     def serial(self, loop: Loop) -> None:
         """A loop that whoever reaches it runs in order."""
@@ -436,8 +483,11 @@ class _Writer:
 
     def both(self, carry: Carry, a: str, b: str) -> str:
         """Two values combined."""
-        op = COMBINERS[carry.combine]
-        return scalars.expression(op, (a, b), carry.dtype, carry.dtype, self.used)
+        return self.applied(COMBINERS[carry.combine], carry.dtype, a, b)
+
+    def applied(self, op: str, dtype: str, a: str, b: str) -> str:
+        """A primitive of two values."""
+        return scalars.expression(op, (a, b), dtype, dtype, self.used)
 
     def combined(self, carries: Sequence[Carry]) -> None:
         """Combine what the threads that share a loop hold, in a fixed order."""

@@ -91,7 +91,33 @@ def test_a_row_too_short_for_a_warp_is_one_threads() -> None:
 def test_iterations_that_may_meet_are_not_shared_out() -> None:
     _, scatter, meet = plans(programs.HISTOGRAM)
     assert loops(scatter) == [("i", "serial"), ("j", "threads")]
-    assert loops(meet) == [("i", "serial")] and meet.threads == 1
+    assert loops(meet) == [("owner", "grid"), ("i", "serial"), ("once", "serial")]
+
+
+def test_scatters_have_owners_and_columns() -> None:
+    _, _, add, put = plans(programs.SCATTER)
+    assert [axis for axis, spread in loops(add) if spread == "grid"] == ["owner", "j"]
+    assert [loop.extent for loop in add.loops] == [64, "m"]
+    assert [loop.extent for loop in put.loops] == [8192]
+
+
+def test_what_accumulates_is_shared_out_where_that_is_along_neighbours() -> None:
+    rows, columns, flat = plans(programs.RUNNING)
+    assert rows.kind == "rows" and loops(rows) == [("i", "blocks"), ("j", "threads")]
+    assert columns.kind == "map" and loops(columns) == [("j", "grid"), ("i", "serial")]
+    assert flat.kind == "single" and loops(flat) == [("j", "threads")]
+    # What is left of the scratch is in registers.
+    assert not rows.places and not columns.places and not flat.places
+    assert not rows.barriers and not flat.barriers
+
+
+def test_no_barrier_where_a_thread_reads_what_it_has_stored() -> None:
+    straight = programs.SOFTMAX.replace("m - j - 1", "j")
+    counts = []
+    for text in (programs.SOFTMAX, straight):
+        ((kernel,),) = [[s.kernel for s in parse_program(text).steps]]
+        counts.append(len(plan(kernel, short=True).barriers))
+    assert counts == [2, 0]
 
 
 def test_a_serial_loop_waits_in_each_step() -> None:
