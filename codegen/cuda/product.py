@@ -20,13 +20,28 @@ from .source import Stage
 
 #: The side of the square of threads that does a tile.
 TILE = 16
-#: So many blocks of a product keep a GPU busy; so many warps, and threads, of one with
-#: a vector.
-ENOUGH, WARPS, THREADS = 128, 1024, 65536
-#: The fewest terms in a chunk: of a tile, of a warp's row, and of a thread's.
-LEAST, LEAST_OF_WARP, LEAST_OF_THREAD = 256, 1024, 64
-#: The most chunks.
-MOST = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Enough:
+    """What keeps a GPU busy.
+
+    Attributes:
+        blocks: of a product in tiles.
+        warps: that do a row of a product with a vector each.
+        threads: that do.
+        terms: the fewest in a chunk of a sum by a block, a warp, and a thread.
+        chunks: the most of a sum by a block, a warp, and a thread.
+    """
+
+    blocks: int = 128
+    warps: int = 1024
+    threads: int = 65536
+    terms: tuple[int, int, int] = (256, 1024, 64)
+    chunks: tuple[int, int, int] = (64, 256, 256)
+
+
+_ENOUGH = Enough()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,18 +66,20 @@ def cuts(
     side: int = TILE,
     warp: int = 32,
     most: int = 4096,
+    enough: Enough = _ENOUGH,
 ) -> tuple[Cut, ...]:
     """The launches of a product of `dtype`, float32 or float64, one after another.
 
-    A block has ``side * side`` threads, in warps of `warp`, and a launch has `most`
-    blocks at the most.  There are no launches for a product without elements.
+    A block has ``side * side`` threads, in warps of `warp`; there are as many as it
+    takes, but for `most` of those that only add up chunks.  A product without elements
+    has no launches.
     """
     numbers = numbers_of(gemm, sizes)
     if not numbers["m"] * numbers["n"] * numbers["batch"]:
         return ()
     if 1 in (numbers["m"], numbers["n"]):
-        return _of_vector(gemm, numbers, dtype, side * side, warp, most)
-    tile, chunks = tile_of(numbers, dtype, side)
+        return _of_vector(gemm, numbers, dtype, (side * side, warp, most), enough)
+    tile, chunks = tile_of(numbers, dtype, side, enough)
     numbers |= _chunked(numbers["k"], chunks)
     stage = product_text.tiled(
         dtype,
@@ -89,7 +106,10 @@ def numbers_of(gemm: Gemm, sizes: Mapping[str, Any]) -> dict[str, int]:
 
 
 def tile_of(
-    numbers: Mapping[str, int], dtype: str, side: int = TILE
+    numbers: Mapping[str, int],
+    dtype: str,
+    side: int = TILE,
+    enough: Enough = _ENOUGH,
 ) -> tuple[Tile, int]:
     """The tile for these sizes, and how many chunks the sums are cut into.
 
@@ -97,9 +117,9 @@ def tile_of(
     """
     tiles = tiles_of(dtype, side)
     for tile in tiles:
-        if _tiles(numbers, tile) >= ENOUGH:
+        if _tiles(numbers, tile) >= enough.blocks:
             return tile, 1
-    deep = min(numbers["k"] // LEAST, MOST)
+    deep = min(numbers["k"] // enough.terms[0], enough.chunks[0])
     if deep < 2:
         return tiles[-1], 1
     fitting = [
@@ -108,13 +128,15 @@ def tile_of(
         if tile.height < 2 * numbers["m"] and tile.width < 2 * numbers["n"]
     ]
     tile = fitting[0] if fitting else tiles[-1]
-    return tile, max(1, min(deep, ENOUGH // _tiles(numbers, tile)))
+    return tile, max(1, min(deep, enough.blocks // _tiles(numbers, tile)))
 
 
 def tiles_of(dtype: str, side: int = TILE) -> tuple[Tile, ...]:
     """The tiles that there are for a dtype, the largest first."""
     each = (8, 4, 2, 1) if dtype == "float32" else (4, 2, 1)
-    return tuple(Tile(side, count, _depth(side, count)) for count in each)
+    return tuple(
+        Tile(side, count, _depth(side, count)) for count in each if count <= side
+    )
 
 
 def _depth(side: int, count: int) -> int:
@@ -133,9 +155,17 @@ def _chunked(k: int, chunks: int) -> dict[str, int]:
 
 
 def _of_vector(
-    gemm: Gemm, numbers: dict[str, int], dtype: str, threads: int, warp: int, most: int
+    gemm: Gemm,
+    numbers: dict[str, int],
+    dtype: str,
+    cut: tuple[int, int, int],
+    enough: Enough,
 ) -> tuple[Cut, ...]:
-    """A product of a matrix and a vector, whichever of the operands that is."""
+    """A product of a matrix and a vector, whichever of the operands that is.
+
+    `cut` has the threads of a block and a warp, and the most blocks.
+    """
+    threads, warp, most = cut
     table, vector = ("lhs", "rhs") if numbers["n"] == 1 else ("rhs", "lhs")
     along = {"lhs": ("row", "column"), "rhs": ("column", "row")}
     across, down = along[table]
@@ -150,8 +180,11 @@ def _of_vector(
     }
     by_warps = found["table_column"] == 1 and found["k"] > 1
     rows = found["rows"] * found["batch"]
-    wanted, least = (WARPS, LEAST_OF_WARP) if by_warps else (THREADS, LEAST_OF_THREAD)
-    found |= _chunked(found["k"], min(wanted // rows, found["k"] // least, MOST))
+    wanted = enough.warps if by_warps else enough.threads
+    least, limit = (
+        pair[1 if by_warps else 2] for pair in (enough.terms, enough.chunks)
+    )
+    found |= _chunked(found["k"], min(wanted // rows, found["k"] // least, limit))
     stage = product_text.of_vector(
         dtype,
         (table, vector),
@@ -176,7 +209,7 @@ def _all(
     """The launch of `stage`, and the one that adds up its chunks' results."""
     count, chunks = numbers["batch"] * numbers["m"] * numbers["n"], numbers["chunks"]
     area = count * chunks if chunks > 1 else 0
-    first = Cut(stage, min(blocks, most), numbers, area)
+    first = Cut(stage, blocks, numbers, area)
     if chunks == 1:
         return (first,)
     second = product_text.added_up(dtype, gemm.accumulate, stage.threads)

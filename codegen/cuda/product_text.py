@@ -28,12 +28,16 @@ class Tile:
 
     A thread's elements are `side` rows and columns apart, so that neighbouring threads
     read neighbouring elements of shared memory.  The operands are there `depth` columns
-    and rows at a time.
+    and rows at a time.  Raises ValueError where the threads are too few for that.
     """
 
     side: int
     each: int
     depth: int
+
+    def __post_init__(self) -> None:
+        if self.each > self.side or self.threads % self.depth:
+            raise ValueError(f"the threads of {self} cannot share out its elements")
 
     @property
     def height(self) -> int:
@@ -57,6 +61,11 @@ class Tile:
         Threads that lie along k store into different banks, of which there are 32.
         """
         return self.height + max(1, 32 // self.depth)
+
+    @property
+    def unrolled(self) -> int:
+        """Steps along k that are written out, so that there is enough to compute."""
+        return 1 if self.each > 4 else min(4, self.depth)
 
     @property
     def size(self) -> int:
@@ -86,14 +95,14 @@ def tiled(
     right = _Operand("rhs", "b", tile, "column", "n", transposed[1])
     lines = [
         *_opening(dtype, tile, chunked),
-        *(f"        {line}" for line in _whole_tile(dtype, tile, left, right)),
-        *(f"        {line}" for line in _stored(tile, accumulate, chunked)),
+        *(f"    {line}" for line in _whole_tile(dtype, tile, left, right)),
+        *(f"    {line}" for line in _stored(tile, accumulate, chunked)),
     ]
     return _stage(name, lines, arguments, tile.threads)
 
 
 def _opening(dtype: str, tile: Tile, chunked: bool) -> Iterator[str]:
-    """The memory of a block, and the loop over its tiles."""
+    """The memory of a block, and which tile is its own."""
     sign = "a chunk of " if chunked else ""
     size, side = tile.size, tile.side
     yield f'    """{sign}lhs[b] @ rhs[b], m x k and k x n; a block does one tile."""'
@@ -104,25 +113,23 @@ def _opening(dtype: str, tile: Tile, chunked: bool) -> Iterator[str]:
     yield f"    y = thread // {side}"
     yield f"    across = (n + {tile.width - 1}) // {tile.width}"
     yield f"    down = (m + {tile.height - 1}) // {tile.height}"
-    total = "batch * down * across" + (" * chunks" if chunked else "")
-    yield f"    for number in range(cuda.blockIdx.x, {total}, cuda.gridDim.x):"
-    yield f"        column = number % across * {tile.width}"
-    yield "        rest = number // across"
-    yield f"        row = rest % down * {tile.height}"
-    yield "        matrix = rest // down"
-    yield from _range_of_k(chunked)
+    yield f"    column = cuda.blockIdx.x % across * {tile.width}"
+    yield "    rest = cuda.blockIdx.x // across"
+    yield f"    row = rest % down * {tile.height}"
+    yield "    matrix = rest // down"
+    yield from (f"    {line}" for line in _range_of_k(chunked))
 
 
 def _range_of_k(chunked: bool) -> Iterator[str]:
     """Where the sums begin and end."""
     if chunked:
-        yield "        begin = matrix // batch * chunk"
-        yield "        place = matrix"
-        yield "        matrix = matrix % batch"
-        yield "        end = min(begin + chunk, k)"
+        yield "begin = matrix // batch * chunk"
+        yield "place = matrix"
+        yield "matrix = matrix % batch"
+        yield "end = min(begin + chunk, k)"
     else:
-        yield "        begin = 0"
-        yield "        end = k"
+        yield "begin = 0"
+        yield "end = k"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,13 +226,15 @@ def _whole_tile(
         yield from (f"    {line}" for line in operand.load(dtype, "following"))
     yield f"    left_at = now * {tile.size} + y"
     yield f"    right_at = now * {tile.size} + x"
-    yield f"    for step in range({tile.depth}):"
-    for c in each:
-        yield f"        l_{c} = left[left_at + step * {tile.pitch} + {c * tile.side}]"
-        yield f"        r_{c} = right[right_at + step * {tile.pitch} + {c * tile.side}]"
-    for r in each:
+    yield f"    for step in range(0, {tile.depth}, {tile.unrolled}):"
+    for u in range(tile.unrolled):
         for c in each:
-            yield f"        total_{r}_{c} = total_{r}_{c} + l_{r} * r_{c}"
+            at = f"step * {tile.pitch} + {u * tile.pitch + c * tile.side}"
+            yield f"        l_{c} = left[left_at + {at}]"
+            yield f"        r_{c} = right[right_at + {at}]"
+        for r in each:
+            for c in each:
+                yield f"        total_{r}_{c} = total_{r}_{c} + l_{r} * r_{c}"
     yield "    now = 1 - now"
     yield from (f"    {line}" for line in left.keep("left", "now"))
     yield from (f"    {line}" for line in right.keep("right", "now"))
@@ -264,37 +273,34 @@ def of_vector(
     head, who = ["import numpy as np", "from numba import cuda"], "cuda.grid(1)"
     used: set[str] = set()
     lines = ['    """table[b] @ vector[b]; a thread does one row."""']
-    count = "cuda.gridsize(1)"
     if warp > 1:
         lines = ['    """table[b] @ vector[b]; a warp does one row."""']
-        teams = threads // warp
         lines.append(f"    thread = cuda.threadIdx.x % {warp}")
-        lines.append(
-            f"    team = cuda.blockIdx.x * {teams} + cuda.threadIdx.x // {warp}"
-        )
-        who, count = "team", f"cuda.gridDim.x * {teams}"
-    first = "begin + thread" if warp > 1 else "begin"
+        who = f"cuda.grid(1) // {warp}"
     total = "batch * rows" + (" * chunks" if chunked else "")
+    first = "begin + thread" if warp > 1 else "begin"
     lines += [
-        f"    for number in range({who}, {total}, {count}):",
-        "        row = number % rows",
-        "        matrix = number // rows",
-        *_range_of_k(chunked),
-        "        table_at = matrix * table_matrix + row * table_row",
-        "        vector_at = matrix * vector_matrix",
-        f"        total = np.{dtype}(0.0)",
-        f"        for at in range({first}, end, {warp}):",
-        "            a = table[table_at + at * table_column]",
-        "            b = vector[vector_at + at * vector_step]",
-        "            total = total + a * b",
+        f"    number = {who}",
+        f"    if number >= {total}:",
+        "        return",
+        "    row = number % rows",
+        "    matrix = number // rows",
+        *(f"    {line}" for line in _range_of_k(chunked)),
+        "    table_at = matrix * table_matrix + row * table_row",
+        "    vector_at = matrix * vector_matrix",
+        f"    total = np.{dtype}(0.0)",
+        f"    for at in range({first}, end, {warp}):",
+        "        a = table[table_at + at * table_column]",
+        "        b = vector[vector_at + at * vector_step]",
+        "        total = total + a * b",
     ]
     held = combine.Held("total", dtype, "{} + {}".format, "")
-    lines += [f"        {x}" for x in combine.combined([held], warp, warp, used)]
+    lines += [f"    {x}" for x in combine.combined([held], warp, warp, used)]
     array, at = ("parts", "place") if chunked else ("out", "matrix")
     sign = "+=" if accumulate and not chunked else "="
     store = f"{array}[{at} * rows + row] {sign} total"
-    lines += ["        if thread == 0:", f"            {store}"] if warp > 1 else []
-    lines += [f"        {store}"] if warp == 1 else []
+    lines += ["    if thread == 0:", f"        {store}"] if warp > 1 else []
+    lines += [f"    {store}"] if warp == 1 else []
     if used:
         head += ["", f"from {MODULE} import {', '.join(sorted(used))}"]
     return _stage(name, lines, arguments, threads, head)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -538,9 +537,7 @@ program reversals
 """
 
 
-def by_iteration(
-    kernel: Kernel, sizes: Mapping[str, int]
-) -> list[tuple[Kernel, Spread]]:
+def by_iteration(kernel: Kernel, _: object) -> list[tuple[Kernel, Spread]]:
     return [(kernel, independent(kernel))]
 
 
