@@ -20,13 +20,13 @@ from . import product
 from .control import Control
 from .geometry import Limits, area_parts, grid, known_sizes
 from .helpers import Helpers, helpers_on
-from .kernels import KernelCache, Launcher, Prepares, Stream
+from .kernels import KernelCache, Launcher, Prepared, Prepares, Stream, predicated
 from .memory import Layout
-from .source import Argument, Stage
+from .stage import Argument, Stage
 
-#: Names of what no array of a program is: the record of failed checks, and the bool
-#: that launches are under.
-FAILED, ON = " failed", " on"
+#: Names of what no array of a program is: the record of failed checks, the counter of
+#: blocks that are done, and the bool that launches are under.
+FAILED, COUNTER, ON = " failed", " counter", " on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,10 @@ class Shot:
     fixed: tuple[Any, ...]
     arrays: tuple[tuple[int, str], ...]
     number: int | None = None
+
+    def takes(self, name: str) -> bool:
+        """Whether the array called `name` is an argument."""
+        return any(array == name for _, array in self.arrays)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,7 @@ class CallPlan:
         made: outputs and updates.
         checks: whether any kernel can fail; then the result says whether one did.
         watched: whether `FAILED` is looked at in the call.
+        counted: whether any kernel counts its blocks.
     """
 
     stream: Stream
@@ -102,6 +107,7 @@ class CallPlan:
     made: tuple[Made, ...]
     checks: bool
     watched: bool
+    counted: bool
 
 
 @dataclass(slots=True)
@@ -155,6 +161,7 @@ class Planner:
             tuple(map(self.made, program.by_role("output", "update"))),
             checks,
             checks or bool(self.control.rounds),
+            any(shot.takes(COUNTER) for each in shots.values() for shot in each),
         )
 
     # -- memory ------------------------------------------------------------------------
@@ -183,6 +190,7 @@ class Planner:
     def flags(self) -> None:
         """Place what conditions are kept in."""
         self.layout.put(FAILED, 1, "int64")
+        self.layout.put(COUNTER, 1, "int32")
         for k, step in enumerate(self.program.steps):
             if k in self.control.blind and isinstance(step, When):
                 self.layout.put(flag(k), 1, "bool")
@@ -226,19 +234,27 @@ class Planner:
         self.layout.bytes = begin
 
     def launch(self, position: int, step: Launch) -> Iterator[Shot]:
-        """The stages of a kernel."""
-        prepared = self.prepares.kernel(step.kernel, position in self.control.under)
-        planned = prepared.plan
-        kernel = planned.kernel
+        """What is launched for a kernel."""
         bound = {
             name: int(size_of(extent, self.sizes))
-            for name, extent in zip(kernel.sizes, step.sizes, strict=True)
+            for name, extent in zip(step.kernel.sizes, step.sizes, strict=True)
         }
+        under = position in self.control.under
+        for part, prepared in enumerate(
+            self.prepares.kernel(step.kernel, bound, under)
+        ):
+            yield from self.stages(f"{position}.{part}", step, prepared, bound)
+
+    def stages(
+        self, place: str, step: Launch, prepared: Prepared, bound: Mapping[str, int]
+    ) -> Iterator[Shot]:
+        """The stages of a plan; what they need for themselves is named by `place`."""
+        planned = prepared.plan
+        kernel = planned.kernel
         pairs = zip(kernel.buffers, step.arrays, strict=True)
         buffers = {buffer.name: self.control.held(name) for buffer, name in pairs}
         extents = known_sizes(kernel, bound)
         blocks, chunk = grid(planned, extents, self.limits)
-        numbers = {"chunk": chunk, "chunks": blocks}
 
         def value(argument: Argument) -> Any:
             match argument.role:
@@ -246,49 +262,55 @@ class Planner:
                     return buffers[argument.source]
                 case "size":
                     return np.int64(extents[argument.source])
-                case "chunk" | "chunks":
-                    return np.int64(numbers[argument.role])
+                case "chunk":
+                    return np.int64(chunk)
                 case "partial":
-                    return self.own(position, argument, blocks)
+                    return self.own(place, argument, blocks)
                 case "area":
-                    shape = planned.kernel.buffer(argument.source).shape
+                    shape = kernel.buffer(argument.source).shape
                     owners = blocks * area_parts(planned, argument.source)
                     length = owners * prod(dims_of(shape, extents))
-                    return self.own(position, argument, int(length))
+                    return self.own(place, argument, int(length))
             return _common(argument)
 
-        for number, stage in enumerate(prepared.stages):
+        for stage in prepared.stages:
             values = [value(argument) for argument in stage.arguments]
-            yield self.shot(stage, 1 if number else blocks, values)
+            yield self.shot(stage, blocks, values)
 
-    def own(self, position: int, argument: Argument, length: int) -> str:
-        """Memory that the launch at `position` needs for itself, all its stages one."""
-        name = f" {position} {argument.role} {argument.source}"
+    def own(self, place: str, argument: Argument, length: int) -> str:
+        """Memory that a step needs for itself, all its stages one."""
+        name = f" {place} {argument.role} {argument.source}"
         if name not in self.layout.places:
             self.layout.put(name, length, argument.dtype)
         return name
 
     def gemm(self, position: int, step: Gemm) -> Iterator[Shot]:
         """A matrix product."""
-        dtype, tile = self._arrays[step.out].dtype, self.limits.tile
-        under = position in self.control.under
-        stage = self.prepares.product(dtype, step.accumulate, under)
-        numbers = product.numbers_of(step, self.sizes)
-        blocks = min(product.blocks_of(numbers, tile), self.limits.blocks)
-        if not blocks:
-            return
+        limits, dtype = self.limits, self._arrays[step.out].dtype
         held = {"out": step.out, "lhs": step.lhs, "rhs": step.rhs}
-
-        def value(argument: Argument) -> Any:
-            match argument.role:
-                case "buffer":
-                    return self.control.held(held[argument.source])
-                case "size":
-                    return np.int64(numbers[argument.source])
-            return _common(argument)
-
-        values = [value(argument) for argument in stage.arguments]
-        yield self.shot(stage, blocks, values)
+        for cut in product.cuts(
+            step,
+            self.sizes,
+            dtype,
+            side=limits.tile,
+            warp=limits.warp,
+            most=limits.blocks,
+        ):
+            stage = cut.stage
+            if position in self.control.under:
+                stage = predicated(stage)
+            values: list[Any] = []
+            for argument in stage.arguments:
+                match argument.role:
+                    case "buffer":
+                        values.append(self.control.held(held[argument.source]))
+                    case "area":
+                        values.append(self.own(str(position), argument, cut.area))
+                    case "size":
+                        values.append(np.int64(cut.numbers[argument.source]))
+                    case _:
+                        values.append(_common(argument))
+            yield self.shot(stage, cut.blocks, values)
 
     def shot(self, stage: Stage, blocks: int, values: list[Any]) -> Shot:
         """A kernel with its arguments, of which names stand for arrays."""
@@ -312,7 +334,7 @@ def count_of(position: int) -> str:
 
 def _common(argument: Argument) -> Any:
     """What any kernel may take."""
-    named = {"failed": FAILED, "on": ON, "launch": None}
+    named = {"failed": FAILED, "counter": COUNTER, "on": ON, "launch": None}
     return named[argument.role]
 
 
@@ -324,6 +346,6 @@ def _can_fail(step: Any) -> bool:
 
 
 __all__ = [
-    *("FAILED", "ON", "CallPlan", "Made", "Planner", "Rows", "Shot"),
+    *("COUNTER", "FAILED", "ON", "CallPlan", "Made", "Planner", "Rows", "Shot"),
     *("count_of", "flag"),
 ]

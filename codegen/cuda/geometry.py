@@ -11,7 +11,7 @@ import numpy as np
 from ..interpret import Scalar, applied, dims_of, size_of
 from ..ir import Const, Kernel, Let
 from . import product
-from .plan import LEAST_CHUNK, THREADS, Plan, chunks
+from .plan import LEAST_CHUNK, MOST_OF_A_WARP, THREADS, WARP, Plan, chunks
 
 #: The most bytes of a launch's global scratch areas, where several blocks have one.
 MOST_AREA = 1 << 28
@@ -25,13 +25,17 @@ class Limits:
         threads: of a block; a power of two.
         blocks: the most in a grid.
         chunk: the least length of a chunk of a reduction.
-        tile: the side of a matrix product's tiles.
+        tile: the side of the square of threads that does a matrix product's tile.
+        warp: the threads of a warp; 32 on a device.
+        row: the most elements of a row that a warp runs.
     """
 
     threads: int = THREADS
     blocks: int = 4096
     chunk: int = LEAST_CHUNK
     tile: int = product.TILE
+    warp: int = WARP
+    row: int = MOST_OF_A_WARP
 
 
 def known_sizes(kernel: Kernel, sizes: Mapping[str, int]) -> dict[str, int]:
@@ -61,7 +65,10 @@ def grid(planned: Plan, sizes: Mapping[str, int], limits: Limits) -> tuple[int, 
     total = prod(extents)
     if planned.kind == "reduce":
         return chunks(total, planned.threads, limits.chunk)
-    wanted = total if planned.kind == "rows" else -(-total // planned.threads)
+    at_once = planned.threads
+    if planned.kind == "rows":
+        at_once //= planned.team
+    wanted = -(-total // at_once)
     area = 0
     for scratch, place in zip(planned.kernel.scratch, planned.places, strict=True):
         if place.endswith("area"):
@@ -75,8 +82,12 @@ def grid(planned: Plan, sizes: Mapping[str, int], limits: Limits) -> tuple[int, 
 def area_parts(planned: Plan, name: str) -> int:
     """How many owners a block has of the scratch buffer called `name`."""
     names = [scratch.name for scratch in planned.kernel.scratch]
-    own = planned.places[names.index(name)] == "thread area"
-    return planned.threads if own else 1
+    match planned.places[names.index(name)]:
+        case "thread area":
+            return planned.threads
+        case "warp area":
+            return planned.threads // planned.team
+    return 1
 
 
 __all__ = ["Limits", "area_parts", "grid", "known_sizes"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .kernels import KernelCache, Launcher, Stream
-from .source import Argument, Role, Stage
+from .stage import Argument, Role, Stage
 
 #: What `failed` holds while no check has failed; else the number of the launch, then
 #: 32 bits of the code.
@@ -18,9 +18,10 @@ NUMBERS = 1024
 _THREADS = 256
 
 _BEGIN = f'''\
-def begin_call(failed):
-    """No check has failed yet; 1 thread a block."""
+def begin_call(failed, counter):
+    """No check has failed yet, and no block is done; 1 thread a block."""
     failed[0] = {NOTHING}
+    counter[0] = 0
 '''
 
 _NUMBER = f'''\
@@ -64,7 +65,7 @@ def begin_round(going, failed, on, rounds, number):
 '''
 
 _SIGNATURES = {
-    "begin_call": (_BEGIN, "failed: int64[]"),
+    "begin_call": (_BEGIN, "failed: int64[], counter: int32[]"),
     "number_rounds": (_NUMBER, "numbers: int64[], begin: int64"),
     "choose_branch": (_BRANCH, "condition: bool[], first: bool[], second: bool[]"),
     "choose_branch_under": (

@@ -12,7 +12,7 @@ import hashlib
 import linecache
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, TypeAlias
@@ -20,11 +20,12 @@ from typing import Any, TypeAlias
 from ..ir import Kernel
 from ..names import fresh
 from ..text import print_kernel
-from . import product
-from .geometry import Limits
-from .plan import Kind, Plan, plan
+from .choices import Choice, choices
+from .geometry import Limits, known_sizes
+from .plan import Kind, Plan
 from .recent import Recent
-from .source import RESERVED, Argument, Stage, stages
+from .source import stages
+from .stage import RESERVED, Argument, Stage
 
 #: What ``cuda.jit`` gives: ``function[blocks, threads](*arguments)`` launches it.
 Dispatcher: TypeAlias = Any
@@ -135,20 +136,33 @@ class Prepares:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._made: dict[str, Prepared] = {}
-        self._predicated: dict[str, Prepared] = {}
+        self._choices: dict[str, tuple[Choice, ...]] = {}
+        self._made: dict[tuple[str, int, bool], Prepared] = {}
+        self._predicated: dict[tuple[str, int, bool], Prepared] = {}
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
         """How each kernel is spread over threads."""
         return tuple(made.plan.kind for made in list(self._made.values()))
 
-    def kernel(self, kernel: Kernel, under: bool) -> Prepared:
-        """A kernel's stages, *under* a condition or not."""
-        key = print_kernel(kernel)
+    def kernel(
+        self, kernel: Kernel, sizes: Mapping[str, int], under: bool
+    ) -> Iterator[Prepared]:
+        """What is launched for a kernel and these sizes, *under* a condition or not."""
+        key, limits = print_kernel(kernel), self.limits
+        found = self._choices.get(key)
+        if found is None:
+            made = choices(kernel, limits.threads, limits.warp, limits.row)
+            found = self._choices.setdefault(key, made)
+        for number, choice in enumerate(found):
+            planned = choice.fitting(known_sizes(choice.usual.kernel, sizes))
+            yield self._prepared((key, number, planned is choice.usual), planned, under)
+
+    def _prepared(
+        self, key: tuple[str, int, bool], planned: Plan, under: bool
+    ) -> Prepared:
         made = self._made.get(key)
         if made is None:
-            planned = plan(kernel, self.limits.threads)
             made = self._made.setdefault(key, Prepared(planned, stages(planned)))
         if not under:
             return made
@@ -156,11 +170,6 @@ class Prepares:
             guarded = replace(made, stages=tuple(map(predicated, made.stages)))
             self._predicated.setdefault(key, guarded)
         return self._predicated[key]
-
-    def product(self, dtype: str, added: bool, under: bool) -> Stage:
-        """The kernel of matrix products."""
-        stage = product.product_stage(dtype, added, self.limits.tile)
-        return predicated(stage) if under else stage
 
 
 __all__ = [

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ..program import Gemm, Launch, Program
 from ..text import print_kernel
+from .choices import choices
 from .launch import refuse_calls
-from .plan import plan
-from .product import product_stage
+from .product import all_stages
 from .source import stages
 
 
 def cuda_text(program: Program) -> str:
-    """The kernels that `program` launches, each once, in the order of first use.
+    """The kernels that `program` may launch, each once, in the order of first use.
 
     Raises CompileError where it calls a function of the host.
     """
@@ -22,7 +22,11 @@ def cuda_text(program: Program) -> str:
         match step:
             case Launch(kernel=kernel) if print_kernel(kernel) not in seen:
                 seen.add(print_kernel(kernel))
-                texts.update((stage.text, None) for stage in stages(plan(kernel)))
-            case Gemm(out=out, accumulate=added):
-                texts[product_stage(program.array(out).dtype, added).text] = None
+                for choice in choices(kernel):
+                    for plan in choice.plans:
+                        texts.update((stage.text, None) for stage in stages(plan))
+            case Gemm():
+                # Of its tiles, the one that is best to read.
+                *found, _ = all_stages(step, program.array(step.out).dtype)
+                texts[min((stage.text for stage in found), key=len)] = None
     return "\n\n".join(texts)

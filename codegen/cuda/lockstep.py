@@ -280,7 +280,8 @@ class Lockstep:
                 self.block(number + len(nest), nest[-1].body, active, stores)
                 self.carry(loop, nest[-1], held, active)
         self.finish(loop, held, dealt)
-        if loop.carries and dealt is not None and dealt.level == "threads":
+        shared_out = dealt is not None and dealt.level == "threads"
+        if loop.carries and shared_out and self.spread.meets:
             self.wait(number, mask)  # a declared reduction
 
     def turns(

@@ -5,21 +5,21 @@ wait for one another; `source` writes it out, and nothing else is decided there.
 
 - *map*: the iterations of the nest over `Plan.nest` are spread over all threads of the
   grid, the last axis fastest; each thread has the scratch buffers to itself.
-- *rows*: those of the nest are spread over the blocks.  A block's threads all run what
-  stands in it, the first one alone stores; inner loops that are *threads* are shared
-  out among them, and their carries combined in shared memory.
+- *rows*: those of the nest are spread over teams: the blocks, or their warps where rows
+  are short.  A team's threads all run what stands in it, the first one alone stores;
+  inner loops that are *threads* are shared out among them, and their carries combined.
 - *reduce*: the nest carries.  Each block does a chunk of its range, fixed by the shape
-  alone, and leaves its carries as partial results; a second launch of one block
-  combines them in order and runs what stands after the loop, like a row.
+  alone, and leaves its carries as partial results; the last block that is done combines
+  them in order and runs what stands after the loop, like a row.
 - *single*: one block runs everything, like one row.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import prod
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
@@ -37,21 +37,27 @@ from ..ir import (
 )
 from ..schedule import collapse, hoist
 from .registers import in_registers
+from .reshape import reshaped
 from .scalars import EXPANDED
+from .scans import scan_of
 from .vectors import wide
 
 Kind: TypeAlias = Literal["map", "rows", "reduce", "single"]
-#: What runs a loop's iterations: all threads of the grid, the blocks, the threads of a
-#: block, or whoever reaches the loop, one after another.
-Spread: TypeAlias = Literal["grid", "blocks", "threads", "serial"]
-#: Where a scratch buffer lies: in shared memory or in a global area, with a part for
-#: each block or each thread.
-Place: TypeAlias = Literal["shared", "thread shared", "block area", "thread area"]
+#: What runs a loop's iterations: all threads of the grid, the blocks, their warps, the
+#: threads of a team, or whoever reaches the loop, one after another.
+Spread: TypeAlias = Literal["grid", "blocks", "warps", "threads", "serial"]
+#: Where a scratch buffer lies: in shared memory or in a global area, of a block or with
+#: a part for each warp or each thread.
+Place: TypeAlias = Literal[
+    "shared", "warp shared", "thread shared", "block area", "warp area", "thread area"
+]
 
 #: Threads of a block; a power of two.
 THREADS = 256
-#: A loop known to be shorter is left to one thread.
+#: Threads of a warp.  A loop known to be shorter is left to one thread.
 WARP = 32
+#: Rows that are no longer are run by a warp each.
+MOST_OF_A_WARP = 1024
 #: The most bytes of a block's scratch buffer in shared memory, or of all those that its
 #: threads have there.
 MOST_SHARED = 16384
@@ -74,10 +80,12 @@ class Plan:
             run together with it, outermost first; empty for *single*.  In a *reduce*
             plan the outer loops' carries are the innermost one's under other names.
         spread: for each position, what runs the loop there ("serial" for statements).
-        barriers: positions before which all threads of a block wait for one another;
+        barriers: positions before which all threads of a team wait for one another;
             always where all of them come by.
         places: where each of `kernel.scratch` lies.
         threads: the threads of a block.
+        team: the threads that share out loops among them: a block's, or a warp's.
+        warp: the threads of a warp, or of the block where it has fewer.
         width: how many neighbouring iterations of the innermost axis of a *map* each
             thread has at a time, whose elements it moves at once.
     """
@@ -89,7 +97,14 @@ class Plan:
     barriers: frozenset[int]
     places: tuple[Place, ...]
     threads: int
+    team: int
+    warp: int
     width: int = 1
+
+    @property
+    def by_warps(self) -> bool:
+        """Whether each row is run by a warp, though a block has several."""
+        return "warps" in self.spread
 
     @property
     def loops(self) -> tuple[Loop, ...]:
@@ -98,20 +113,34 @@ class Plan:
         found = (statements[position] for position in self.nest)
         return tuple(loop for loop in found if isinstance(loop, Loop))
 
-    @property
-    def stages(self) -> int:
-        """How many launches it takes."""
-        return 2 if self.kind == "reduce" else 1
+    def row(self, sizes: Mapping[str, Any]) -> int:
+        """The iterations of the longest loop that a team shares out, 0 without any.
+
+        `sizes` are the kernel's, and what is computed from them alone.  A loop whose
+        extent is known in the row only counts as long.
+        """
+        longest = 0
+        statements = (s for s, _ in walk(self.kernel.body))
+        for statement, spread in zip(statements, self.spread, strict=True):
+            if spread == "threads" and isinstance(statement, Loop):
+                extent = statement.extent
+                known = extent if isinstance(extent, int) else sizes.get(extent)
+                length = MOST_OF_A_WARP + 1 if known is None else int(known)
+                longest = max(longest, length)
+        return longest
 
 
-def plan(kernel: Kernel, threads: int = THREADS) -> Plan:
+def plan(
+    kernel: Kernel, threads: int = THREADS, warp: int = WARP, short: bool = False
+) -> Plan:
     """Decide how `kernel` is run by blocks of so many `threads`, a power of two.
 
-    Raises ValueError for another number of threads.
+    `warp` is 32 on a device.  With `short` rows are run by warps: that is for rows of
+    up to `MOST_OF_A_WARP` elements, see `Plan.row`.  Raises ValueError for numbers of
+    threads that are no powers of two, and for more warps than one has threads.
     """
-    if threads < 1 or threads & (threads - 1):
-        raise ValueError(f"a block has a power of two of threads, not {threads}")
-    kernel = collapse(hoist(expand_kernel(kernel, EXPANDED)))
+    warp = _checked(threads, warp)
+    kernel = collapse(hoist(expand_kernel(reshaped(kernel, threads), EXPANDED)))
     nest = _nest(kernel)
     kind = _kind(kernel, nest)
     if kind in ("map", "reduce"):
@@ -121,25 +150,44 @@ def plan(kernel: Kernel, threads: int = THREADS) -> Plan:
     statements = [s for s, _ in walk(kernel.body)]
     positions = {id(s): k for k, s in enumerate(statements)}
     inside = _shared_out(kernel, nest, kind)
+    by_warps = short and kind == "rows" and warp < threads
+    team = warp if by_warps else threads
     spread: list[Spread] = ["serial"] * len(statements)
     for loop in nest:
-        spread[positions[id(loop)]] = "blocks" if kind == "rows" else "grid"
+        where: Spread = "warps" if by_warps else "blocks"
+        spread[positions[id(loop)]] = where if kind == "rows" else "grid"
     for loop in inside:
         spread[positions[id(loop)]] = "threads"
     barriers: frozenset[int] = frozenset()
     alone = kind == "single" and not inside
     if kind != "map" and not alone:
-        barriers = _barriers(kernel, kind, positions, spread)
+        barriers = _barriers(
+            kernel, kind, _Barriers(kernel, positions, spread, team > warp)
+        )
     return Plan(
         kind,
         kernel,
         tuple(positions[id(loop)] for loop in nest),
         tuple(spread),
         barriers,
-        _places(kernel, kind, threads),
+        _places(kernel, kind, threads, threads // team),
         1 if alone else threads,
+        1 if alone else team,
+        1 if alone else warp,
         moved.width if kind == "map" and (moved := wide(kernel, nest)) else 1,
     )
+
+
+def _checked(threads: int, warp: int) -> int:
+    """The threads of a warp, or of a block that has fewer."""
+    for count in (threads, warp):
+        if count < 1 or count & (count - 1):
+            raise ValueError(
+                f"blocks and warps have a power of two of threads: {count}"
+            )
+    if threads > warp**2:
+        raise ValueError(f"{threads} threads are more warps than one has threads")
+    return min(warp, threads)
 
 
 def split_loop(kernel: Kernel) -> Loop | None:
@@ -201,7 +249,8 @@ def _outermost_wide(body: Sequence[Statement]) -> Iterator[Loop]:
         if not isinstance(statement, Loop):
             continue
         short = isinstance(statement.extent, int) and statement.extent < WARP
-        if statement.kind != "serial" and not short and independent(statement):
+        wide = statement.kind != "serial" and independent(statement)
+        if not short and (wide or scan_of(statement)):
             yield statement
         else:
             yield from _outermost_wide(statement.body)
@@ -222,18 +271,26 @@ def _shared_out(kernel: Kernel, nest: tuple[Loop, ...], kind: Kind) -> list[Loop
             return list(_outermost_wide(kernel.body))
 
 
-def _places(kernel: Kernel, kind: Kind, threads: int) -> tuple[Place, ...]:
+def _places(kernel: Kernel, kind: Kind, threads: int, teams: int) -> tuple[Place, ...]:
+    """Where scratch lies; `teams` of a block share its memory."""
     owned = kind in ("map", "reduce")
+    owners = threads if owned else teams
+    shared, area = _OF_OWNERS["thread" if owned else "warp" if teams > 1 else "block"]
     left, found = MOST_SHARED, list[Place]()
     for buffer in kernel.scratch:
-        size = _size_of(buffer) * (threads if owned else 1)
+        size = _size_of(buffer) * owners
         fits = 0 < size <= left
         left -= size if owned and fits else 0
-        if owned:
-            found.append("thread shared" if fits else "thread area")
-        else:
-            found.append("shared" if fits else "block area")
+        found.append(shared if fits else area)
     return tuple(found)
+
+
+#: Memory that is a block's, a warp's, and a thread's.
+_OF_OWNERS: dict[str, tuple[Place, Place]] = {
+    "block": ("shared", "block area"),
+    "warp": ("warp shared", "warp area"),
+    "thread": ("thread shared", "thread area"),
+}
 
 
 def _size_of(buffer: Buffer) -> int:
@@ -246,34 +303,62 @@ def _size_of(buffer: Buffer) -> int:
 # Barriers
 
 
-def _barriers(
-    kernel: Kernel, kind: Kind, positions: dict[int, int], spread: list[Spread]
-) -> frozenset[int]:
+def _barriers(kernel: Kernel, kind: Kind, finder: _Barriers) -> frozenset[int]:
     """Where threads must wait, so that each sees what the others have stored."""
-    finder = _Barriers(positions, spread)
     body = kernel.body
     if kind == "reduce":
         place = next(
             k
             for k, s in enumerate(body)
-            if s.__class__ is Loop and spread[positions[id(s)]] == "grid"
+            if s.__class__ is Loop and finder.spread[finder.positions[id(s)]] == "grid"
         )
         body = body[place + 1 :]
     finder.block(body)
     return frozenset(finder.found)
 
 
-class _Barriers:
-    """One walk in the order in which a block's threads go.
+@dataclass(frozen=True, slots=True)
+class _Touch:
+    """An access to a buffer.
 
-    `read` and `written` are the buffers touched since all threads last met.
+    `place` is the same for two accesses to it where they can only meet in iterations
+    that one thread runs: that of number k modulo the team's threads runs iteration k of
+    every loop that is shared out.
     """
 
-    def __init__(self, positions: dict[int, int], spread: list[Spread]) -> None:
+    buffer: str
+    writes: bool
+    place: tuple[object, ...] | None
+
+    def meets(self, other: _Touch) -> bool:
+        """Whether threads must wait between the two."""
+        return (
+            self.buffer == other.buffer
+            and (self.writes or other.writes)
+            and (self.place is None or self.place != other.place)
+        )
+
+
+class _Barriers:
+    """One walk in the order in which a team's threads go.
+
+    `touched` is what was touched since all threads last met.  Where they meet, as
+    several warps do, when carries are combined, `meets` is true.
+    """
+
+    def __init__(
+        self,
+        kernel: Kernel,
+        positions: dict[int, int],
+        spread: list[Spread],
+        meets: bool,
+    ) -> None:
+        self.sizes = frozenset(kernel.sizes)
+        self.scratch = {buffer.name for buffer in kernel.scratch}
         self.positions = positions
         self.spread = spread
-        self.read: set[str] = set()
-        self.written: set[str] = set()
+        self.meets = meets
+        self.touched: set[_Touch] = set()
         self.found: set[int] = set()
 
     def block(self, body: Sequence[Statement]) -> None:
@@ -281,32 +366,45 @@ class _Barriers:
         for statement in body:
             position = self.positions[id(statement)]
             if isinstance(statement, Loop) and self.spread[position] != "threads":
-                # The second time stands for the step from one iteration to the next.
                 self.block(statement.body)
+                if self.spread[position] in ("blocks", "warps"):
+                    # Rows have nothing to do with one another, but for the scratch.
+                    kept = {t for t in self.touched if t.buffer in self.scratch}
+                    self.touched = kept
+                # The second time stands for the step from one iteration to the next.
                 self.block(statement.body)
                 continue
             self.unit(statement, position)
 
     def unit(self, statement: Statement, position: int) -> None:
         """What is done without waiting: one statement, or a loop that is shared out."""
-        reads, writes = touched(statement)
-        if position in self.found or (
-            writes & (self.read | self.written) or reads & self.written
+        mine = set(self.touches(statement))
+        if position in self.found or any(
+            new.meets(old) for new in mine for old in self.touched
         ):
             self.found.add(position)
-            self.read, self.written = set(), set()
-        if isinstance(statement, Loop) and statement.carries:
-            # All threads meet when the carries are combined.
-            self.read, self.written = set(), set()
+            self.touched = set()
+        if isinstance(statement, Loop) and statement.carries and self.meets:
+            # Shuffles alone order nothing in memory.
+            self.touched = set()
             return
-        self.read |= reads
-        self.written |= writes
+        self.touched |= mine
 
+    def touches(self, statement: Statement) -> Iterator[_Touch]:
+        """The accesses of a statement and of all in it."""
+        axis = statement.axis if isinstance(statement, Loop) else None
+        for inside, _ in walk((statement,)):
+            if isinstance(inside, Load | Store):
+                writes = isinstance(inside, Store)
+                yield _Touch(inside.buffer, writes, self.place(inside, axis))
 
-def touched(statement: Statement) -> tuple[set[str], set[str]]:
-    """The buffers that a statement and all in it read and write."""
-    inside = [s for s, _ in walk((statement,))]
-    stores = [s for s in inside if isinstance(s, Store)]
-    reads = {s.buffer for s in inside if isinstance(s, Load)}
-    reads |= {s.buffer for s in stores if s.accumulate}
-    return reads, {s.buffer for s in stores}
+    def place(
+        self, access: Load | Store, axis: str | None
+    ) -> tuple[object, ...] | None:
+        """An index that is another one in each iteration over `axis`, and always so."""
+        for number, index in enumerate(access.index):
+            others = [term for term in index.terms if term[0] != axis]
+            if axis and index.coefficient(axis) and self.sizes.issuperset(dict(others)):
+                whole = (*sorted(others), ("", index.const))
+                return number, index.coefficient(axis), whole
+        return None

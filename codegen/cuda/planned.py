@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from math import prod
 
 from ..ir import Kernel
 from .cells import known_values
+from .choices import choices
 from .lockstep import extent_of
-from .plan import Plan, chunks, plan
+from .plan import MOST_OF_A_WARP, WARP, Plan, chunks
 from .program_races import Spreading
 from .spread import Dealt, Spread, outermost
 
@@ -20,8 +21,8 @@ GROUPS = 3
 def spread_of(plan: Plan, sizes: Mapping[str, int], groups: int = GROUPS) -> Spread:
     """How the kernel of `plan` is dealt out for `sizes`.
 
-    A *map* or *rows* plan is run by `groups` blocks, a *reduce* plan by as many as it
-    has chunks.
+    A *map* or *rows* plan is run by `groups` blocks or warps, a *reduce* plan by as
+    many blocks as it has chunks.
     """
     depth = len(plan.nest)
     dealt = {
@@ -30,7 +31,8 @@ def spread_of(plan: Plan, sizes: Mapping[str, int], groups: int = GROUPS) -> Spr
         if what == "threads"
     }
     places = zip(plan.kernel.scratch, plan.places, strict=True)
-    shared = frozenset(b.name for b, at in places if at in ("shared", "block area"))
+    shared = frozenset(b.name for b, at in places if not at.startswith("thread"))
+    meets = plan.team > plan.warp
     match plan.kind:
         case "map":
             dealt[plan.nest[0]] = Dealt("grid", plan.width, depth)
@@ -40,7 +42,13 @@ def spread_of(plan: Plan, sizes: Mapping[str, int], groups: int = GROUPS) -> Spr
             if plan.nest:
                 dealt[plan.nest[0]] = Dealt("groups", depth=depth)
             return Spread(
-                count, plan.threads, dealt, "group", plan.barriers, shared=shared
+                groups=count,
+                threads=plan.team,
+                dealt=dealt,
+                leader="group",
+                barriers=plan.barriers,
+                shared=shared,
+                meets=meets,
             )
         case "reduce":
             known = known_values(plan.kernel, sizes)
@@ -57,14 +65,24 @@ def spread_of(plan: Plan, sizes: Mapping[str, int], groups: int = GROUPS) -> Spr
                 boundaries=frozenset({head}),
                 alone=frozenset(n for n, _ in outermost(plan.kernel) if n > head),
                 shared=shared,
+                meets=meets,
             )
 
 
-def by_plan(threads: int, groups: int = GROUPS) -> Spreading:
-    """Each kernel as its plan for blocks of so many `threads` runs it."""
+def by_plan(
+    threads: int, groups: int = GROUPS, warp: int = WARP, most: int = MOST_OF_A_WARP
+) -> Spreading:
+    """Each kernel as its plans for blocks of so many `threads` run it.
 
-    def spread(kernel: Kernel, sizes: Mapping[str, int]) -> tuple[Kernel, Spread]:
-        made = plan(kernel, threads)
-        return made.kernel, spread_of(made, sizes, groups)
+    Rows of up to `most` elements are run by a warp.
+    """
+
+    def spread(
+        kernel: Kernel, sizes: Mapping[str, int]
+    ) -> Iterator[tuple[Kernel, Spread]]:
+        for choice in choices(kernel, threads, warp, most):
+            known = known_values(choice.usual.kernel, sizes)
+            made = choice.fitting(known)
+            yield made.kernel, spread_of(made, sizes, groups)
 
     return spread

@@ -6,7 +6,7 @@ in one memory, so that a result in place of an operand is looked at as what it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -21,9 +21,12 @@ from .decisive import decisive
 from .races import Fault, Place, find_faults
 from .spread import Spread
 
-#: What is made of a kernel for given sizes, and how that is dealt out.  It has buffers
-#: of the same names, though two dimensions of one may have become one.
-Spreading: TypeAlias = Callable[[Kernel, Mapping[str, int]], tuple[Kernel, Spread]]
+#: What is made of a kernel for given sizes, one launch after another, and how each is
+#: dealt out.  They have buffers of the same names, though two dimensions of one may
+#: have become one.
+Spreading: TypeAlias = Callable[
+    [Kernel, Mapping[str, int]], Iterable[tuple[Kernel, Spread]]
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +66,9 @@ def walk_faults(
         names = [buffer.name for buffer in step.kernel.buffers]
         held = {n: memory[a] for n, a in zip(names, step.arrays, strict=True)}
         places = {name: _place(array, regions) for name, array in held.items()}
-        kernel, dealt = spread(step.kernel, bound)
-        found = find_faults(kernel, dealt, bound, held, places)
-        yield Checked(position, kernel, found)
+        for kernel, dealt in spread(step.kernel, bound):
+            found = find_faults(kernel, dealt, bound, held, places)
+            yield Checked(position, kernel, found)
 
 
 def still_faults(
@@ -83,16 +86,16 @@ def still_faults(
         if not isinstance(step, Launch):
             continue
         bound = _bound(step, sizes)
-        kernel, dealt = spread(step.kernel, bound)
-        if needs := decisive(kernel).buffers - {b.name for b in kernel.scratch}:
-            yield Checked(position, kernel, [], needs)
-            continue
-        places = {
-            buffer.name: Place(_memory_of(program, owner, array))
-            for buffer, array in zip(kernel.buffers, step.arrays, strict=True)
-        }
-        found = find_faults(kernel, dealt, bound, None, places)
-        yield Checked(position, kernel, found)
+        for kernel, dealt in spread(step.kernel, bound):
+            if needs := decisive(kernel).buffers - {b.name for b in kernel.scratch}:
+                yield Checked(position, kernel, [], needs)
+                continue
+            places = {
+                buffer.name: Place(_memory_of(program, owner, array))
+                for buffer, array in zip(kernel.buffers, step.arrays, strict=True)
+            }
+            found = find_faults(kernel, dealt, bound, None, places)
+            yield Checked(position, kernel, found)
 
 
 def _bound(step: Launch, sizes: Mapping[str, Scalar]) -> dict[str, int]:

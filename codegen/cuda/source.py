@@ -7,12 +7,11 @@ stage's text defines is undecorated; ``cuda.jit`` of it is the kernel.
 
 from __future__ import annotations
 
-import keyword
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
-from typing import Literal, TypeAlias
 
 from .. import ir
 from ..ir import (
@@ -32,59 +31,15 @@ from ..ir import (
     walk,
 )
 from ..names import defines, fresh, names_of
-from . import device_vectors, indices, scalars
+from . import combine, indices, scalars
 from .plan import Plan
 from .runs import Runs
+from .scans import Scan, scan_of
+from .stage import RESERVED, Argument, Stage, identifier, imported, np_type
 from .vectors import Wide, wide
 
-#: What an argument of a kernel is: an array of the program, a size (int64), memory for
-#: scratch, a carry's partial results, the length of a chunk or the number of chunks,
-#: the record of failed checks, the number of the launch that is entered there, or a
-#: bool without which a kernel does nothing.
-Role: TypeAlias = Literal[
-    "buffer", "size", "area", "partial", "chunk", "chunks", "failed", "launch", "on"
-]
-
-#: What generated text uses itself.
-RESERVED = (
-    *keyword.kwlist,
-    *("np", "cuda", "range", "everyone", "min", "max", "abs", "thread", "half", "me"),
-    *(f"other_{dtype}" for dtype in ir.DTYPES),
-    *(f"shared_{dtype}_{k}" for dtype in ir.DTYPES for k in range(8)),
-    *scalars.BITS.values(),
-    *("fmod", "fmodf"),
-    *device_vectors.names(),
-    *(scalars.function_name(o, d) for o in scalars.CALLED for d in ir.FLOATS),
-)
-_MODULE = "symgraph.codegen.cuda.device_functions"
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """An argument of a kernel: a flat array of `dtype`, or a scalar of it.
-
-    `source` is the name in the loop IR of the buffer, size, scratch or carry.
-    """
-
-    name: str
-    dtype: str
-    role: Role
-    source: str = ""
-
-    @property
-    def is_array(self) -> bool:
-        """Whether it is an array."""
-        return self.role in ("buffer", "area", "partial", "failed", "on")
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """One kernel: `text` defines the function `name`, which takes `arguments`."""
-
-    name: str
-    text: str
-    arguments: tuple[Argument, ...]
-    threads: int
+#: The number of the block or warp that a part of a scratch area belongs to.
+_OWNERS = {"block area": "cuda.blockIdx.x", "warp area": "team"}
 
 
 def stages(plan: Plan) -> tuple[Stage, ...]:
@@ -92,9 +47,9 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
 
     Raises CompileError for what has no form on a device.
     """
-    if plan.kind != "reduce":
-        return (_Writer(plan).whole(),)
-    return _Writer(plan).chunks_stage(), _Writer(plan).finish_stage()
+    if plan.kind == "reduce":
+        return (_Writer(plan).reduction(),)
+    return (_Writer(plan).whole(),)
 
 
 @dataclass(slots=True)
@@ -122,7 +77,7 @@ class _Writer:
         kernel = self.plan.kernel
         self.taken.update(RESERVED)
         for name in sorted(names_of(kernel)):
-            self.renamed[name] = fresh(_identifier(name), self.taken)
+            self.renamed[name] = fresh(identifier(name), self.taken)
         statements = [s for s, _ in walk(kernel.body)]
         self.positions = {id(s): k for k, s in enumerate(statements)}
         self.dtypes.update((size, "int64") for size in kernel.sizes)
@@ -145,50 +100,51 @@ class _Writer:
         plan = self.plan
         self.alike = plan.kind in ("rows", "single")
         self.body(plan.kernel.body)
-        return self.stage(plan.kernel.name, ())
+        name = plan.kernel.name
+        return self.stage(f"{name}_short" if plan.by_warps else name, ())
 
-    def chunks_stage(self) -> Stage:
-        """The first stage of a reduction: each block reduces a chunk."""
+    def reduction(self) -> Stage:
+        """A reduction in one launch: each block a chunk, the last one done the rest.
+
+        Blocks that wait for no other may run in any order, so that whichever is last
+        finds all chunks' parts in memory; it combines them in their order.
+        """
         kernel, loop = self.plan.kernel, self.plan.loops[0]
         place = _place_of(loop, kernel.body)
-        chunk = fresh("chunk", self.taken)
-        more = [Argument(chunk, "int64", "chunk")]
+        chunk, done, last, part = (
+            fresh(n, self.taken) for n in ("chunk", "done", "last", "part")
+        )
+        parts = [fresh(f"{self.name(c.name)}_parts", self.taken) for c in loop.carries]
+        self.line(f"{last} = cuda.shared.array(1, np.int32)")
         self.body(kernel.body[:place])
         self.nest(chunk)
         self.combined(loop.carries)
-        stores = []
-        for carry in loop.carries:
-            name = fresh(f"{self.name(carry.name)}_parts", self.taken)
-            more.append(Argument(name, carry.dtype, "partial", carry.name))
-            stores.append(f"{name}[cuda.blockIdx.x] = {self.name(carry.name)}")
         self.alike = True
-        self.by_first(stores)
-        return self.stage(f"{kernel.name}_chunks", more)
-
-    def finish_stage(self) -> Stage:
-        """The second: the partial results in order, and what stands after the loop."""
-        kernel, loop = self.plan.kernel, self.plan.loops[0]
-        place = _place_of(loop, kernel.body)
-        self.alike = True
-        self.body(kernel.body[:place])
-        chunks, part = (fresh(n, self.taken) for n in ("chunks", "part"))
-        more = [Argument(chunks, "int64", "chunks")]
+        pairs = list(zip(parts, loop.carries, strict=True))
+        stores = [f"{p}[cuda.blockIdx.x] = {self.name(c.name)}" for p, c in pairs]
+        counted = f"{last}[0] = cuda.atomic.add({done}, 0, 1)"
+        self.by_first([*stores, "cuda.threadfence()", counted])
+        self.line("cuda.syncthreads()")
+        self.line(f"if {last}[0] + 1 < cuda.gridDim.x:")
+        self.line("    return")
+        self.line("cuda.threadfence()")
+        self.by_first([f"{done}[0] = 0"])
         self.start(loop.carries)
-        self.line(f"for {part} in range(thread, {chunks}, {self.plan.threads}):")
+        self.line(f"for {part} in range(thread, cuda.gridDim.x, {self.plan.threads}):")
         self.depth += 1
-        for carry in loop.carries:
-            name = fresh(f"{self.name(carry.name)}_parts", self.taken)
-            more.append(Argument(name, carry.dtype, "partial", carry.name))
+        for name, carry in pairs:
             self.combine(carry, f"{name}[{part}]")
         self.depth -= 1
         self.combined(loop.carries)
         self.body(kernel.body[place + 1 :])
-        return self.stage(f"{kernel.name}_finish", more)
+        more = [Argument(chunk, "int64", "chunk"), Argument(done, "int32", "counter")]
+        more += [Argument(p, c.dtype, "partial", c.name) for p, c in pairs]
+        return self.stage(kernel.name, more)
 
     def stage(self, name: str, more: Iterable[Argument]) -> Stage:
         """The lines as the text of a function."""
         plan, kernel = self.plan, self.plan.kernel
-        name = fresh(_identifier(name), set(RESERVED))
+        name = fresh(identifier(name), set(RESERVED))
         arguments = [
             Argument(self.name(b.name), b.dtype, "buffer", b.name)
             for b in kernel.buffers
@@ -204,7 +160,7 @@ class _Writer:
             arguments.append(Argument("launch", "int64", "launch"))
         head = ["import numpy as np", "from numba import cuda", ""]
         if self.used:
-            head[2:2] = ["", *_import(sorted(self.used))]
+            head[2:2] = ["", *imported(sorted(self.used))]
         args = ", ".join(a.name for a in arguments)
         head += [*self.functions, "", f"def {name}({args}):", *self.opening()]
         text = "\n".join([*head, *(self.lines or ["    pass"])]) + "\n"
@@ -216,23 +172,49 @@ class _Writer:
         axes = ", ".join(loop.axis for loop in plan.loops)
         over = f" over {axes}" if axes else ""
         each = f", {plan.width} of {plan.loops[-1].axis} each" if plan.width > 1 else ""
+        each = ", a warp for each row" if plan.by_warps else each
         yield f'    """{plan.kind}{over}; {_count(plan.threads)} a block{each}."""'
-        if plan.kind != "map" or "thread shared" in plan.places:
+        yield from self.who()
+        for name, dtype in self.parts():
+            length = 2 * (plan.team // plan.warp)
+            yield f"    {name} = cuda.shared.array({length}, {np_type(dtype)})"
+        for scratch, where in zip(plan.kernel.scratch, plan.places, strict=True):
+            name = self.name(scratch.name)
+            if where in _OWNERS:
+                yield f"    {name}_begin = {_OWNERS[where]} * {self.length(scratch)}"
+            if not where.endswith("shared"):
+                continue
+            length = prod(e for e in scratch.shape if isinstance(e, int))
+            if where == "warp shared":
+                yield f"    {name}_begin = cuda.threadIdx.x // {plan.team} * {length}"
+                length *= plan.threads // plan.team
+            length *= plan.threads if where == "thread shared" else 1
+            yield f"    {name} = cuda.shared.array({length}, {np_type(scratch.dtype)})"
+
+    def who(self) -> Iterator[str]:
+        """Which of those that share a row the thread is, and which row is theirs."""
+        plan = self.plan
+        if plan.by_warps:
+            count = plan.threads // plan.team
+            yield f"    thread = cuda.threadIdx.x % {plan.team}"
+            which = f"cuda.threadIdx.x // {plan.team}"
+            yield f"    team = cuda.blockIdx.x * {count} + {which}"
+            yield f"    teams = cuda.gridDim.x * {count}"
+        elif plan.kind != "map" or "thread shared" in plan.places:
             yield "    thread = cuda.threadIdx.x"
         if "thread area" in plan.places:
             yield "    me = cuda.grid(1)"
             yield "    everyone = cuda.gridsize(1)"
-        for name, dtype in self.parts():
-            yield f"    {name} = cuda.shared.array({plan.threads}, np.{_kind(dtype)})"
-        for scratch, where in zip(plan.kernel.scratch, plan.places, strict=True):
-            name = self.name(scratch.name)
-            if where == "block area":
-                yield f"    {name}_begin = cuda.blockIdx.x * {self.length(scratch)}"
-            if not where.endswith("shared"):
-                continue
-            length = prod(e for e in scratch.shape if isinstance(e, int))
-            length *= plan.threads if where == "thread shared" else 1
-            yield f"    {name} = cuda.shared.array({length}, np.{_kind(scratch.dtype)})"
+        if self.shared:
+            yield f"    {combine.SIDE} = 0"
+
+    def wait(self) -> None:
+        """The threads that share a row wait for one another."""
+        if not self.plan.by_warps:
+            self.line("cuda.syncthreads()")
+            return
+        self.used.add("meet")
+        self.line(f"meet({self.plan.team})")
 
     def parts(self) -> Iterator[tuple[str, str]]:
         """The shared arrays in which carries are combined."""
@@ -254,7 +236,7 @@ class _Writer:
         """Statements in order; recursion is as deep as the loops."""
         for statement in body:
             if self.alike and self.positions[id(statement)] in self.plan.barriers:
-                self.line("cuda.syncthreads()")
+                self.wait()
             match statement:
                 case Let(name, op, args, dtype):
                     self.let(name, op, args, dtype)
@@ -304,7 +286,7 @@ class _Writer:
 
     def by_first(self, texts: Sequence[str]) -> None:
         """What one thread must do, of all that come by together."""
-        alone = self.plan.threads == 1
+        alone = self.plan.team == 1
         if alone or not self.alike:
             for text in texts:
                 self.line(text)
@@ -319,11 +301,13 @@ class _Writer:
         """A loop as the plan spreads it."""
         position = self.positions[id(loop)]
         match self.plan.spread[position]:
-            case "grid" | "blocks" if position == self.plan.nest[0]:
+            case "grid" | "blocks" | "warps" if position == self.plan.nest[0]:
                 self.nest(None)
+            case "threads" if (found := scan_of(loop)) is not None:
+                self.scan(loop, found)
             case "threads":
                 self.start(loop.carries)
-                span = f"thread, {self.extent(loop.extent)}, {self.plan.threads}"
+                span = f"thread, {self.extent(loop.extent)}, {self.plan.team}"
                 self.line(f"for {self.name(loop.axis)} in range({span}):")
                 self.alike = False
                 self.inside(loop)
@@ -331,6 +315,50 @@ class _Writer:
                 self.combined(loop.carries)
             case _:
                 self.serial(loop)
+
+    def scan(self, loop: Loop, found: Scan) -> None:
+        """A loop that accumulates: as many iterations at once as there are threads.
+
+        Where fewer are left, the other threads hold what changes nothing.
+        """
+        team, warp, state = self.plan.team, self.plan.warp, found.state
+        total, value = self.name(state.name), self.name(found.combined)
+        extent, axis = self.extent(loop.extent), self.name(loop.axis)
+        start, before, which = (
+            fresh(n, self.taken) for n in ("start", f"{total}_before", "which")
+        )
+        self.line(f"{total} = {self.atom(state.init)}")
+        self.line(f"for {start} in range(0, {extent}, {team}):")
+        self.depth += 1
+        self.line(f"{axis} = {start} + thread")
+        self.line(f"{value} = {scalars.literal(found.neutral)}")
+        self.line(f"if {axis} < {extent}:")
+        self.guarded([*found.before], [f"{value} = {self.atom(found.value)}"])
+        slots = f"shared_{state.dtype}_0"
+        if team > warp:
+            self.shared[state.dtype] = max(self.shared.get(state.dtype, 0), 1)
+        op = COMBINERS[found.combine]
+        held = combine.Held(
+            value, state.dtype, partial(self.applied, op, state.dtype), slots
+        )
+        for line in combine.scanned(
+            held, total, team, warp, self.used, (before, which)
+        ):
+            self.line(line)
+        self.line(f"if {axis} < {extent}:")
+        self.guarded(found.after, [])
+        self.depth -= 1
+        self.line(f"{self.name(state.final)} = {total}")
+
+    def guarded(self, body: Sequence[Statement], more: Sequence[str]) -> None:
+        """What each thread does by itself, under a condition that is written."""
+        self.depth += 1
+        self.alike = False
+        self.body(body)
+        for line in [*more] or (["pass"] if not body else []):
+            self.line(line)
+        self.alike = True
+        self.depth -= 1
 
     def serial(self, loop: Loop) -> None:
         """A loop that whoever reaches it runs in order."""
@@ -396,6 +424,8 @@ class _Writer:
 
     def span(self, chunk: str | None, total: str) -> tuple[str, str, str]:
         """The arguments of `range` for the nest."""
+        if self.plan.by_warps:
+            return "team", total, "teams"
         if self.plan.kind == "rows":
             return "cuda.blockIdx.x", total, "cuda.gridDim.x"
         if chunk is None:
@@ -456,7 +486,7 @@ class _Writer:
             values = ", ".join(self.atom(s.value) for s in found.stores)
             self.line(f"return {values}")
         lines, self.lines, self.depth = self.lines, lines, depth
-        name = fresh(f"{_identifier(self.plan.kernel.name)}_one", self.taken)
+        name = fresh(f"{identifier(self.plan.kernel.name)}_one", self.taken)
         given = self.outside(loop, "\n".join(lines))
         first = [*(self.name(s.name) for s in found.loads), self.name(loop.axis)]
         self.used.add("inlined")
@@ -492,39 +522,30 @@ class _Writer:
 
     def both(self, carry: Carry, a: str, b: str) -> str:
         """Two values combined."""
-        op = COMBINERS[carry.combine]
-        return scalars.expression(op, (a, b), carry.dtype, carry.dtype, self.used)
+        return self.applied(COMBINERS[carry.combine], carry.dtype, a, b)
+
+    def applied(self, op: str, dtype: str, a: str, b: str) -> str:
+        """A primitive of two values."""
+        return scalars.expression(op, (a, b), dtype, dtype, self.used)
 
     def combined(self, carries: Sequence[Carry]) -> None:
-        """Combine what the threads of a block hold, in an order that is fixed."""
-        if not carries or self.plan.threads == 1:
+        """Combine what the threads that share a loop hold, in a fixed order."""
+        team, warp = self.plan.team, self.plan.warp
+        if not carries or team == 1:
             return
-        held: list[tuple[Carry, str]] = []
+        held: list[combine.Held] = []
         counts: dict[str, int] = {}
         for carry in carries:
             k = counts.setdefault(carry.dtype, 0)
             counts[carry.dtype] += 1
-            held.append((carry, f"shared_{carry.dtype}_{k}"))
-        for dtype, count in counts.items():
-            self.shared[dtype] = max(self.shared.get(dtype, 0), count)
-        for carry, part in held:
-            self.line(f"{part}[thread] = {self.name(carry.name)}")
-        self.line("cuda.syncthreads()")
-        self.line(f"half = {self.plan.threads // 2}")
-        self.line("while half > 0:")
-        self.line("    if thread < half:")
-        for carry, part in held:
-            name = self.name(carry.name)
-            other = f"other_{carry.dtype}"
-            self.line(f"        {other} = {part}[thread + half]")
-            self.line(f"        {name} = {self.both(carry, name, other)}")
-            self.line(f"        {part}[thread] = {name}")
-        self.line("    cuda.syncthreads()")
-        self.line("    half //= 2")
-        for carry, part in held:
-            self.line(f"{self.name(carry.name)} = {part}[0]")
-        # The next to write there must not overtake those who still read.
-        self.line("cuda.syncthreads()")
+            both = partial(self.both, carry)
+            slots = f"shared_{carry.dtype}_{k}"
+            held.append(combine.Held(self.name(carry.name), carry.dtype, both, slots))
+        if team > warp:
+            for dtype, count in counts.items():
+                self.shared[dtype] = max(self.shared.get(dtype, 0), count)
+        for line in combine.combined(held, team, warp, self.used):
+            self.line(line)
 
     # ------------------------------------------------------------------ atoms
 
@@ -556,7 +577,8 @@ class _Writer:
         extents = [self.extent(e) for e in self.plan.kernel.buffer(buffer).shape]
         names = [scratch.name for scratch in self.plan.kernel.scratch]
         where = self.plan.places[names.index(buffer)] if buffer in names else ""
-        begin = f"{self.name(buffer)}_begin" if where == "block area" else ""
+        own = where in (*_OWNERS, "warp shared")
+        begin = f"{self.name(buffer)}_begin" if own else ""
         place = indices.place(index, extents, self.name, begin)
         match where:
             # Neighbouring threads' elements are neighbours, as a device likes it.
@@ -567,12 +589,6 @@ class _Writer:
         return place
 
 
-def _identifier(name: str) -> str:
-    """A name of the loop IR, or what `hoist` made of a number, as Python allows it."""
-    plain = re.sub(r"\W", "_", name)
-    return f"n{plain}" if plain[0].isdigit() else plain
-
-
 def _place_of(loop: Loop, body: Sequence[Statement]) -> int:
     return next(k for k, s in enumerate(body) if s is loop)
 
@@ -581,17 +597,4 @@ def _count(threads: int) -> str:
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 
-def _kind(dtype: str) -> str:
-    """The NumPy name of an array's dtype."""
-    return "bool_" if dtype == "bool" else dtype
-
-
-def _import(names: Sequence[str]) -> list[str]:
-    """The statement that imports the names used."""
-    line = f"from {_MODULE} import {', '.join(names)}"
-    if len(line) <= 88:
-        return [line]
-    return [f"from {_MODULE} import (", *(f"    {name}," for name in names), ")"]
-
-
-__all__ = ["Argument", "Stage", "stages"]
+__all__ = ["stages"]

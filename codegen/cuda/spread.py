@@ -50,6 +50,8 @@ class Spread:
         alone: run by the first group alone.
         atomics: stores that add to memory at once.
         shared: scratch buffers that belong to a group; others belong to each thread.
+        meets: all threads of a group meet where they combine the carries of a loop that
+            they share out.
     """
 
     groups: int
@@ -62,6 +64,7 @@ class Spread:
     alone: frozenset[int] = frozenset()
     atomics: frozenset[int] = frozenset()
     shared: frozenset[str] = frozenset()
+    meets: bool = True
 
 
 def numbered(kernel: Kernel) -> tuple[Statement, ...]:

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..program import End, Gemm, Launch, Otherwise, Program, Repeat, Step, When
-from .call_plan import FAILED, ON, CallPlan, Rows, count_of, flag
+from .call_plan import COUNTER, FAILED, ON, CallPlan, Rows, count_of, flag
 from .control import Control
 from .helpers import NOTHING
 from .memory import Cut, Device
@@ -79,8 +79,8 @@ class Run:
 
         Raises IndexError where a round begins for which an array has no row.
         """
-        if self.plan.watched:
-            self.plan.helpers.begin_call(self.memory[FAILED])
+        if self.plan.watched or self.plan.counted:
+            self.plan.helpers.begin_call(self.memory[FAILED], self.memory[COUNTER])
         steps = self.program.steps
         while self.position < len(steps):
             position, self.position = self.position, self.position + 1

@@ -10,10 +10,12 @@ import numpy as np
 from ..ir import FLOATS, Const, Kernel, Let, Load, walk
 from ..program import Gemm, Launch, Program
 from .assemble import Parameter
-from .plan import THREADS, Plan, plan
-from .product import TILE, product_stage
+from .choices import choices
+from .plan import THREADS, Plan
+from .product import all_stages
 from .report import KernelText, Kind
-from .source import Stage, stages
+from .source import stages
+from .stage import Stage
 from .vectors import wide
 
 #: Functions of CUDA that hold the digits of 2 / pi in local memory: they are looked at
@@ -32,10 +34,16 @@ def texts_of(program: Program, threads: int = THREADS) -> Iterator[KernelText]:
     for step in program.steps:
         match step:
             case Launch(kernel=kernel):
-                found = list(_of_plan(plan(kernel, threads)))
-            case Gemm(out=out, accumulate=accumulate):
-                dtype = program.array(out).dtype
-                found = [_text(product_stage(dtype, accumulate, TILE))]
+                found = [
+                    text
+                    for choice in choices(kernel, threads)
+                    for plan in choice.plans
+                    for text in _of_plan(plan)
+                ]
+            case Gemm():
+                dtype = program.array(step.out).dtype
+                doubles = dtype == "float64"
+                found = [_text(s, float64=doubles) for s in all_stages(step, dtype)]
             case _:
                 continue
         for text in found:

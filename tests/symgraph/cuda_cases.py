@@ -33,7 +33,7 @@ from .random_graphs import RandomGraph, random_graphs
 from .test_ops import built, drawn, groups
 
 #: Few threads, which are Python's; blocks and chunks so small that there are several.
-SMALL = Limits(threads=4, blocks=3, chunk=4, tile=2)
+SMALL = Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4)
 #: Relative to the largest element: sums are taken in another order.
 TOLERANCE = {"f": 1e-11, "c": 1e-11}
 SINGLE = 3e-5

@@ -32,17 +32,22 @@ from .test_ops import declared, drawn
 MOST = 64
 
 
-def by_iteration(kernel: Kernel, sizes: Mapping[str, int]) -> tuple[Kernel, Spread]:
-    return kernel, independent(kernel)
+def by_iteration(
+    kernel: Kernel, sizes: Mapping[str, int]
+) -> list[tuple[Kernel, Spread]]:
+    return [(kernel, independent(kernel))]
 
 
-def prepared(kernel: Kernel, sizes: Mapping[str, int]) -> tuple[Kernel, Spread]:
+def prepared(kernel: Kernel, sizes: Mapping[str, int]) -> list[tuple[Kernel, Spread]]:
     """As targets run it: expanded, in tiles, with loops merged."""
     ready = schedule.prepare(kernel)
-    return ready, independent(ready)
+    return [(ready, independent(ready))]
 
 
-WAYS = (by_iteration, prepared, by_plan(4), by_plan(32), by_plan(256))
+WAYS = (
+    *(by_iteration, prepared, by_plan(4), by_plan(32), by_plan(256)),
+    by_plan(8, warp=4, most=4),
+)
 
 
 def fits(f: Function, values: Sequence[Array]) -> Lowered:

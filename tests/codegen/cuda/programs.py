@@ -244,6 +244,87 @@ program histogram
   return y
 """
 
+RUNNING = """
+program running
+  input x: float64[n, m]
+  output y: float64[n, m]
+  output z: float64[n, m]
+  output w: int64[m]
+  kernel rows(x: in float64[n, m], y: out float64[n, m]; n, m) split i
+    scratch held: float64[]
+    parallel i < n
+      store held[] = -0.0:float64
+      serial j < m
+        v1 = load held[]: float64
+        v2 = load x[i, m - j - 1]: float64
+        v3 = mul(v2, 2.0:float64): float64
+        v4 = add(v1, v3): float64
+        v5 = add(v4, 1.0:float64): float64
+        store y[i, j] = v5
+        store held[] = v4
+  kernel columns(x: in float64[n, m], z: out float64[n, m]; n, m)
+    scratch held: float64[m]
+    vector k < m
+      store held[k] = -inf:float64
+    serial i < n
+      vector j < m
+        v1 = load held[j]: float64
+        v2 = load x[i, j]: float64
+        v3 = max(v1, v2): float64
+        store z[i, j] = v3
+        store held[j] = v3
+  kernel flat(w: out int64[m]; m)
+    scratch held: int64[]
+    store held[] = 3:int64
+    serial j < m
+      v1 = load held[]: int64
+      v2 = add(j, 5:int64): int64
+      v3 = add(v2, v1): int64
+      store w[j] = v3
+      store held[] = v3
+  launch rows(x, y; n, m)
+  launch columns(x, z; n, m)
+  launch flat(w; m)
+  return y, z, w
+"""
+
+SCATTER = """
+program scatter
+  input at: int64[n]
+  input x: float32[n, m]
+  output y: float32[5, m]
+  output z: float32[5]
+  kernel zero(y: out float32[5, m]; m) split i
+    parallel i < 5
+      vector j < m
+        store y[i, j] = 0.0:float32
+  kernel none(z: out float32[5]) split i
+    vector i < 5
+      store z[i] = 0.0:float32
+  kernel add(at: in int64[n], x: in float32[n, m], y: inout float32[5, m]; n, m)
+    serial i < n
+      serial j < m
+        v1 = load at[i]: int64
+        v2 = ge(v1, 0:int64): bool
+        check v2 else 9
+        v3 = select(v2, v1, 0:int64): int64
+        v4 = load x[i, j]: float32
+        store y[v3, j] += v4
+  kernel set(at: in int64[n], z: inout float32[5]; n)
+    serial i < n
+      v1 = load at[i]: int64
+      v2 = ge(v1, 0:int64): bool
+      check v2 else 2
+      v3 = select(v2, v1, 0:int64): int64
+      v4 = cast(i): float32
+      store z[v3] = v4
+  launch zero(y; m)
+  launch none(z)
+  launch add(at, x, y; n, m)
+  launch set(at, z; n)
+  return y, z
+"""
+
 PRODUCTS = """
 program products
   input a: float32[b, n, k]
@@ -320,8 +401,7 @@ program loops
 
 PROGRAMS = (
     *(SOFTMAX, KNOWN_ROWS, SHORT_ROWS, WIDE, WINDOWS, RUNNING_SUM, REDUCTIONS),
-    ROWS_OF_SUMS,
-    *(RECURRENCE, HISTOGRAM, PRODUCTS, LOOPS),
+    *(ROWS_OF_SUMS, RECURRENCE, RUNNING, HISTOGRAM, SCATTER, PRODUCTS, LOOPS),
 )
 #: Values for all sizes: nothing, one of everything, and more than a block's threads.
 SIZES = (
@@ -332,8 +412,8 @@ SIZES = (
     {"n": 3, "m": 8, "k": 1, "b": 3},
 )
 LIMITS = (
-    Limits(threads=4, blocks=3, chunk=4, tile=2),
-    Limits(threads=8, blocks=1, chunk=100, tile=4),
+    Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4),
+    Limits(threads=8, blocks=1, chunk=100, tile=4, warp=8),
 )
 
 

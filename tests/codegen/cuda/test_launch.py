@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 
 import pytest
@@ -10,12 +11,13 @@ from symgraph.codegen.cuda.control import control_of
 from symgraph.codegen.cuda.helpers import helper_stages
 from symgraph.codegen.cuda.kernels import predicated
 from symgraph.codegen.cuda.plan import plan
-from symgraph.codegen.cuda.product import product_stage
+from symgraph.codegen.cuda.product import all_stages
 from symgraph.codegen.cuda.recent import Recent
 from symgraph.codegen.cuda.source import stages
+from symgraph.codegen.cuda.stage import Stage
 from symgraph.codegen.errors import CompileError
 from symgraph.codegen.parse import parse_kernel, parse_program
-from symgraph.codegen.program import When
+from symgraph.codegen.program import Gemm, When
 
 from ...simulator import simulated
 from . import launch_cases, loop_programs
@@ -91,13 +93,19 @@ def test_a_predicated_kernel() -> None:
     assert plain + "\n" == stage.text
 
 
-def test_a_predicated_product() -> None:
-    made = predicated(product_stage("float32", False))
-    compile(made.text, "kernel", "exec")
-    lines = made.text.splitlines()
-    assert lines.index("    if not on[0]:") < next(
-        k for k, line in enumerate(lines) if "shared.array" in line
-    )
+@pytest.mark.parametrize("columns", ["n", 1])
+def test_predicated_products(columns: str | int) -> None:
+    gemm = Gemm("o", "a", "b", "m", columns, "k")
+    for stage in all_stages(gemm, "float32"):
+        returns_where_off(predicated(stage))
+
+
+def returns_where_off(made: Stage) -> None:
+    found = ast.parse(made.text).body
+    *_, function = (s for s in found if isinstance(s, ast.FunctionDef))
+    first, second = function.body[:2]
+    assert isinstance(first, ast.Expr) and ast.get_docstring(function)
+    assert ast.unparse(second) == "if not on[0]:\n    return"
 
 
 def test_helpers_are_stages() -> None:

@@ -9,7 +9,8 @@ from symgraph.codegen.cuda.helpers import helper_stages
 from symgraph.codegen.cuda.kernels import predicated
 from symgraph.codegen.cuda.memory import failures
 from symgraph.codegen.cuda.plan import plan
-from symgraph.codegen.cuda.source import Stage, stages
+from symgraph.codegen.cuda.source import stages
+from symgraph.codegen.cuda.stage import Stage
 from symgraph.codegen.parse import parse_program
 from symgraph.codegen.program import Launch
 

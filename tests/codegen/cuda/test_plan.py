@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
+from symgraph.codegen.cuda.choices import choices
 from symgraph.codegen.cuda.launch import refuse_calls
 from symgraph.codegen.cuda.plan import Plan, chunks, plan
 from symgraph.codegen.cuda.source import stages
@@ -49,6 +50,28 @@ def test_rows_wait_where_threads_hand_over() -> None:
     assert "cuda.syncthreads()" in text[written:read]
 
 
+def test_short_rows_are_run_by_warps() -> None:
+    steps = parse_program(programs.SOFTMAX).steps
+    ((choice,),) = [choices(s.kernel) for s in steps if isinstance(s, Launch)]
+    assert choice.fitting({"n": 10**6, "m": 1024}) is choice.short is not None
+    assert choice.fitting({"n": 1, "m": 1025}) is choice.usual
+    assert loops(choice.short)[0] == ("i", "warps") and choice.short.team == 32
+    assert choice.short.places == ("warp area",) and len(choice.short.barriers) == 2
+    text = stages(choice.short)[0].text
+    assert "syncthreads" not in text and "shared" not in text
+    written, read = text.index("row[row_begin + j] = v4"), text.index("v5 = row[")
+    assert "meet(32)" in text[written:read]
+
+
+def test_scratch_of_warps_lies_side_by_side() -> None:
+    (kernel,) = [s.kernel for s in parse_program(programs.KNOWN_ROWS).steps]
+    planned = plan(kernel, short=True)
+    assert planned.places == ("warp shared",)
+    text = stages(planned)[0].text
+    assert "row = cuda.shared.array(320, np.float64)" in text
+    assert "row_begin = cuda.threadIdx.x // 32 * 40" in text
+
+
 def test_scratch_of_known_size_is_shared_memory() -> None:
     (planned,) = plans(programs.KNOWN_ROWS)
     assert planned.places == ("shared",) and planned.barriers
@@ -89,7 +112,33 @@ def test_a_thread_has_neighbouring_iterations_of_a_map() -> None:
 def test_iterations_that_may_meet_are_not_shared_out() -> None:
     _, scatter, meet = plans(programs.HISTOGRAM)
     assert loops(scatter) == [("i", "serial"), ("j", "threads")]
-    assert loops(meet) == [("i", "serial")] and meet.threads == 1
+    assert loops(meet) == [("owner", "grid"), ("i", "serial"), ("once", "serial")]
+
+
+def test_scatters_have_owners_and_columns() -> None:
+    _, _, add, put = plans(programs.SCATTER)
+    assert [axis for axis, spread in loops(add) if spread == "grid"] == ["owner", "j"]
+    assert [loop.extent for loop in add.loops] == [64, "m"]
+    assert [loop.extent for loop in put.loops] == [8192]
+
+
+def test_what_accumulates_is_shared_out_where_that_is_along_neighbours() -> None:
+    rows, columns, flat = plans(programs.RUNNING)
+    assert rows.kind == "rows" and loops(rows) == [("i", "blocks"), ("j", "threads")]
+    assert columns.kind == "map" and loops(columns) == [("j", "grid"), ("i", "serial")]
+    assert flat.kind == "single" and loops(flat) == [("j", "threads")]
+    # What is left of the scratch is in registers.
+    assert not rows.places and not columns.places and not flat.places
+    assert not rows.barriers and not flat.barriers
+
+
+def test_no_barrier_where_a_thread_reads_what_it_has_stored() -> None:
+    straight = programs.SOFTMAX.replace("m - j - 1", "j")
+    counts = []
+    for text in (programs.SOFTMAX, straight):
+        ((kernel,),) = [[s.kernel for s in parse_program(text).steps]]
+        counts.append(len(plan(kernel, short=True).barriers))
+    assert counts == [2, 0]
 
 
 def test_a_serial_loop_waits_in_each_step() -> None:
@@ -103,7 +152,7 @@ def test_a_serial_loop_waits_in_each_step() -> None:
 
 def test_a_nest_that_carries_is_reduced_as_one() -> None:
     both, _ = plans(programs.REDUCTIONS)
-    assert both.kind == "reduce" and both.stages == len(stages(both)) == 2
+    assert both.kind == "reduce" and len(stages(both)) == 1
     assert loops(both)[-1] == ("k", "threads")
     assert all(spread == "grid" for _, spread in loops(both)[:-1])
 

@@ -104,6 +104,23 @@ def test_each_barrier_of_a_row_is_needed() -> None:
         assert {f.kind for f in faults(fewer, KERNELS["rows"][2])} == {"race"}
 
 
+def test_warps_that_run_rows_are_sound() -> None:
+    """Shuffles order nothing: where rows are handed over, the warp waits."""
+    for kernel, count in ((ROWS, 2), (SOFTMAX, 2)):
+        made = plan(kernel, 8, warp=4, short=True)
+        assert made.by_warps and len(made.barriers) == count
+        sizes = {"n": 11, "m": 37}
+        assert not [str(f) for f in faults(made, sizes)]
+        for barrier in made.barriers:
+            fewer = replace(made, barriers=made.barriers - {barrier})
+            assert {f.kind for f in faults(fewer, sizes)} == {"race"}
+
+
+def test_one_warp_waits_where_several_meet_anyway() -> None:
+    assert len(plan(SOFTMAX, 8, warp=4).barriers) == 1
+    assert len(plan(SOFTMAX, 4, warp=4).barriers) == 2
+
+
 def test_scratch_of_a_thread_is_no_scratch_of_a_block() -> None:
     made = plan(ROWS, 8)
     assert made.places == ("block area",)
@@ -115,12 +132,12 @@ def test_scratch_of_a_thread_is_no_scratch_of_a_block() -> None:
     assert {f.kind for f in found} == {"race"}
 
 
-def test_a_second_launch_is_one_block() -> None:
+def test_what_follows_a_reduction_is_one_blocks() -> None:
     """Were it all blocks that run what stands after a reduction, they would race."""
     made = plan(SUMS, 8)
     sizes = KERNELS["a reduction"][2]
     spread = spread_of(made, sizes)
-    assert spread.groups == 3 and made.stages == 2  # 9,000 in chunks of 4,096
+    assert spread.groups == 3  # 9,000 in chunks of 4,096
     everyone = replace(spread, alone=frozenset())
     assert {f.kind for f in find_faults(made.kernel, everyone, sizes)} == {"race"}
 
@@ -136,10 +153,10 @@ kernel running(y: inout float32[m]; m)
     made = plan(kernel, 8)
     assert not made.barriers and made.threads == 1
     assert not faults(made, {"m": 41})
-    wrong = replace(made, spread=("threads", *made.spread[1:]), threads=8)
+    wrong = replace(made, spread=("threads", *made.spread[1:]), threads=8, team=8)
     assert {f.kind for f in faults(wrong, {"m": 41})} == {"race"}
 
 
 def test_a_plan_for_any_kernel() -> None:
-    kernel, dealt = by_plan(8)(ROWS, {"n": 11, "m": 37})
+    ((kernel, dealt),) = by_plan(8)(ROWS, {"n": 11, "m": 37})
     assert not find_faults(kernel, dealt, {"n": 11, "m": 37})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -538,8 +537,8 @@ program reversals
 """
 
 
-def by_iteration(kernel: Kernel, sizes: Mapping[str, int]) -> tuple[Kernel, Spread]:
-    return kernel, independent(kernel)
+def by_iteration(kernel: Kernel, _: object) -> list[tuple[Kernel, Spread]]:
+    return [(kernel, independent(kernel))]
 
 
 @pytest.mark.parametrize(("slot", "wanted"), [(1, [0, 0, 0]), (0, [0, 1, 0])])
