@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from symgraph.codegen.cuda.assemble import CAPABILITIES, Parameter, compiled
@@ -14,6 +17,7 @@ from symgraph.codegen.cuda.stage import Stage
 from symgraph.codegen.parse import parse_program
 from symgraph.codegen.program import Launch
 
+from ...simulator import ROOT
 from . import programs
 
 pytestmark = pytest.mark.cuda
@@ -49,3 +53,15 @@ def test_a_kernel_under_a_condition(name: str) -> None:
 def test_what_the_driver_raises() -> None:
     names = [kind.__name__ for kind in failures()]
     assert names == ["CudaAPIError", "CUDAError"]
+
+
+def test_calls_through_numbas_own_classes() -> None:
+    """In a process of its own, where numba has no driver and does not know."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.codegen.cuda.driverless"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    assert int(done.stdout) > 200
