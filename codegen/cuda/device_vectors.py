@@ -1,6 +1,7 @@
 """Loads and stores of several elements at once, which generated kernels call.
 
-``load4(x, i)`` is the tuple of the elements of the flat array `x` from `i` on, and
+``x[flat(i)]`` is the element of the flat array `x` at `i`, which is not negative, so
+that numba need not look.  ``load4(x, i)`` is the tuple of the elements from `i` on, and
 ``store4(x, i, values)`` stores them there; ``aligned4(x, i)`` says whether that is
 allowed: a device moves whole vectors at addresses that are multiples of their size
 only.  `WIDTHS` are how many elements there may be.
@@ -12,21 +13,34 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+import numpy as np
+
 WIDTHS = (2, 4)
 
 
 def names() -> tuple[str, ...]:
     """What `simulated` and `real` define."""
     kinds = ("aligned", "load", "store")
-    return ("inlined", *(f"{kind}{width}" for kind in kinds for width in WIDTHS))
+    return (
+        "flat",
+        "inlined",
+        *(f"{kind}{width}" for kind in kinds for width in WIDTHS),
+    )
 
 
 def simulated() -> dict[str, Callable[..., Any]]:
     """Everything by name, for numba's simulator, where kernels are Python."""
-    found: dict[str, Callable[..., Any]] = {"inlined": lambda function: function}
+    found: dict[str, Callable[..., Any]] = {}
+    found |= {"flat": _flat, "inlined": lambda function: function}
     for width in WIDTHS:
         found.update(_simulated(width))
     return found
+
+
+def _flat(place: int) -> int:
+    if place < 0:
+        raise IndexError(f"a kernel is at {place} of an array")
+    return place
 
 
 def _simulated(width: int) -> dict[str, Callable[..., Any]]:
@@ -55,7 +69,11 @@ def _simulated(width: int) -> dict[str, Callable[..., Any]]:
 def real() -> dict[str, Callable[..., Any]]:
     """Everything by name, for numba-cuda, which compiles it."""
     cuda: Any = import_module("numba.cuda")
-    found = {"inlined": cuda.jit(device=True, forceinline=True)}
+    # An unsigned index is none that counts from the end.
+    found: dict[str, Callable[..., Any]] = {
+        "flat": np.uint64,
+        "inlined": cuda.jit(device=True, forceinline=True),
+    }
     for width in WIDTHS:
         found[f"aligned{width}"] = _aligned(width)
         found[f"load{width}"] = _load(width)

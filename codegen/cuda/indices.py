@@ -46,6 +46,17 @@ def place(
     return (" + ".join(terms) or "0").replace("+ -", "- ")
 
 
+def element(array: str, place: str, used: set[str]) -> str:
+    """An element of a flat array.
+
+    Its place is taken to be no negative number, for which numba would look otherwise.
+    """
+    if place.isdecimal():
+        return f"{array}[{place}]"
+    used.add("flat")
+    return f"{array}[flat({place})]"
+
+
 def axes_of(number: str, axes: Sequence[str], extents: Sequence[str]) -> list[str]:
     """The statements that set `axes`, the last one fastest, for an iteration's number.
 

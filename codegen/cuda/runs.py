@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from ..ir import Load, Store
+from .indices import element
 from .vectors import Wide
 
 
@@ -65,10 +66,13 @@ class Runs:
 
     def _one(self) -> str:
         """One iteration by itself."""
-        parts = ["{}[{}]".format(*self.place(load)) for load in self.wide.loads]
-        left = ", ".join("{}[{}]".format(*self.place(s)) for s in self.wide.stores)
+        parts = [self._element(load) for load in self.wide.loads]
+        left = ", ".join(self._element(store) for store in self.wide.stores)
         called = self._called(parts, self.axis)
         return f"{left} = {called}" if left else called
+
+    def _element(self, access: Load | Store) -> str:
+        return element(*self.place(access), self.used)
 
     def _called(self, parts: Sequence[str], axis: str) -> str:
         return f"{self.function}({', '.join([*parts, axis, *self.given])})"

@@ -570,7 +570,7 @@ class _Writer:
 
     def element(self, buffer: str, index: tuple[Affine, ...]) -> str:
         """An element by its place in C order."""
-        return f"{self.name(buffer)}[{self.index(buffer, index)}]"
+        return indices.element(self.name(buffer), self.index(buffer, index), self.used)
 
     def index(self, buffer: str, index: tuple[Affine, ...]) -> str:
         """The place of an element in C order."""
@@ -580,12 +580,13 @@ class _Writer:
         own = where in (*_OWNERS, "warp shared")
         begin = f"{self.name(buffer)}_begin" if own else ""
         place = indices.place(index, extents, self.name, begin)
+        held = f"({place})" if " " in place else place
         match where:
             # Neighbouring threads' elements are neighbours, as a device likes it.
             case "thread shared":
-                return f"({place}) * {self.plan.threads} + thread"
+                return f"{held} * {self.plan.threads} + thread"
             case "thread area":
-                return f"({place}) * everyone + me"
+                return f"{held} * everyone + me"
         return place
 
 

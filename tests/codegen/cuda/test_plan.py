@@ -45,8 +45,8 @@ def test_rows_wait_where_threads_hand_over() -> None:
     # the next row's maximum, before it is stored anew.
     assert not planned.barriers
     text = stages(planned)[0].text
-    written = text.index("row[row_begin + j] = v4")
-    read = text.index("v5 = row[")
+    written = text.index("row[flat(row_begin + j)] = v4")
+    read = text.index("v5 = row[flat(")
     assert "cuda.syncthreads()" in text[written:read]
 
 
@@ -77,7 +77,7 @@ def test_scratch_of_known_size_is_shared_memory() -> None:
     assert planned.places == ("shared",) and planned.barriers
     text = stages(planned)[0].text
     assert "row = cuda.shared.array(40, np.float64)" in text
-    written, read = text.index("row[j] = v1"), text.index("v2 = row[")
+    written, read = text.index("row[flat(j)] = v1"), text.index("v2 = row[flat(")
     assert "cuda.syncthreads()" in text[written:read]
 
 
@@ -95,8 +95,8 @@ def test_scratch_of_a_thread_is_beside_its_neighbours() -> None:
     assert planned.places == ("thread shared", "thread area")
     text = stages(planned)[0].text
     assert "few = cuda.shared.array(1280, np.float64)" in text
-    assert "few[(c) * 256 + thread] = v" in text
-    assert "more[(a) * everyone + me] = v" in text
+    assert "few[flat(c * 256 + thread)] = v" in text
+    assert "more[flat(a * everyone + me)] = v" in text
 
 
 def test_a_thread_has_neighbouring_iterations_of_a_map() -> None:
@@ -106,7 +106,7 @@ def test_a_thread_has_neighbouring_iterations_of_a_map() -> None:
     text = stages(planned)[0].text
     assert "v1 = load4(x, i * m + j)" in text
     assert "store4(z, i * m + j, " in text
-    assert "v3 = b[m - j - 1]" in text
+    assert "v3 = b[flat(m - j - 1)]" in text
 
 
 def test_iterations_that_may_meet_are_not_shared_out() -> None:

@@ -171,3 +171,13 @@ def test_places() -> None:
     assert indices.place(index, ("n", "m", "1"), str.upper) == "I * m + 3 - 2 * J"
     assert indices.place((), (), str, "begin") == "begin"
     assert indices.place((), (), str) == "0"
+
+
+def test_no_index_counts_from_the_end() -> None:
+    flat = device_vectors.simulated()["flat"]
+    assert flat(3) == 3
+    with pytest.raises(IndexError, match="at -1 of an array"):
+        flat(-1)
+    used: set[str] = set()
+    assert indices.element("x", "0", used) == "x[0]" and not used
+    assert indices.element("x", "i + 1", used) == "x[flat(i + 1)]" and used == {"flat"}
