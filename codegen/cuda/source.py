@@ -110,7 +110,7 @@ class _Writer:
         finds all chunks' parts in memory; it combines them in their order.
         """
         kernel, loop = self.plan.kernel, self.plan.loops[0]
-        place = _place_of(loop, kernel.body)
+        place = next(k for k, s in enumerate(kernel.body) if s is loop)
         chunk, done, last, part = (
             fresh(n, self.taken) for n in ("chunk", "done", "last", "part")
         )
@@ -588,10 +588,6 @@ class _Writer:
             case "thread area":
                 return f"{held} * everyone + me"
         return place
-
-
-def _place_of(loop: Loop, body: Sequence[Statement]) -> int:
-    return next(k for k, s in enumerate(body) if s is loop)
 
 
 def _count(threads: int) -> str:

@@ -59,7 +59,7 @@ def test_short_rows_are_run_by_warps() -> None:
     assert choice.short.places == ("warp area",) and len(choice.short.barriers) == 2
     text = stages(choice.short)[0].text
     assert "syncthreads" not in text and "shared" not in text
-    written, read = text.index("row[row_begin + j] = v4"), text.index("v5 = row[")
+    written, read = text.index("row[flat(row_begin + j)] = v4"), text.index("v5 = row[")
     assert "meet(32)" in text[written:read]
 
 
