@@ -38,7 +38,7 @@ from ..program import (
 from ..run import ProgramResult, check_guards, given_arrays, program_result
 from ..text import print_kernel
 from . import product
-from .choices import Choice, choices
+from .choices import Choices, choices
 from .plan import LEAST_CHUNK, MOST_OF_A_WARP, THREADS, WARP, Kind, Plan, chunks
 from .source import Argument, Stage, stages
 
@@ -96,8 +96,8 @@ class CudaProgram:
         self.program = program
         self.limits = limits or Limits()
         self._cuda = numba_cuda()
-        self._choices: dict[str, tuple[Choice, ...]] = {}
-        self._kernels: dict[tuple[str, int, bool], _Prepared] = {}
+        self._choices: dict[str, Choices] = {}
+        self._kernels: dict[tuple[str, int], _Prepared] = {}
         self._products: dict[str, Dispatcher] = {}
 
     def run(self, arrays: Arrays) -> ProgramResult:
@@ -134,10 +134,8 @@ class CudaProgram:
             self._choices[key] = choices(
                 kernel, limits.threads, limits.warp, limits.row
             )
-        for number, choice in enumerate(self._choices[key]):
-            known = known_sizes(choice.usual.kernel, sizes)
-            planned = choice.fitting(known)
-            which = key, number, planned is choice.usual
+        for planned in self._choices[key].fitting(sizes):
+            which = key, self._choices[key].plans.index(planned)
             if which not in self._kernels:
                 written = stages(planned)
                 functions = tuple(self._function(stage) for stage in written)
@@ -295,13 +293,17 @@ class _Run:
     ) -> None:
         """Launch the stages of a plan."""
         kernel = prepared.plan.kernel
-        pairs = zip(kernel.buffers, step.arrays, strict=True)
+        pairs = zip(step.kernel.buffers, step.arrays, strict=True)
         buffers = {buffer.name: self.device(name) for buffer, name in pairs}
         extents = known_sizes(kernel, bound)
-        blocks, length = grid(prepared.plan, extents, self.whole.limits)
+        for buffer in kernel.buffers:
+            if buffer.name not in buffers:
+                length = int(np.prod(dims_of(buffer.shape, extents)))
+                buffers[buffer.name] = self.reused(buffer.name, length, buffer.dtype)
+        blocks, chunk = grid(prepared.plan, extents, self.whole.limits)
         for number, stage in enumerate(prepared.stages):
             args = [
-                self.argument(a, prepared.plan, buffers, extents, (blocks, length))
+                self.argument(a, prepared.plan, buffers, extents, (blocks, chunk))
                 for a in stage.arguments
             ]
             prepared.functions[number][blocks, stage.threads](*args)

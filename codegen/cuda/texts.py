@@ -26,8 +26,7 @@ def texts_of(program: Program, threads: int = THREADS) -> Iterator[KernelText]:
             case Launch(kernel=kernel):
                 found = tuple(
                     stage
-                    for choice in choices(kernel, threads)
-                    for plan in choice.plans
+                    for plan in choices(kernel, threads).plans
                     for stage in stages(plan)
                 )
                 doubles = computes_in_float64(kernel)
