@@ -243,17 +243,26 @@ class Planner:
         for part, prepared in enumerate(
             self.prepares.kernel(step.kernel, bound, under)
         ):
-            yield from self.stages(f"{position}.{part}", step, prepared, bound)
+            yield from self.stages((position, part), step, prepared, bound)
 
     def stages(
-        self, place: str, step: Launch, prepared: Prepared, bound: Mapping[str, int]
+        self,
+        place: tuple[int, int],
+        step: Launch,
+        prepared: Prepared,
+        bound: Mapping[str, int],
     ) -> Iterator[Shot]:
-        """The stages of a plan; what they need for themselves is named by `place`."""
+        """The stages of the plan that is part ``place[1]`` of the step ``place[0]``."""
         planned = prepared.plan
         kernel = planned.kernel
-        pairs = zip(kernel.buffers, step.arrays, strict=True)
+        pairs = zip(step.kernel.buffers, step.arrays, strict=True)
         buffers = {buffer.name: self.control.held(name) for buffer, name in pairs}
         extents = known_sizes(kernel, bound)
+        for buffer in kernel.buffers:
+            if buffer.name not in buffers:  # what one part leaves to the next
+                length = int(prod(dims_of(buffer.shape, extents)))
+                name = f"{place[0]} between {buffer.name}"
+                buffers[buffer.name] = self.own(name, length, buffer.dtype)
         blocks, chunk = grid(planned, extents, self.limits)
 
         def value(argument: Argument) -> Any:
@@ -265,23 +274,25 @@ class Planner:
                 case "chunk":
                     return np.int64(chunk)
                 case "partial":
-                    return self.own(place, argument, blocks)
+                    name = f"{place} partial {argument.source}"
+                    return self.own(name, blocks, argument.dtype)
                 case "area":
                     shape = kernel.buffer(argument.source).shape
                     owners = blocks * area_parts(planned, argument.source)
                     length = owners * prod(dims_of(shape, extents))
-                    return self.own(place, argument, int(length))
+                    name = f"{place} area {argument.source}"
+                    return self.own(name, int(length), argument.dtype)
             return _common(argument)
 
         for stage in prepared.stages:
             values = [value(argument) for argument in stage.arguments]
             yield self.shot(stage, blocks, values)
 
-    def own(self, place: str, argument: Argument, length: int) -> str:
-        """Memory that a step needs for itself, all its stages one."""
-        name = f" {place} {argument.role} {argument.source}"
+    def own(self, name: str, length: int, dtype: str) -> str:
+        """Memory that a step needs for itself; the same for the same `name`."""
+        name = f" {name}"
         if name not in self.layout.places:
-            self.layout.put(name, length, argument.dtype)
+            self.layout.put(name, length, dtype)
         return name
 
     def gemm(self, position: int, step: Gemm) -> Iterator[Shot]:
@@ -305,7 +316,8 @@ class Planner:
                     case "buffer":
                         values.append(self.control.held(held[argument.source]))
                     case "area":
-                        values.append(self.own(str(position), argument, cut.area))
+                        name = f"{position} {argument.source}"
+                        values.append(self.own(name, cut.area, argument.dtype))
                     case "size":
                         values.append(np.int64(cut.numbers[argument.source]))
                     case _:

@@ -20,8 +20,8 @@ from typing import Any, TypeAlias
 from ..ir import Kernel
 from ..names import fresh
 from ..text import print_kernel
-from .choices import Choice, choices
-from .geometry import Limits, known_sizes
+from .choices import Choices, choices
+from .geometry import Limits
 from .plan import Kind, Plan
 from .recent import Recent
 from .source import stages
@@ -136,9 +136,9 @@ class Prepares:
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
-        self._choices: dict[str, tuple[Choice, ...]] = {}
-        self._made: dict[tuple[str, int, bool], Prepared] = {}
-        self._predicated: dict[tuple[str, int, bool], Prepared] = {}
+        self._choices: dict[str, Choices] = {}
+        self._made: dict[tuple[str, int], Prepared] = {}
+        self._predicated: dict[tuple[str, int], Prepared] = {}
 
     @property
     def kinds(self) -> tuple[Kind, ...]:
@@ -154,13 +154,11 @@ class Prepares:
         if found is None:
             made = choices(kernel, limits.threads, limits.warp, limits.row)
             found = self._choices.setdefault(key, made)
-        for number, choice in enumerate(found):
-            planned = choice.fitting(known_sizes(choice.usual.kernel, sizes))
-            yield self._prepared((key, number, planned is choice.usual), planned, under)
+        for planned in found.fitting(sizes):
+            which = key, found.plans.index(planned)
+            yield self._prepared(which, planned, under)
 
-    def _prepared(
-        self, key: tuple[str, int, bool], planned: Plan, under: bool
-    ) -> Prepared:
+    def _prepared(self, key: tuple[str, int], planned: Plan, under: bool) -> Prepared:
         made = self._made.get(key)
         if made is None:
             made = self._made.setdefault(key, Prepared(planned, stages(planned)))

@@ -22,9 +22,8 @@ def cuda_text(program: Program) -> str:
         match step:
             case Launch(kernel=kernel) if print_kernel(kernel) not in seen:
                 seen.add(print_kernel(kernel))
-                for choice in choices(kernel):
-                    for plan in choice.plans:
-                        texts.update((stage.text, None) for stage in stages(plan))
+                for plan in choices(kernel).plans:
+                    texts.update((stage.text, None) for stage in stages(plan))
             case Gemm():
                 # Of its tiles, the one that is best to read.
                 *found, _ = all_stages(step, program.array(step.out).dtype)

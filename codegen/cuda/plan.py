@@ -17,7 +17,7 @@ wait for one another; `source` writes it out, and nothing else is decided there.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any, Literal, TypeAlias
 
@@ -140,7 +140,8 @@ def plan(
     threads that are no powers of two, and for more warps than one has threads.
     """
     warp = _checked(threads, warp)
-    kernel = collapse(hoist(expand_kernel(reshaped(kernel, threads), EXPANDED)))
+    ready = collapse(hoist(expand_kernel(reshaped(kernel, threads), EXPANDED)))
+    kernel = _sunk(ready)
     nest = _nest(kernel)
     kind = _kind(kernel, nest)
     if kind in ("map", "reduce"):
@@ -220,6 +221,35 @@ def _nest(kernel: Kernel) -> tuple[Loop, ...]:
             case _:
                 loop = None
     return tuple(nest)
+
+
+def _sunk(kernel: Kernel) -> Kernel:
+    """`kernel` with integers computed in loops that can be dealt out, not between them.
+
+    That is for serial loops in the split loop: more threads, and little more work.
+    """
+    split = split_loop(kernel)
+    if split is None:
+        return kernel
+    outer: list[Loop] = []
+    loop, changed = split, False
+    while True:
+        *lets, last = loop.body or (None,)
+        cheap = all(isinstance(s, Let) and s.dtype in ("int64", "bool") for s in lets)
+        serial = isinstance(last, Loop) and last.kind == "serial" and not last.state
+        if not cheap or not isinstance(last, Loop) or not serial:
+            break
+        if not _joins(loop, last):
+            break
+        outer.append(loop)
+        changed |= bool(lets)
+        loop = replace(last, body=(*(s for s in lets if s is not None), *last.body))
+    if not changed:
+        return kernel
+    for each in reversed(outer):
+        loop = replace(each, body=(loop,))
+    body = tuple(loop if s is split else s for s in kernel.body)
+    return replace(kernel, body=body)
 
 
 def _joins(outer: Loop, inner: Loop) -> bool:
@@ -396,7 +426,10 @@ class _Barriers:
         for inside, _ in walk((statement,)):
             if isinstance(inside, Load | Store):
                 writes = isinstance(inside, Store)
-                yield _Touch(inside.buffer, writes, self.place(inside, axis))
+                place = self.place(inside, axis)
+                if writes and axis is None:
+                    place = ("the first thread",)
+                yield _Touch(inside.buffer, writes, place)
 
     def place(
         self, access: Load | Store, axis: str | None

@@ -80,9 +80,7 @@ def by_plan(
     def spread(
         kernel: Kernel, sizes: Mapping[str, int]
     ) -> Iterator[tuple[Kernel, Spread]]:
-        for choice in choices(kernel, threads, warp, most):
-            known = known_values(choice.usual.kernel, sizes)
-            made = choice.fitting(known)
+        for made in choices(kernel, threads, warp, most).fitting(sizes):
             yield made.kernel, spread_of(made, sizes, groups)
 
     return spread

@@ -36,8 +36,7 @@ def texts_of(program: Program, threads: int = THREADS) -> Iterator[KernelText]:
             case Launch(kernel=kernel):
                 found = [
                     text
-                    for choice in choices(kernel, threads)
-                    for plan in choice.plans
+                    for plan in choices(kernel, threads).plans
                     for text in _of_plan(plan)
                 ]
             case Gemm():

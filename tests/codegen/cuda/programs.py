@@ -325,6 +325,33 @@ program scatter
   return y, z
 """
 
+COLUMNS = """
+program columns
+  input x: float64[n, m, k]
+  output y: float64[m, k]
+  output z: float64[k]
+  output w: float64[k]
+  kernel both(x: in float64[n, m, k], y: out float64[m, k]; n, m, k) split j
+    parallel j < m
+      vector l < k
+        v0 = load x[n - 1, j, l]: float64
+        serial i < n -> total = sum v2: float64, top = max v1: float64
+          v1 = load x[i, j, l]: float64
+          v2 = sub(v1, v0): float64
+        v3 = add(total, top): float64
+        store y[j, l] = v3
+  kernel rows(y: in float64[m, k], z: out float64[k], w: out float64[k]; m, k) split l
+    vector l < k
+      serial j < m -> most = min v1: float64
+        v1 = load y[j, l]: float64
+      store z[l] = most
+      v2 = mul(most, 2.0:float64): float64
+      store w[l] = v2
+  launch both(x, y; n, m, k)
+  launch rows(y, z, w; m, k)
+  return y, z, w
+"""
+
 PRODUCTS = """
 program products
   input a: float32[b, n, k]
@@ -401,7 +428,7 @@ program loops
 
 PROGRAMS = (
     *(SOFTMAX, KNOWN_ROWS, SHORT_ROWS, WIDE, WINDOWS, RUNNING_SUM, REDUCTIONS),
-    *(ROWS_OF_SUMS, RECURRENCE, RUNNING, HISTOGRAM, SCATTER, PRODUCTS, LOOPS),
+    *(ROWS_OF_SUMS, RECURRENCE, RUNNING, HISTOGRAM, SCATTER, COLUMNS, PRODUCTS, LOOPS),
 )
 #: Values for all sizes: nothing, one of everything, and more than a block's threads.
 SIZES = (

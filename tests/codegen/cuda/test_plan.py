@@ -52,7 +52,7 @@ def test_rows_wait_where_threads_hand_over() -> None:
 
 def test_short_rows_are_run_by_warps() -> None:
     steps = parse_program(programs.SOFTMAX).steps
-    ((choice,),) = [choices(s.kernel) for s in steps if isinstance(s, Launch)]
+    (choice,) = [choices(s.kernel).whole for s in steps if isinstance(s, Launch)]
     assert choice.fitting({"n": 10**6, "m": 1024}) is choice.short is not None
     assert choice.fitting({"n": 1, "m": 1025}) is choice.usual
     assert loops(choice.short)[0] == ("i", "warps") and choice.short.team == 32
@@ -130,6 +130,21 @@ def test_what_accumulates_is_shared_out_where_that_is_along_neighbours() -> None
     # What is left of the scratch is in registers.
     assert not rows.places and not columns.places and not flat.places
     assert not rows.barriers and not flat.barriers
+
+
+def test_few_columns_have_many_threads_each() -> None:
+    kernel, _ = (s.kernel for s in parse_program(programs.COLUMNS).steps)
+    found = choices(kernel)
+    assert found.fitting({"n": 255, "m": 10, "k": 1}) == (found.whole.usual,)
+    assert found.fitting({"n": 10**6, "m": 16385, "k": 1}) == (found.whole.usual,)
+    leaving, combining = found.fitting({"n": 10**5, "m": 2, "k": 5})
+    assert [p.kind for p in (leaving, combining)] == ["map", "rows"]
+    # Groups of rows and, the fastest, columns.
+    assert [loop.axis for loop in leaving.loops] == ["group", "j_l"]
+    parts = {"total_parts", "top_parts"}
+    names = {b.name for b in combining.kernel.buffers}
+    assert names == {"x", "y", *parts}
+    assert {b.name for b in leaving.kernel.buffers if b.mode == "out"} == parts
 
 
 def test_no_barrier_where_a_thread_reads_what_it_has_stored() -> None:
