@@ -20,8 +20,14 @@ def sizes(m: int, n: int, k: int, b: int = 1) -> dict[str, int]:
     return {"m": m, "n": n, "k": k, "b": b}
 
 
+@pytest.mark.slow
 def test_all_forms_in_the_simulator() -> None:
     assert simulated("tests.codegen.cuda.products").split() == ["0", "wrong"]
+
+
+def test_some_of_each_form_in_the_simulator() -> None:
+    """The forms come in eights, so that every eleventh is another one each time."""
+    assert simulated("tests.codegen.cuda.products", "11").split() == ["0", "wrong"]
 
 
 def test_tiles_are_as_large_as_leaves_enough_of_them() -> None:
