@@ -99,16 +99,25 @@ class Function(Explored):
 
     def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         """Compute the outputs for arrays given by position or by name."""
+        if self._locks:
+            result = self._locked(args, kwargs)
+        elif kwargs:
+            result = self._entry(*args, **kwargs)
+        else:  # without a dictionary to merge
+            result = self._entry(*args)
+        return result if self._plain else self._nested(result)
+
+    def _locked(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The native result, while no other function has the shared variables."""
         held = 0
         try:
             for lock in self._locks:
                 lock.acquire()
                 held += 1
-            result = self._entry(*args, **kwargs)
+            return self._entry(*args, **kwargs)
         finally:
             for lock in self._locks[:held]:
                 lock.release()
-        return result if self._plain else self._nested(result)
 
     def _held(self) -> contextlib.ExitStack:
         """The shared variables' locks, taken in an order that all functions share."""
