@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -82,9 +83,13 @@ def real() -> dict[str, Callable[..., Any]]:
 
 
 def _numba() -> tuple[Any, Any, Any, Any]:
-    """llvmlite's builder of IR, and what numba-cuda has to build functions with."""
+    """llvmlite's builder of IR, and what numba-cuda has to build functions with.
+
+    Where numba's own older target is used instead, that is numba's.
+    """
     extending: Any = import_module("numba.cuda.extending")
-    names = "llvmlite.ir", "numba.cuda.cgutils", "numba.cuda.types"
+    home = "numba.cuda" if find_spec("numba.cuda.cgutils") else "numba.core"
+    names = "llvmlite.ir", f"{home}.cgutils", f"{home}.types"
     ir, cgutils, types = map(import_module, names)
     return ir, cgutils, types, extending.intrinsic
 
