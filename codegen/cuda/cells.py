@@ -8,9 +8,8 @@ from math import gcd, prod
 
 import numpy as np
 
-from ..interpret import Frame, Scalar, dims_of, garbage
-from ..ir import Buffer, Kernel, Let
-from ..names import uses
+from ..interpret import Scalar, dims_of, garbage
+from ..ir import Buffer, Kernel
 from .decisive import decisive
 from .ledger import Ledger
 from .spread import Spread
@@ -121,15 +120,3 @@ def _content(
     raise KeyError(
         f"the elements of {buffer.name} decide what is accessed: give them as an array"
     )
-
-
-def known_values(kernel: Kernel, sizes: Mapping[str, int]) -> dict[str, Scalar]:
-    """The sizes, and what the top level computes from them, which may be extents."""
-    frame = Frame({}, {name: np.int64(sizes[name]) for name in kernel.sizes})
-    with np.errstate(all="ignore"):
-        for statement in kernel.body:
-            if isinstance(statement, Let) and frame.values.keys() >= set(
-                uses(statement)
-            ):
-                frame.block((statement,))
-    return frame.values

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..ir import Kernel
-from .cells import known_values
 from .columns import Columns, columns_of
+from .geometry import known_values
 from .plan import MOST_OF_A_WARP, THREADS, WARP, Plan, plan
 
 

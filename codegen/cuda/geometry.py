@@ -8,8 +8,9 @@ from math import prod
 
 import numpy as np
 
-from ..interpret import Scalar, applied, dims_of, size_of
-from ..ir import Const, Kernel, Let
+from ..interpret import Frame, Scalar, dims_of, size_of
+from ..ir import Kernel, Let
+from ..names import uses
 from . import product
 from .plan import LEAST_CHUNK, MOST_OF_A_WARP, THREADS, WARP, Plan, chunks
 
@@ -38,22 +39,22 @@ class Limits:
     row: int = MOST_OF_A_WARP
 
 
-def known_sizes(kernel: Kernel, sizes: Mapping[str, int]) -> dict[str, int]:
-    """The sizes, and what the first statements compute from them."""
-    values: dict[str, Scalar] = {n: np.int64(size) for n, size in sizes.items()}
+def known_values(kernel: Kernel, sizes: Mapping[str, int]) -> dict[str, Scalar]:
+    """The sizes, and what the top level computes from them, which may be extents."""
+    frame = Frame({}, {name: np.int64(sizes[name]) for name in kernel.sizes})
     with np.errstate(all="ignore"):
         for statement in kernel.body:
-            if not isinstance(statement, Let):
-                continue
-            atoms = [
-                np.dtype(a.dtype).type(a.value) if isinstance(a, Const) else values[a]
-                for a in statement.args
-                if isinstance(a, Const) or a in values
-            ]
-            if len(atoms) == len(statement.args):
-                values[statement.name] = applied(statement, atoms)
-    whole = {n: v for n, v in values.items() if v.dtype == np.dtype("int64")}
-    return {name: int(value) for name, value in whole.items()}
+            if isinstance(statement, Let) and frame.values.keys() >= set(
+                uses(statement)
+            ):
+                frame.block((statement,))
+    return frame.values
+
+
+def known_sizes(kernel: Kernel, sizes: Mapping[str, int]) -> dict[str, int]:
+    """Those of `known_values` that are int64."""
+    known = known_values(kernel, sizes)
+    return {n: int(v) for n, v in known.items() if v.dtype == np.dtype("int64")}
 
 
 def grid(planned: Plan, sizes: Mapping[str, int], limits: Limits) -> tuple[int, int]:
@@ -90,4 +91,4 @@ def area_parts(planned: Plan, name: str) -> int:
     return 1
 
 
-__all__ = ["Limits", "area_parts", "grid", "known_sizes"]
+__all__ = ["Limits", "area_parts", "grid", "known_sizes", "known_values"]

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from math import prod
 
 from ..ir import Kernel
-from .cells import known_values
 from .choices import choices
+from .geometry import known_values
 from .lockstep import extent_of
 from .plan import MOST_OF_A_WARP, WARP, Plan, chunks
 from .program_races import Spreading

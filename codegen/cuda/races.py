@@ -13,7 +13,8 @@ import numpy as np
 
 from ..errors import CodegenError
 from ..ir import Kernel
-from .cells import Place, known_values, lay_out
+from .cells import Place, lay_out
+from .geometry import known_values
 from .lockstep import Fault, Lockstep
 from .spread import Spread
 
