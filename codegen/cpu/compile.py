@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import threading
@@ -27,13 +28,14 @@ class _Job:
     """A module that waits for its machine code, and what that is or why there is none.
 
     Its context and target machine belong to no other, so that threads may work on
-    several.
+    several.  The module is closed as soon as it is compiled: it must be before its
+    context is, and nobody says in what order both are collected.
     """
 
     machine: Any
     module: Any
     code: bytes = b""
-    fault: str = ""
+    fault: str = "nobody has compiled it"
 
 
 def compile_modules(
@@ -66,7 +68,8 @@ def compile_module(text: str, host: Host) -> bytes:
 def compile_assembly(module: Module, host: Host) -> str:
     """The machine code of a module as assembly text, for reading."""
     job = _optimized(module, host)
-    return str(job.machine.emit_assembly(job.module))
+    with job.module:
+        return str(job.machine.emit_assembly(job.module))
 
 
 @dataclass(slots=True)
@@ -111,7 +114,7 @@ def _emit(job: _Job) -> None:
     """Have LLVM make the machine code of a module."""
     from llvmlite.binding import ffi
 
-    with ffi.OutputString() as fault:
+    with job.module, ffi.OutputString() as fault:
         held = _unlocked_emission()(job.machine, job.module, 1, fault)
         if not held:
             job.fault = str(fault) or "no reason given"
@@ -119,6 +122,7 @@ def _emit(job: _Job) -> None:
     try:
         start = ffi.lib.LLVMPY_GetBufferStart(held)
         job.code = ctypes.string_at(start, ffi.lib.LLVMPY_GetBufferSize(held))
+        job.fault = ""
     finally:
         ffi.lib.LLVMPY_DisposeMemoryBuffer(held)
 
@@ -153,7 +157,10 @@ def _optimized(written: Module, host: Host) -> _Job:
     llvm.initialize_native_asmprinter()
     try:
         module = llvm.parse_assembly(written.text, llvm.create_context())
-        module.verify()
+        with contextlib.ExitStack() as opened:
+            opened.push(module)
+            module.verify()
+            opened.pop_all()
     except RuntimeError as error:
         failure = CompileError(f"LLVM rejects a module: {error}")
         failure.add_note(written.text)

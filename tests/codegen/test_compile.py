@@ -1,0 +1,108 @@
+"""Modules compiled side by side: the same code in the same order, and what fails."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from symgraph.codegen.cpu import build
+from symgraph.codegen.cpu.compile import Module, compile_module, compile_modules
+from symgraph.codegen.cpu.host import detect
+from symgraph.codegen.errors import CompileError
+from symgraph.codegen.parse import parse_program
+from symgraph.codegen.program import Program
+
+
+def module(number: int) -> Module:
+    """A module of its own, whose machine code tells which it is."""
+    lines = "\n".join(f"  %v{k + 1} = mul i64 %v{k}, {number + 3}" for k in range(60))
+    head = f"define i64 @f{number}(i64 %v0) {{"
+    return Module(f"{head}\n{lines}\n  ret i64 %v60\n}}\n", fast=number % 2 == 1)
+
+
+MALFORMED = {
+    "no LLVM": "what is this\n",
+    # Only the verifier sees that %v0 is used before it is there.
+    "not in order": "define i64 @g(i64 %x) {\nentry:\n  br label %a\nb:\n"
+    "  %v0 = add i64 %x, 1\n  ret i64 %v0\na:\n  ret i64 %v0\n}\n",
+}
+
+
+@pytest.mark.parametrize("threads", [1, 2, 5])
+def test_modules_come_in_order_whoever_compiles_them(threads: int) -> None:
+    modules = [module(number) for number in range(9)]
+    before = threading.active_count()
+    found = compile_modules(iter(modules), detect(), threads)
+    assert threading.active_count() == before
+    alone = [compile_modules([each], detect())[0] for each in modules]
+    assert found == alone and len(set(found)) == len(found)
+
+
+def test_modules_are_taken_one_by_one() -> None:
+    """While a module is written, those before it may be compiled already."""
+    taken: list[int] = []
+
+    def written() -> Iterator[Module]:
+        for number in range(3):
+            taken.append(number)
+            yield module(number)
+
+    assert len(compile_modules(written(), detect(), 2)) == len(taken) == 3
+    assert compile_modules([], detect(), 2) == []
+
+
+@pytest.mark.parametrize("text", MALFORMED.values(), ids=MALFORMED)
+@pytest.mark.parametrize("threads", [1, 3])
+def test_a_malformed_module_is_an_error_among_others(text: str, threads: int) -> None:
+    for _ in range(20):  # contexts and modules are collected in any order
+        with pytest.raises(CompileError, match="LLVM rejects a module") as caught:
+            compile_modules(
+                [module(0), module(1), Module(text), module(2)], detect(), threads
+            )
+        assert caught.value.__notes__ == [text]
+        del caught
+        gc.collect()
+    assert compile_module(module(4).text, detect())
+
+
+def test_what_stops_while_others_are_compiled_comes_through() -> None:
+    def written() -> Iterator[Module]:
+        yield module(0)
+        raise KeyError("stopped")
+
+    with pytest.raises(KeyError, match="stopped"):
+        compile_modules(written(), detect(), 3)
+    gc.collect()
+
+
+def program(count: int) -> Program:
+    """So many kernels, all different, each of which has a result."""
+    lines = ["program several", "  input x: float64[n]"]
+    lines += [f"  output y{k}: float64[n]" for k in range(count)]
+    for k in range(count):
+        lines += [
+            f"  kernel k{k}(a: in float64[n], o: out float64[n]; n) split i",
+            "    vector i < n",
+            "      v1 = load a[i]: float64",
+            f"      v2 = mul(v1, {k + 2}.0:float64): float64",
+            "      v3 = exp(v2): float64",
+            "      store o[i] = v3",
+        ]
+    lines += [f"  launch k{k}(x, y{k}; n)" for k in range(count)]
+    names = ", ".join(f"y{k}" for k in range(count))
+    return parse_program("\n".join([*lines, f"  return {names}", ""]))
+
+
+def test_large_programs_have_several_modules() -> None:
+    """As many as their text asks for, whatever the number of threads."""
+    small = build.llvm_text(program(1), detect())
+    assert len(small.modules) == 2 and [m.fast for m in small.modules] == [False, True]
+    large = build.llvm_text(program(40), detect())
+    assert len(large.modules) > 3
+    for each in large.modules[:-2]:
+        assert len(each.text) > build.LEAST_TEXT
+    kernels = large.kernels.count("define void @kernel")
+    assert kernels == 40
