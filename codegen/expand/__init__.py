@@ -93,7 +93,7 @@ EXPANSIONS: dict[str, Expansion] = {
     "asinh": Expansion(hyperbolic.asinh, float32=1.05, float64=1.05),
     "acosh": Expansion(hyperbolic.acosh, float32=0.8, float64=0.8),
     "atanh": Expansion(hyperbolic.atanh, float32=1.05, float64=1.05),
-    "erf": Expansion(error.erf, float32=1.25, float64=0.8),
+    "erf": Expansion(error.erf, float32=0.65, float64=0.8),
     "erfc": Expansion(error.erfc, float32=0.51, float64=1.8),
     "erfcx": Expansion(error.erfcx, float32=0.51, float64=2.2),
     "erfinv": Expansion(error.erfinv, float32=0.56, float64=2.1),

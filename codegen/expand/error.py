@@ -71,6 +71,9 @@ ERFCX = {
     )),
 }  # fmt: skip
 
+#: Below TINY, erf of a float32 is proportional; it is computed for a multiple.
+TINY, TINY_SCALE = 2.0**-60, 2.0**64
+
 #: What the first coefficient lost when it was rounded to float64.
 ERFCX_LO = float.fromhex("-0x1.9798358843241p-55")
 
@@ -143,7 +146,13 @@ def erf(x: Value) -> Value:
     error = fma(t, slope, value - total)
     if pieces.low:
         error = fma(t, pieces.low, error)
-    return copysign(total + fma(t * t, q, error), x)
+    result = total + fma(t * t, q, error)
+    if pieces.low:
+        # Of numbers so small that the error has no digits left, a multiple is taken.
+        large = a * TINY_SCALE
+        small = fma(large, pieces.slopes[0], large * pieces.low) * (1.0 / TINY_SCALE)
+        result = select(a < TINY, small, result)
+    return copysign(result, x)
 
 
 def erfc(x: Value) -> Value:
