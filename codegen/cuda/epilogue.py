@@ -24,17 +24,19 @@ from ..ir import (
     Statement,
     axis,
 )
-from ..names import uses
+from ..names import defines, uses
 from ..polynomial import Amount, known, name, product
 from ..program import Gemm, Launch, Program
 from .scalars import EXPANDED
 from .vectors import work_of
 
-__all__ = ["MOST_WORK", "Epilogue", "Extents", "epilogue_of"]
+__all__ = ["MOST_VALUES", "MOST_WORK", "Epilogue", "Extents", "epilogue_of"]
 
 #: The most work at an element, as `work_of` has it, of what ends a product.  Beyond
 #: that a launch of its own, with registers of its own, is no loss.
 MOST_WORK = 160
+#: The most values that are needed at once there, beside the sums in registers.
+MOST_VALUES = 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,18 @@ class Epilogue:
     def work(self) -> int:
         """How much there is to do at an element."""
         return sum(map(work_of, self.loops[-1].body))
+
+    @property
+    def values(self) -> int:
+        """How many values are needed at once, where that is most."""
+        body = self.loops[-1].body
+        last = {name: k for k, s in enumerate(body) for name in uses(s)}
+        most, held = 0, set[str]()
+        for k, statement in enumerate(body):
+            held.update(defines(statement))
+            most = max(most, len(held))
+            held = {name for name in held if last.get(name, 0) > k}
+        return most
 
 
 class Extents:
@@ -110,7 +124,8 @@ def epilogue_of(
     if not all(_in_place(load, kernel, loops) for load in totals):
         return None
     found = Epilogue(kernel, loops, tuple(totals), names, parts)
-    return found if found.work <= MOST_WORK else None
+    light = found.work <= MOST_WORK and found.values <= MOST_VALUES
+    return found if light else None
 
 
 def _perfect(kernel: Kernel) -> Kernel | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable
 
 import numpy as np
@@ -11,6 +12,7 @@ from symgraph.codegen.cuda import epilogue, product, product_text
 from symgraph.codegen.cuda.assemble import Parameter
 from symgraph.codegen.cuda.fused_model import modelled
 from symgraph.codegen.cuda.fusion import Fused, fusions_of
+from symgraph.codegen.cuda.kernels import predicated
 from symgraph.codegen.cuda.listing import cuda_text
 from symgraph.codegen.cuda.planned import by_plan
 from symgraph.codegen.cuda.product_text import Tile
@@ -208,16 +210,36 @@ def test_of_two_products_the_last_is_ended() -> None:
     check_program(modelled(program))
 
 
+def with_values(count: int) -> str:
+    """`BIAS` with so many more values that are all needed at once."""
+    up = ["        p0 = exp(left): float32\n"]
+    up += [f"        p{k} = mul(p{k - 1}, left): float32\n" for k in range(1, count)]
+    up.append(f"        s{count} = mul(left, left): float32\n")
+    down = [
+        f"        s{k} = div(s{k + 1}, p{k}): float32\n" for k in reversed(range(count))
+    ]
+    return BIAS.replace(TANH, "".join([*up, *down, TANH.replace("left", "s0")]))
+
+
+def with_calls(count: int) -> str:
+    """`BIAS` with so many more calls of a function of CUDA's."""
+    more = [f"        p{k} = erfinv(left): float32\n" for k in range(count)]
+    return BIAS.replace(TANH, "".join([*more, TANH]))
+
+
 def test_much_work_has_a_launch_of_its_own() -> None:
     """A tile's sums take registers, in which little else should have to be."""
-
-    def with_calls(count: int) -> Program:
-        more = (TANH.replace("right", f"r{k}") for k in range(count))
-        return changed(BIAS, (TANH, TANH + "".join(more)))
-
-    (fused,) = ends(with_calls(14))
+    (fused,) = ends(parsed(with_calls(14)))
     assert fused.epilogue.work == 154 <= epilogue.MOST_WORK
-    assert not ends(with_calls(15))
+    assert not ends(parsed(with_calls(15)))
+
+
+def test_many_values_have_a_launch_of_their_own() -> None:
+    (fused,) = ends(parsed(with_values(22)))
+    assert fused.epilogue.values == 24 == epilogue.MOST_VALUES
+    assert not ends(parsed(with_values(23)))
+    (fused,) = ends(parsed(BIAS))
+    assert fused.epilogue.values == 3
 
 
 def test_memory_that_is_not_needed() -> None:
@@ -264,29 +286,34 @@ def test_the_listing_shows_what_is_launched() -> None:
     assert "def bias_tanh(" not in text
 
 
-#: Little work, several results, and as much as there may be.
+@pytest.mark.parametrize("name", ["bias", "rows"])
+def test_ends_under_a_condition(name: str) -> None:
+    """The kernel returns at once where its bool is false; the function stays."""
+    (fused,) = ends(parsed(FUSED[name]))
+    for stage in product.all_stages(fused.gemm, "float32", fused.epilogue):
+        made = predicated(stage)
+        *_, function = ast.parse(made.text).body
+        assert isinstance(function, ast.FunctionDef) and function.name == made.name
+        assert ast.unparse(function.body[1]) == "if not on[0]:\n    return"
+        assert ("_one(" in made.text) == ("_then_" in made.name)
+
+
+#: Little work, several results, and as much of everything as there may be.
 ASSEMBLED = {
     "bias": BIAS,
     "several": FUSED["several"],
     "float64": FUSED["batched"],
     "added": FUSED["added"],
     "rows": FUSED["rows"],
-    "work": BIAS.replace(
-        TANH,
-        "".join(f"        p{k} = erfinv(left): float32\n" for k in range(13))
-        + "        s0 = add(p0, p1): float32\n"
-        + "".join(
-            f"        s{k} = mul(s{k - 1}, p{k + 1}): float32\n" for k in range(1, 12)
-        )
-        + "        right = tanh(s11): float32\n",
-    ),
+    "values": with_values(22),
+    "work": with_calls(14),
 }
 
 
 @pytest.mark.cuda
 @pytest.mark.parametrize("name", ASSEMBLED)
 def test_machine_code(name: str) -> None:
-    """No faults, and as many blocks on an SM as without an end."""
+    """No faults, and on an SM more than half of the blocks that fit without an end."""
     program = parsed(ASSEMBLED[name])
     (fused,) = ends(program)
     dtype = program.array(fused.gemm.out).dtype
@@ -311,4 +338,4 @@ def test_machine_code(name: str) -> None:
         for before, now in zip(rows([bare]), rows([ended]), strict=True):
             assert not [str(fault) for fault in now.faults]
             if "finish" not in stage.name:
-                assert now.occupancy.blocks >= before.occupancy.blocks
+                assert 2 * now.occupancy.blocks > before.occupancy.blocks
