@@ -125,12 +125,12 @@ def totals(found: list[Row]) -> str:
 
 def races(name: str, function: Function) -> int:
     """Check the launches of `function` for small sizes; how many faults there are."""
+    from symgraph.codegen.cuda.fused_model import modelled
     from symgraph.codegen.cuda.planned import by_plan
     from symgraph.codegen.cuda.program_races import still_faults
 
-    checked = list(
-        still_faults(function.program, sized(function), by_plan(RACE_THREADS))
-    )
+    program = modelled(function.program)
+    checked = list(still_faults(program, sized(function), by_plan(RACE_THREADS)))
     faults = [str(fault) for each in checked for fault in each.faults]
     for fault in faults:
         print(f"{name}: {fault}", file=sys.stderr)

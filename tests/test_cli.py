@@ -97,7 +97,7 @@ def test_every_kind_of_target(name: str, net: Callable[[str], str]) -> None:
 @pytest.mark.parametrize("stage", ["llvm", "asm", "cuda"])
 def test_machine_stages(stage: str, net: Callable[[str], str]) -> None:
     text = shown("dump", net("step"), "--stage", stage)
-    assert {"llvm": "define ", "asm": "\tret", "cuda": "cuda.grid"}[stage] in text
+    assert {"llvm": "define ", "asm": "\tret", "cuda": "cuda.blockIdx"}[stage] in text
 
 
 @pytest.mark.parametrize("stage", ["input", "optimized", "loops", "memory"])

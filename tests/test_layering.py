@@ -125,8 +125,8 @@ MAY_IMPORT = {
         "rolled": "ir liveness names program rolling unroll",
         "cpu": "columns errors ir program rolled schedule",
         "run": "interpret ir program",
-        "cuda": "access errors expand interpret ir liveness names program ranges run "
-        "schedule text unroll",
+        "cuda": "access errors expand interpret ir liveness names polynomial program "
+        "ranges run schedule text unroll",
         "arrays": "expand interpret ir",
         "polynomial": "",
         "cost": "cpu errors interpret ir polynomial program schedule",

@@ -18,6 +18,8 @@ from ..ir import Check, walk
 from ..program import Array, Gemm, Launch, Program, Repeat, When
 from . import product
 from .control import Control
+from .ending import PREFIX
+from .fusion import Fused, Fusions
 from .geometry import Limits, area_parts, grid, known_sizes
 from .helpers import Helpers, helpers_on
 from .kernels import KernelCache, Launcher, Prepared, Prepares, Stream, predicated
@@ -121,6 +123,7 @@ class Planner:
     cuda: Any
     stream: Stream
     sizes: Mapping[str, Scalar]
+    fusions: Fusions
     layout: Layout = field(default_factory=Layout)
     _arrays: dict[str, Array] = field(init=False)
     _scratch: int = 0
@@ -143,7 +146,9 @@ class Planner:
                 self.layout.put(array.name, self.length(array), array.dtype)
         self.flags()
         begin = self.layout.bytes
-        shots = {k: tuple(self.shots(k, step)) for k, step in program.work}
+        shots = dict.fromkeys(self.fusions.begins, tuple[Shot, ...]())
+        for k, work in self.fusions.steps(program):
+            shots[k] = tuple(self.shots(k, work))
         self.layout.bytes = begin
         self.layout.reserve(self._scratch)
         checks = any(map(_can_fail, steps))
@@ -175,8 +180,12 @@ class Planner:
         return prod(self.dims(array))
 
     def slots(self) -> None:
-        """Place the temporaries: a slot is as large as its largest array."""
-        temps = self.program.by_role("temp")
+        """Place the temporaries: a slot is as large as its largest array.
+
+        What is never stored has no place.
+        """
+        dropped = self.fusions.dropped
+        temps = [a for a in self.program.by_role("temp") if a.name not in dropped]
         most: dict[int, int] = {}
         for array in temps:
             if array.slot is not None:
@@ -229,21 +238,25 @@ class Planner:
                 yield from self.launch(position, step)
             case Gemm():
                 yield from self.gemm(position, step)
+            case Fused():
+                yield from self.gemm(position, step.gemm, step)
         # Steps run one after another, and share the memory that is theirs alone.
         self._scratch = max(self._scratch, self.layout.bytes - begin)
         self.layout.bytes = begin
 
     def launch(self, position: int, step: Launch) -> Iterator[Shot]:
         """What is launched for a kernel."""
-        bound = {
-            name: int(size_of(extent, self.sizes))
-            for name, extent in zip(step.kernel.sizes, step.sizes, strict=True)
-        }
+        bound = self.bound(step)
         under = position in self.control.under
         for part, prepared in enumerate(
             self.prepares.kernel(step.kernel, bound, under)
         ):
             yield from self.stages((position, part), step, prepared, bound)
+
+    def bound(self, step: Launch) -> dict[str, int]:
+        """The sizes of a kernel."""
+        pairs = zip(step.kernel.sizes, step.sizes, strict=True)
+        return {name: int(size_of(extent, self.sizes)) for name, extent in pairs}
 
     def stages(
         self,
@@ -295,10 +308,16 @@ class Planner:
             self.layout.put(name, length, dtype)
         return name
 
-    def gemm(self, position: int, step: Gemm) -> Iterator[Shot]:
-        """A matrix product."""
+    def gemm(
+        self, position: int, step: Gemm, fused: Fused | None = None
+    ) -> Iterator[Shot]:
+        """A matrix product, and what it ends with."""
         limits, dtype = self.limits, self._arrays[step.out].dtype
         held = {"out": step.out, "lhs": step.lhs, "rhs": step.rhs}
+        extents: dict[str, int] = {}
+        if fused is not None:
+            held |= {PREFIX + name: array for name, array in fused.arrays().items()}
+            extents = {PREFIX + n: v for n, v in self.bound(fused.launch).items()}
         for cut in product.cuts(
             step,
             self.sizes,
@@ -306,8 +325,9 @@ class Planner:
             side=limits.tile,
             warp=limits.warp,
             most=limits.blocks,
+            epilogue=None if fused is None else fused.epilogue,
         ):
-            stage = cut.stage
+            stage, numbers = cut.stage, {**cut.numbers, **extents}
             if position in self.control.under:
                 stage = predicated(stage)
             values: list[Any] = []
@@ -319,7 +339,7 @@ class Planner:
                         name = f"{position} {argument.source}"
                         values.append(self.own(name, cut.area, argument.dtype))
                     case "size":
-                        values.append(np.int64(cut.numbers[argument.source]))
+                        values.append(np.int64(numbers[argument.source]))
                     case _:
                         values.append(_common(argument))
             yield self.shot(stage, cut.blocks, values)

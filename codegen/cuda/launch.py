@@ -25,6 +25,7 @@ from ..program import Array, Call, Program, ReadScalar
 from ..run import ProgramResult, check_guards
 from .call_plan import CallPlan, Made, Planner
 from .control import control_of
+from .fusion import fusions_of
 from .geometry import Limits
 from .helpers import NUMBERS
 from .kernels import KernelCache, Prepares, Stream, kernel_cache
@@ -82,6 +83,7 @@ class CudaProgram:
         self.limits = limits or Limits()
         self.memory = Memory(numba_cuda(), program.name)
         self._control = control_of(program)
+        self._fusions = fusions_of(program)
         self._prepares = Prepares(self.limits)
         # An empty cache is false.
         self._cache = kernel_cache() if kernels is None else kernels
@@ -204,6 +206,7 @@ class CudaProgram:
                 self.memory.cuda,
                 stream,
                 sizes,
+                self._fusions,
             )
             return planner.planned(frozenset(host))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from ..program import Gemm, Launch, Program
 from ..text import print_kernel
 from .choices import choices
+from .fusion import Fused, fusions_of
 from .launch import refuse_calls
 from .product import all_stages
 from .source import stages
@@ -18,7 +19,7 @@ def cuda_text(program: Program) -> str:
     refuse_calls(program)
     texts: dict[str, None] = {}
     seen: set[str] = set()
-    for step in program.steps:
+    for _, step in fusions_of(program).steps(program):
         match step:
             case Launch(kernel=kernel) if print_kernel(kernel) not in seen:
                 seen.add(print_kernel(kernel))
@@ -28,4 +29,8 @@ def cuda_text(program: Program) -> str:
                 # Of its tiles, the one that is best to read.
                 *found, _ = all_stages(step, program.array(step.out).dtype)
                 texts[min((stage.text for stage in found), key=len)] = None
+            case Fused(gemm=gemm, epilogue=epilogue):
+                *found, _ = all_stages(gemm, program.array(gemm.out).dtype, epilogue)
+                ended = [s.text for s in found if epilogue.name in s.name]
+                texts[min(ended, key=len)] = None
     return "\n\n".join(texts)

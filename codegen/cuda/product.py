@@ -15,6 +15,7 @@ from typing import Any
 from ..interpret import size_of
 from ..program import Gemm
 from . import product_text
+from .epilogue import Epilogue
 from .product_text import Tile
 from .stage import Stage
 
@@ -67,18 +68,21 @@ def cuts(
     warp: int = 32,
     most: int = 4096,
     enough: Enough = _ENOUGH,
+    epilogue: Epilogue | None = None,
 ) -> tuple[Cut, ...]:
     """The launches of a product of `dtype`, float32 or float64, one after another.
 
-    A block has ``side * side`` threads, in warps of `warp`; there are as many as it
-    takes, but for `most` of those that only add up chunks.  A product without elements
-    has no launches.
+    The last one goes on with each element by the `epilogue`.  A block has
+    ``side * side`` threads, in warps of `warp`; there are as many as it takes, but for
+    `most` of those that only add up chunks.  A product without elements has no
+    launches.
     """
     numbers = numbers_of(gemm, sizes)
     if not numbers["m"] * numbers["n"] * numbers["batch"]:
         return ()
     if 1 in (numbers["m"], numbers["n"]):
-        return _of_vector(gemm, numbers, dtype, (side * side, warp, most), enough)
+        cut = side * side, warp, most
+        return _of_vector(gemm, numbers, dtype, cut, enough, epilogue)
     tile, chunks = tile_of(numbers, dtype, side, enough)
     numbers |= _chunked(numbers["k"], chunks)
     stage = product_text.tiled(
@@ -87,9 +91,10 @@ def cuts(
         transposed=(gemm.transpose_lhs, gemm.transpose_rhs),
         accumulate=gemm.accumulate,
         chunked=numbers["chunks"] > 1,
+        epilogue=epilogue if numbers["chunks"] == 1 else None,
     )
     blocks = _tiles(numbers, tile) * numbers["chunks"]
-    return _all(stage, blocks, numbers, gemm, dtype, most)
+    return _all(stage, blocks, numbers, gemm, dtype, most, epilogue)
 
 
 def numbers_of(gemm: Gemm, sizes: Mapping[str, Any]) -> dict[str, int]:
@@ -160,6 +165,7 @@ def _of_vector(
     dtype: str,
     cut: tuple[int, int, int],
     enough: Enough,
+    epilogue: Epilogue | None,
 ) -> tuple[Cut, ...]:
     """A product of a matrix and a vector, whichever of the operands that is.
 
@@ -192,10 +198,11 @@ def _of_vector(
         warp=warp if by_warps else 1,
         accumulate=gemm.accumulate,
         chunked=found["chunks"] > 1,
+        epilogue=epilogue if found["chunks"] == 1 else None,
     )
     at_once = threads // warp if by_warps else threads
     blocks = -(-rows * found["chunks"] // at_once)
-    return _all(stage, blocks, found | numbers | found, gemm, dtype, most)
+    return _all(stage, blocks, found | numbers | found, gemm, dtype, most, epilogue)
 
 
 def _all(
@@ -205,6 +212,7 @@ def _all(
     gemm: Gemm,
     dtype: str,
     most: int,
+    epilogue: Epilogue | None,
 ) -> tuple[Cut, ...]:
     """The launch of `stage`, and the one that adds up its chunks' results."""
     count, chunks = numbers["batch"] * numbers["m"] * numbers["n"], numbers["chunks"]
@@ -212,12 +220,14 @@ def _all(
     first = Cut(stage, blocks, numbers, area)
     if chunks == 1:
         return (first,)
-    second = product_text.added_up(dtype, gemm.accumulate, stage.threads)
+    second = product_text.added_up(dtype, gemm.accumulate, stage.threads, epilogue)
     blocks = min(-(-count // second.threads), most)
     return first, Cut(second, blocks, numbers | {"count": count}, area)
 
 
-def all_stages(gemm: Gemm, dtype: str) -> tuple[Stage, ...]:
+def all_stages(
+    gemm: Gemm, dtype: str, epilogue: Epilogue | None = None
+) -> tuple[Stage, ...]:
     """What may be launched for a product of `dtype`, of whatever sizes.
 
     A product that is one with a vector, whatever its sizes, is no other.
@@ -225,6 +235,7 @@ def all_stages(gemm: Gemm, dtype: str) -> tuple[Stage, ...]:
     threads = TILE * TILE
     found: list[Stage] = []
     for chunked in (False, True):
+        then = None if chunked else epilogue
         if 1 in (gemm.m, gemm.n):
             operands = ("lhs", "rhs") if gemm.n == 1 else ("rhs", "lhs")
             found += [
@@ -235,6 +246,7 @@ def all_stages(gemm: Gemm, dtype: str) -> tuple[Stage, ...]:
                     warp=warp,
                     accumulate=gemm.accumulate,
                     chunked=chunked,
+                    epilogue=then,
                 )
                 for warp in (32, 1)
             ]
@@ -247,7 +259,8 @@ def all_stages(gemm: Gemm, dtype: str) -> tuple[Stage, ...]:
                 transposed=flags,
                 chunked=chunked,
                 accumulate=gemm.accumulate,
+                epilogue=then,
             )
             for tile in tiles_of(dtype, TILE)[chunked:]
         ]
-    return *found, product_text.added_up(dtype, gemm.accumulate, threads)
+    return *found, product_text.added_up(dtype, gemm.accumulate, threads, epilogue)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from . import combine
-from .stage import MODULE, Argument, Stage
+from .ending import Ending
+from .epilogue import Epilogue
+from .stage import Argument, Stage, imported
 
 #: Extents, and the steps in the operands' memory from one row, column and matrix to the
 #: next.
@@ -85,8 +87,13 @@ def tiled(
     transposed: tuple[bool, bool] = (False, False),
     accumulate: bool = False,
     chunked: bool = False,
+    epilogue: Epilogue | None = None,
 ) -> Stage:
-    """Products of matrices; `chunked`, each block does a chunk of the sums over k."""
+    """Products of matrices; `chunked`, each block does a chunk of the sums over k.
+
+    A block goes on with its elements by the `epilogue`; raises ValueError where the
+    tile's memory is too little for that.
+    """
     name = _name("product", dtype, accumulate, chunked)
     name += f"_{tile.height}" + "".join("nt"[flag] for flag in transposed)
     arguments = _arguments(dtype, ("lhs", "rhs"), NUMBERS, chunked)
@@ -96,9 +103,14 @@ def tiled(
     lines = [
         *_opening(dtype, tile, chunked),
         *(f"    {line}" for line in _whole_tile(dtype, tile, left, right)),
-        *(f"    {line}" for line in _stored(tile, accumulate, chunked)),
     ]
-    return _stage(name, lines, arguments, tile.threads)
+    if epilogue is None:
+        stored = _stored(tile, accumulate, chunked)
+        lines += [f"    {line}" for line in stored]
+        return _stage(name, lines, arguments, tile.threads)
+    ending = _ending(epilogue, lines, arguments, "out_at beside columns c")
+    lines += [f"    {line}" for line in _handed_on(tile, accumulate, ending)]
+    return _ended(name, lines, arguments, tile.threads, ending, accumulate)
 
 
 def _opening(dtype: str, tile: Tile, chunked: bool) -> Iterator[str]:
@@ -254,6 +266,34 @@ def _stored(tile: Tile, accumulate: bool, chunked: bool) -> Iterator[str]:
             yield f"        {array}[out_at + {c * tile.side}] {sign} total_{r}_{c}"
 
 
+def _handed_on(tile: Tile, accumulate: bool, ending: Ending) -> Iterator[str]:
+    """Go on with a thread's elements.
+
+    Several go through places of the thread's own in shared memory, where a loop can
+    find them: what is done with them is written once for a row and not for each.
+    """
+    side, each = tile.side, tile.each
+    if each * tile.threads > 2 * tile.size:
+        raise ValueError(f"{tile} has no room for a row of each thread's elements")
+    yield from (*ending.first, *ending.ones(), *ending.at("matrix", "matrix"))
+    # Of unknown length, the loop is not written out, which would take registers.
+    yield f"columns = min((n - column - x + {side - 1}) // {side}, {each})"
+    total = f"left[c * {tile.threads} + thread]" if each > 1 else "total_0_0"
+    total = f"out[out_at + beside] + {total}" if accumulate else total
+    for r in range(each):
+        down = f"row + y + {r * side}"
+        yield f"if {down} < m:"
+        yield from (f"    {line}" for line in ending.at("row", down))
+        if accumulate:
+            yield f"    out_at = (matrix * m + {down}) * n"
+        for c in range(each if each > 1 else 0):
+            yield f"    left[{c * tile.threads} + thread] = total_{r}_{c}"
+        yield "    for c in range(columns):"
+        yield f"        beside = column + x + c * {side}"
+        for line in (*ending.at("column", "beside"), ending.call(total)):
+            yield f"        {line}"
+
+
 def of_vector(
     dtype: str,
     operands: tuple[str, str],
@@ -262,16 +302,16 @@ def of_vector(
     warp: int = 1,
     accumulate: bool = False,
     chunked: bool = False,
+    epilogue: Epilogue | None = None,
 ) -> Stage:
     """Products of matrices with vectors, each row by `warp` threads.
 
     `operands` says which is the matrix and which the vector: "lhs" and "rhs", or the
-    other way round.
+    other way round.  One thread of a row's goes on with its element by the `epilogue`.
     """
     name = _name("rows" if warp > 1 else "columns", dtype, accumulate, chunked)
     arguments = _arguments(dtype, operands, OF_VECTOR, chunked)
-    head, who = ["import numpy as np", "from numba import cuda"], "cuda.grid(1)"
-    used: set[str] = set()
+    who, used = "cuda.grid(1)", set[str]()
     lines = ['    """table[b] @ vector[b]; a thread does one row."""']
     if warp > 1:
         lines = ['    """table[b] @ vector[b]; a warp does one row."""']
@@ -298,16 +338,29 @@ def of_vector(
     lines += [f"    {x}" for x in combine.combined([held], warp, warp, used)]
     array, at = ("parts", "place") if chunked else ("out", "matrix")
     sign = "+=" if accumulate and not chunked else "="
-    store = f"{array}[{at} * rows + row] {sign} total"
-    lines += ["    if thread == 0:", f"        {store}"] if warp > 1 else []
-    lines += [f"    {store}"] if warp == 1 else []
-    if used:
-        head += ["", f"from {MODULE} import {', '.join(sorted(used))}"]
-    return _stage(name, lines, arguments, threads, head)
+    place = f"{array}[{at} * rows + row]"
+    stores, ending = [f"{place} {sign} total"], None
+    if epilogue is not None:
+        ending = _ending(epilogue, lines, arguments, "out")
+        along, other = ("row", "column") if operands[0] == "lhs" else ("column", "row")
+        stores = [
+            *(*ending.first, *ending.ones(), *ending.at("matrix", "matrix")),
+            *(*ending.at(along, "row"), *ending.at(other, "0")),
+            ending.call(f"{place} + total" if accumulate else "total"),
+        ]
+    if warp > 1:
+        lines.append("    if thread == 0:")
+        stores = [f"    {line}" for line in stores]
+    lines += [f"    {line}" for line in stores]
+    if ending is None:
+        return _stage(name, lines, arguments, threads, used)
+    return _ended(name, lines, arguments, threads, ending, accumulate, used)
 
 
-def added_up(dtype: str, accumulate: bool, threads: int) -> Stage:
-    """What adds up the chunks' results, in order."""
+def added_up(
+    dtype: str, accumulate: bool, threads: int, epilogue: Epilogue | None = None
+) -> Stage:
+    """What adds up the chunks' results, in order, and goes on by the `epilogue`."""
     name = _name("product", dtype, accumulate, False) + "_finish"
     arguments = (
         *(Argument("out", dtype, "buffer", "out"),),
@@ -315,14 +368,54 @@ def added_up(dtype: str, accumulate: bool, threads: int) -> Stage:
         *(Argument(a, "int64", "size", a) for a in ("count", "chunks")),
     )
     lines = [
-        '    """out[i] = parts[0, i] + parts[1, i] + ..., one by each thread."""',
+        '    """out[i] = parts[0, i] + parts[1, i] + ...; each by a thread."""',
         "    for i in range(cuda.grid(1), count, cuda.gridsize(1)):",
         "        total = parts[i]",
         "        for chunk in range(1, chunks):",
         "            total = total + parts[chunk * count + i]",
-        f"        out[i] {'+=' if accumulate else '='} total",
     ]
-    return _stage(name, lines, arguments, threads)
+    if epilogue is None:
+        lines.append(f"        out[i] {'+=' if accumulate else '='} total")
+        return _stage(name, lines, arguments, threads)
+    ending = _ending(epilogue, lines, arguments, "out")
+    start, on = ending.every("cuda.grid(1)", "cuda.gridsize(1)")
+    total = "out[i] + total" if accumulate else "total"
+    lines[1:1] = [f"    {line}" for line in (*ending.first, *start)]
+    lines += [f"        {line}" for line in (ending.call(total), *on)]
+    return _ended(name, lines, arguments, threads, ending, accumulate)
+
+
+def _ending(
+    epilogue: Epilogue,
+    lines: Sequence[str],
+    arguments: Sequence[Argument],
+    more: str,
+) -> Ending:
+    """An epilogue behind `lines`, whose words, and `more`, mean something already."""
+    names = (argument.name for argument in arguments)
+    return Ending(epilogue, " ".join([*lines, *names, more]))
+
+
+def _ended(
+    name: str,
+    lines: Sequence[str],
+    arguments: tuple[Argument, ...],
+    threads: int,
+    ending: Ending,
+    accumulate: bool,
+    used: Iterable[str] = (),
+) -> Stage:
+    """A stage with an epilogue, which leaves no result but to add to."""
+    title = lines[0].replace(";", f", then {ending.epilogue.name};", 1)
+    arguments = tuple(a for a in arguments if a.name != "out" or accumulate)
+    return _stage(
+        name + ending.name,
+        [title, *lines[1:]],
+        (*arguments, *ending.arguments),
+        threads,
+        {*used, *ending.used},
+        ending.functions,
+    )
 
 
 def _name(what: str, dtype: str, accumulate: bool, chunked: bool) -> str:
@@ -352,8 +445,13 @@ def _stage(
     lines: Sequence[str],
     arguments: tuple[Argument, ...],
     threads: int,
-    head: Sequence[str] = ("import numpy as np", "from numba import cuda"),
+    used: Iterable[str] = (),
+    functions: Sequence[str] = (),
 ) -> Stage:
+    """A kernel that calls what is `used`, and the `functions` that stand before it."""
+    head = ["import numpy as np", "from numba import cuda"]
+    if used:
+        head += ["", *imported(sorted(used))]
     define = f"def {name}({', '.join(a.name for a in arguments)}):"
-    text = "\n".join([*head, "", "", define, *lines]) + "\n"
+    text = "\n".join([*head, "", *functions, "", define, *lines]) + "\n"
     return Stage(name, text, arguments, threads)

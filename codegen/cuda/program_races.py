@@ -92,7 +92,7 @@ def still_faults(
                 continue
             places = {
                 buffer.name: Place(_memory_of(program, owner, array))
-                for buffer, array in zip(kernel.buffers, step.arrays, strict=True)
+                for buffer, array in zip(step.kernel.buffers, step.arrays, strict=True)
             }
             found = find_faults(kernel, dealt, bound, None, places)
             yield Checked(position, kernel, found)

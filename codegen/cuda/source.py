@@ -48,12 +48,12 @@ def stages(plan: Plan) -> tuple[Stage, ...]:
     Raises CompileError for what has no form on a device.
     """
     if plan.kind == "reduce":
-        return (_Writer(plan).reduction(),)
-    return (_Writer(plan).whole(),)
+        return (Writer(plan).reduction(),)
+    return (Writer(plan).whole(),)
 
 
 @dataclass(slots=True)
-class _Writer:
+class Writer:
     """The text of one stage."""
 
     plan: Plan
@@ -594,4 +594,4 @@ def _count(threads: int) -> str:
     return "1 thread" if threads == 1 else f"{threads} threads"
 
 
-__all__ = ["stages"]
+__all__ = ["Writer", "stages"]

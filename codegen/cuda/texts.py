@@ -11,6 +11,8 @@ from ..ir import FLOATS, Const, Kernel, Let, Load, walk
 from ..program import Gemm, Launch, Program
 from .assemble import Parameter
 from .choices import choices
+from .epilogue import Epilogue
+from .fusion import Fused, fusions_of
 from .plan import THREADS, Plan
 from .product import all_stages
 from .report import KernelText, Kind
@@ -31,7 +33,7 @@ def texts_of(program: Program, threads: int = THREADS) -> Iterator[KernelText]:
     Raises CompileError for a kernel that has no form on a device.
     """
     seen: set[str] = set()
-    for step in program.steps:
+    for _, step in fusions_of(program).steps(program):
         match step:
             case Launch(kernel=kernel):
                 found = [
@@ -40,9 +42,10 @@ def texts_of(program: Program, threads: int = THREADS) -> Iterator[KernelText]:
                     for text in _of_plan(plan)
                 ]
             case Gemm():
-                dtype = program.array(step.out).dtype
-                doubles = dtype == "float64"
-                found = [_text(s, float64=doubles) for s in all_stages(step, dtype)]
+                found = list(_of_product(step, program.array(step.out).dtype))
+            case Fused(gemm=gemm, epilogue=epilogue):
+                dtype = program.array(gemm.out).dtype
+                found = list(_of_product(gemm, dtype, epilogue))
             case _:
                 continue
         for text in found:
@@ -59,6 +62,18 @@ def _of_plan(planned: Plan) -> Iterator[KernelText]:
             float64=computes_in_float64(planned.kernel),
             excused=tuple(excuses(planned.kernel)),
         )
+
+
+def _of_product(
+    gemm: Gemm, dtype: str, epilogue: Epilogue | None = None
+) -> Iterator[KernelText]:
+    """A product's stages; those that end with an epilogue do what it does, too."""
+    for stage in all_stages(gemm, dtype, epilogue):
+        doubles, excused = dtype == "float64", tuple[tuple[Kind, str], ...]()
+        if epilogue is not None:
+            doubles = doubles or computes_in_float64(epilogue.kernel)
+            excused = tuple(excuses(epilogue.kernel))
+        yield _text(stage, float64=doubles, excused=excused)
 
 
 def vectors_of(planned: Plan) -> tuple[Literal["load", "store"], ...]:

@@ -51,7 +51,7 @@ def wide(kernel: Kernel, nest: Sequence[Loop]) -> Wide | None:
     private = {buffer.name for buffer in kernel.scratch}
     if any(isinstance(s, Load | Store) and s.buffer in private for s in innermost.body):
         return None
-    work = sum(map(_work, innermost.body))
+    work = sum(map(work_of, innermost.body))
     if work > MOST_WORK or any(isinstance(s, Loop) for s in innermost.body):
         return None
     runs: list[Load | Store] = []
@@ -71,7 +71,8 @@ def wide(kernel: Kernel, nest: Sequence[Loop]) -> Wide | None:
     return Wide(width, loads, tuple(s for s in runs if isinstance(s, Store)))
 
 
-def _work(statement: Statement) -> int:
+def work_of(statement: Statement) -> int:
+    """What a statement, which is no loop, counts for."""
     match statement:
         case Let(op=op) if op in TRANSCENDENTALS:
             return CALL_WORK
@@ -137,4 +138,4 @@ def _in_any_order(kernel: Kernel, runs: Sequence[Load | Store]) -> list[Load | S
         found = kept
 
 
-__all__ = ["Wide", "wide"]
+__all__ = ["Wide", "wide", "work_of"]

@@ -1,8 +1,9 @@
 """Programs run through numba.cuda, in its simulator, against the loop interpreter.
 
 A script, since the simulator must be asked for before numba is imported:
-``NUMBA_ENABLE_CUDASIM=1 python -m tests.symgraph.cuda_cases ops|graphs|steps ...``.  It
-prints what disagrees, then how many programs and kernels of each kind it has run.
+``NUMBA_ENABLE_CUDASIM=1 python -m tests.symgraph.cuda_cases PART ...``, where a part is
+ops, graphs, steps or ends.  It prints what disagrees, then how many programs, and how
+many kernels of each kind, it has run.
 """
 
 from __future__ import annotations
@@ -102,6 +103,7 @@ def fault_of(compilation: Any, values: Sequence[Any], kinds: Counter[str]) -> st
     fault, whole = compared(compilation, values)
     if whole is not None:
         kinds["programs"] += 1
+        kinds["fused"] += len(whole._fusions.ends)
         kinds.update(whole.kinds)
     return fault
 
@@ -178,6 +180,7 @@ def of_steps() -> Counter[str]:
         fault, whole = compared(compilation, values, given)
         assert whole is not None
         kinds["programs"] += 1
+        kinds["fused"] += len(whole._fusions.ends)
         kinds.update(whole.kinds)
         if fault:
             print(step.__name__, fault[:600])
@@ -237,10 +240,49 @@ def stepped(inputs: list[Variable], loss: Variable, shared: list[Variable]) -> A
     return lowered(inputs, loss, updates=[(p, p - 0.1 * g) for p, g in pairs])
 
 
+# -- products that end with a kernel ---------------------------------------------------
+
+ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "tanh": sg.tanh,
+    "relu": lambda z: sg.maximum(z, 0),
+    "sigmoid": sg.special.expit,
+    "gelu": lambda z: 0.5 * z * (1 + sg.special.erf(z * 0.5**0.5)),
+}
+
+
+def products(x: Any, w: Any, v: Any) -> dict[str, Any]:
+    """Products of all forms that have the same shape for each of a batch."""
+    return {
+        "plain": x[0] @ w,
+        "transposed": sg.tanh(sg.tanh(x[0] @ w) @ w.T) @ w,
+        "rows": x @ w,
+        "batched": x @ v,
+    }
+
+
+def of_ends() -> Counter[str]:
+    """Layers of each activation, and their gradients, for each form of product."""
+    rng, kinds = np.random.default_rng(0), Counter[str]()
+    x, w, v, b = sg.dtensor3("x"), sg.dmatrix("w"), sg.dtensor3("v"), sg.dvector("b")
+    for name, activation in ACTIVATIONS.items():
+        for form, found in products(x, w, v).items():
+            out = activation(found + b)
+            wanted = [x, v if form == "batched" else w, b]
+            outputs = [out, *sg.grad(sg.sum(out * out), wanted)]
+            compilation = lowered([x, w, v, b], outputs)
+            for p, m, k, n in ((2, 5, 4, 3), (1, 1, 3, 2), (2, 0, 2, 2), (1, 2, 0, 1)):
+                shapes = (p, m, k), (k, n), (p, k, n), (n,)
+                values = [rng.normal(size=shape) for shape in shapes]
+                if fault := fault_of(compilation, values, kinds):
+                    print(name, form, (p, m, k, n), fault[:600])
+                    kinds["failures"] += 1
+    return kinds
+
+
 def main(what: str, *numbers: int) -> int:
     """Run a part; returns how many programs went wrong."""
     parts: dict[str, Callable[..., Counter[str]]] = {"ops": of_ops, "graphs": of_graphs}
-    parts["steps"] = of_steps
+    parts |= {"steps": of_steps, "ends": of_ends}
     begin = time.perf_counter()
     kinds = parts[what](*numbers)
     print(json.dumps(kinds))

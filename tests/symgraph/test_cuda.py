@@ -50,6 +50,13 @@ def test_training_steps() -> None:
     """A network's and an LSTM's: products, loops and updates."""
     found = counts("steps")
     assert found["programs"] == 2 and found["rows"] and found["reduce"]
+    assert found["fused"] >= 4
+
+
+def test_products_that_end_with_a_kernel() -> None:
+    """Of layers and their gradients: activations, forms of products, and sizes."""
+    found = counts("ends")
+    assert found["programs"] == 64 and found["fused"] >= 64
 
 
 def test_source_needs_no_gpu() -> None:

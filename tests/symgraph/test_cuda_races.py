@@ -13,6 +13,7 @@ import pytest
 
 import symgraph as sg
 from symgraph.codegen import schedule
+from symgraph.codegen.cuda.fused_model import modelled
 from symgraph.codegen.cuda.planned import by_plan
 from symgraph.codegen.cuda.program_races import Checked, Spreading, walk_faults
 from symgraph.codegen.cuda.spread import Spread, independent
@@ -67,11 +68,16 @@ def fits(f: Function, values: Sequence[Array]) -> Lowered:
 def checked(
     f: Function, values: Sequence[Array], spread: Spreading = by_iteration
 ) -> Iterator[Checked]:
-    """Each launch of `f` on `values`; functions from outside do nothing."""
+    """Each launch of `f` on `values`; functions from outside do nothing.
+
+    Products are looked at where they end with a kernel.
+    """
     lowered = fits(f, values)
     outside = dict.fromkeys(lowered.program.functions, lambda *arrays: True)
     given = arguments(lowered, values)
-    yield from walk_faults(lowered.program, given, spread, outside)
+    fused = modelled(lowered.program)
+    for program in dict.fromkeys((lowered.program, fused)):
+        yield from walk_faults(program, given, spread, outside)
 
 
 def assert_sound(f: Function, values: Sequence[Array]) -> int:
@@ -137,7 +143,22 @@ def normalised() -> tuple[list[Variable], Variable, list[Array]]:
     return [x], out, [np.random.default_rng(2).random((9, 17), "float32")]
 
 
-PROGRAMS = {"training": training, "recurrent": recurrent, "rows": normalised}
+def ended() -> tuple[list[Variable], Variable, list[Array]]:
+    """Gradients through two layers: products that end with what is elementwise."""
+    rng = np.random.default_rng(3)
+    x, w, b, v = sg.fmatrix("x"), sg.fmatrix("w"), sg.fvector("b"), sg.fmatrix("v")
+    cost = sg.sum(sg.tanh(sg.tanh(x @ w + b) @ v) ** 2)
+    shapes = (7, 5), (5, 6), (6,), (6, 4)
+    values = [rng.standard_normal(shape).astype("float32") for shape in shapes]
+    return [x, w, b, v], sg.grad(cost, w) * 0.1, values
+
+
+PROGRAMS = {
+    "ended": ended,
+    "training": training,
+    "recurrent": recurrent,
+    "rows": normalised,
+}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
@@ -145,3 +166,13 @@ def test_programs(name: str) -> None:
     inputs, out, values = PROGRAMS[name]()
     f = function(inputs, out, mode="interpret")
     assert assert_sound(f, values) >= 3
+
+
+def test_products_that_end_with_a_kernel_are_looked_at() -> None:
+    """As launches of one kernel each, whose blocks read all of the operands."""
+    inputs, out, values = ended()
+    f = function(inputs, out, mode="interpret")
+    found = list(checked(f, values, by_plan(8)))
+    names = [e.kernel.name for e in found if e.kernel.name.startswith("product_then")]
+    assert len(names) >= 3
+    assert not [str(fault) for each in found for fault in each.faults]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from symgraph.codegen.check import check_kernel
 from symgraph.codegen.cuda.plan import Plan, plan
 from symgraph.codegen.cuda.planned import by_plan, spread_of
+from symgraph.codegen.cuda.program_races import still_faults
 from symgraph.codegen.cuda.races import Fault, find_faults
-from symgraph.codegen.parse import parse_kernel
+from symgraph.codegen.parse import parse_kernel, parse_program
 
 from .test_races import ROWS, SOFTMAX
 
@@ -160,3 +162,21 @@ kernel running(y: inout float32[m]; m)
 def test_a_plan_for_any_kernel() -> None:
     ((kernel, dealt),) = by_plan(8)(ROWS, {"n": 11, "m": 37})
     assert not find_faults(kernel, dealt, {"n": 11, "m": 37})
+
+
+def test_a_kernel_in_parts_is_looked_at_without_being_run() -> None:
+    """Each part has some of the kernel's buffers, and one of its own."""
+    program = parse_program("""\
+program columns
+  input x: float32[n, m]
+  output y: float32[m]
+  kernel sums(x: in float32[n, m], y: out float32[m]; n, m) split j
+    vector j < m
+      serial i < n -> total = sum v: float32
+        v = load x[i, j]: float32
+      store y[j] = total
+  launch sums(x, y; n, m)
+  return y
+""")
+    found = list(still_faults(program, {"x": np.zeros((99, 3), "float32")}, by_plan(8)))
+    assert len(found) == 2 and not any(each.faults for each in found)
