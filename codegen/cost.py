@@ -179,8 +179,7 @@ def panels(m: int, n: int, k: int) -> tuple[int, float]:
     wide = max(m, n)
     work = float(m) * float(n) * float(k)
     wanted = int(min(work / product.PANEL_WORK, product.MOST_PANELS))
-    short = wide < 2 * product.PANEL_LEAST
-    least = product.PANEL_SHORT if short else product.PANEL_LEAST
+    least = max(min(wide // 2, product.PANEL_LEAST), product.PANEL_SHORT)
     aim = max(min(wanted, wide // least), 1)
     even = -(-wide // aim)
     align = product.PANEL_ALIGN

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 #: Fewer multiplications than this are one panel: about 30 microseconds.
 PANEL_WORK = 1_000_000
-#: The least extent of a panel, where there are several such.  Each panel copies the
-#: other operand again, so that one of 64 takes a fourth longer than one of 256.
+#: The least extent of a panel, where two have that.  Each panel copies the other operand
+#: again, so that one of 64 takes a fourth longer than one of 256.
 PANEL_LEAST = 128
-#: The least extent where there are not.
-PANEL_SHORT = 64
+#: The least extent where they do not, but halves are no shorter.
+PANEL_SHORT = 32
 #: Panels start at multiples of this many rows or columns.
 PANEL_ALIGN = 32
 #: The most panels of one product.
@@ -57,8 +57,9 @@ define internal double @panels(ptr %sizes) {{
   %by.work = fdiv double %work, {float(PANEL_WORK):e}
   %few = call double @llvm.minnum.f64(double %by.work, double {float(MOST_PANELS):e})
   %wanted = fptosi double %few to i64
-  %short = icmp slt i64 %wide, {2 * PANEL_LEAST}
-  %least = select i1 %short, i64 {PANEL_SHORT}, i64 {PANEL_LEAST}
+  %half = udiv i64 %wide, 2
+  %short = call i64 @llvm.smin.i64(i64 %half, i64 {PANEL_LEAST})
+  %least = call i64 @llvm.smax.i64(i64 %short, i64 {PANEL_SHORT})
   %possible = udiv i64 %wide, %least
   %fewer = call i64 @llvm.smin.i64(i64 %wanted, i64 %possible)
   %aim = call i64 @llvm.smax.i64(i64 %fewer, i64 1)
