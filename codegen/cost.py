@@ -18,7 +18,6 @@ import numpy as np
 from . import schedule
 from .cpu import product
 from .cpu.build import executed
-from .cpu.main import TOO_LARGE
 from .cpu.support import ALIGNMENT, CHUNK_COST, MOST_CHUNKS
 from .errors import CompileError
 from .interpret import SCALARS
@@ -39,9 +38,6 @@ from .program import (
 )
 
 Sizes = Mapping[str, Amount]
-
-#: The largest dimension that BLAS takes.
-_MOST = 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +85,6 @@ def cost(program: Program, sizes: Sizes) -> ProgramCost:
     `sizes` holds what arguments bind and what is read from them, and may hold what the
     host computes.  Where they are numbers the arena is what the driver takes, rounded
     up to cache lines; else nothing is rounded, and scratch is that of one chunk.
-
-    Raises:
-        OverflowError: BLAS does not take so large a matrix.
     """
     program = executed(program)
     arrays = _Arrays(program, sizes_of(program, sizes))
@@ -182,18 +175,11 @@ def chunk_count(total: int, each: float, align: int) -> int:
 
 
 def panels(m: int, n: int, k: int) -> tuple[int, float]:
-    """The panels of a product, and what one costs, as `cpu.product.PANELS_TEXT` does.
-
-    Raises:
-        OverflowError: a dimension does not fit BLAS's 32-bit integers.
-    """
+    """The panels of a product, and what one costs: `cpu.product.PANELS_TEXT`."""
     wide = max(m, n)
-    if max(wide, k) > _MOST:
-        raise OverflowError(TOO_LARGE.decode())
     work = float(m) * float(n) * float(k)
     wanted = int(min(work / product.PANEL_WORK, product.MOST_PANELS))
-    slim = min(m, n) <= product.SLIM
-    least = product.SLIM_LEAST if slim else product.PANEL_LEAST
+    least = max(min(wide // 2, product.PANEL_LEAST), product.PANEL_SHORT)
     aim = max(min(wanted, wide // least), 1)
     even = -(-wide // aim)
     align = product.PANEL_ALIGN

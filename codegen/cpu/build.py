@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from .. import columns, rolled, schedule
 from ..ir import Kernel
 from ..program import Gemm, Launch, Program
-from . import direct, product
+from . import gemm, product
 from .canonical import canonical
 from .compile import Module, compile_assembly, compile_modules
 from .emit import Emitted, emit_kernel, partial_bytes
@@ -116,8 +116,9 @@ def modules(program: Program, host: Host, timed: bool = False) -> Iterator[Modul
     if products:
         shell.append(unoptimized(product.PANELS_TEXT))
     for dtype in products:
-        most = (direct.MOST_ROWS, direct.width(dtype, host), direct.depth(dtype, host))
-        shell.append(unoptimized(product.product(dtype, *most)))
+        loops, lines = gemm.outer(dtype, host)
+        heads += lines
+        shell += [unoptimized(product.product(dtype)), unoptimized(loops)]
     yield Module(_module(host, heads, shell), fast=True)
 
 
@@ -127,11 +128,11 @@ def _functions(
     prepared: dict[int, Prepared],
     products: Sequence[str],
 ) -> Iterator[Emitted]:
-    """The kernels, and those of small products of the dtypes in `products`."""
+    """The kernels, and those of products of the dtypes in `products`."""
     yield from emitted_kernels(program, host, prepared)
     for dtype in products:
-        known = (direct.declaration(dtype, host),)
-        yield Emitted("direct", direct.direct(dtype, host), known)
+        text, declarations = gemm.inner(dtype, host)
+        yield Emitted("gemm", text, tuple(declarations))
 
 
 def _groups(functions: Iterable[Emitted]) -> Iterator[list[Emitted]]:

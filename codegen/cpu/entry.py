@@ -29,7 +29,6 @@ from .runtime import (
     NDIM,
     SCALAR_VALUE,
     TYPE,
-    USES_BLAS,
     USES_THREADS,
     Cell,
     Slot,
@@ -113,7 +112,7 @@ def _layout(program: Program, timed: bool) -> str:
     """Numbers that `link` compares with what it is given."""
     uses = 0
     if any(isinstance(s, Gemm) for s in program.steps):
-        uses = USES_THREADS | USES_BLAS
+        uses = USES_THREADS
     if any(isinstance(s, Launch) and s.kernel.split for s in program.steps):
         uses |= USES_THREADS
     words = (

@@ -19,9 +19,9 @@ import numpy as np
 
 from ..errors import LinkError
 from ..program import HostFunction
-from . import blas, threads
+from . import threads
 from .objects import undefined_symbols, unpack
-from .runtime import LAYOUT, USES_BLAS, USES_THREADS, Cell, runtime
+from .runtime import LAYOUT, USES_THREADS, Cell, runtime
 from .timing import LAP
 
 _FASTCALL_WITH_KEYWORDS = 0x80 | 0x02
@@ -202,8 +202,6 @@ def _open(engine: Any) -> Code:
     version, inputs, shared, constants, uses, functions, laps = words
     if version != LAYOUT:
         raise LinkError(f"compiled code has layout {version}, this version {LAYOUT}")
-    if uses & USES_BLAS:
-        blas.load()
     entry, trim, arena_bytes, worker = addresses
     if uses & USES_THREADS:
         threads.start(threads.Worker(worker, engine))

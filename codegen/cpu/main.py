@@ -19,14 +19,13 @@ from ..program import Array, Call, Gemm, Launch, Program
 from . import product
 from .control import ControlFlow
 from .runtime import Cell, Slot
-from .straight import Writer, c_string, emit_let, size
+from .straight import Writer, emit_let, size
 from .support import ALIGNMENT, FRAME_WORDS, MOST_CHUNKS, unoptimized
 from .timing import Laps
 
 #: What `run` returns besides 0 and the positive code of a failed check: an exception is
 #: set already.
 RAISED = -1
-TOO_LARGE = b"a matrix dimension exceeds the 32-bit integers of BLAS"
 
 #: More than any machine addresses, and far from where adding a header would overflow.
 MOST_BYTES = 1 << 60
@@ -125,7 +124,6 @@ def driver(program: Program, prepared: dict[int, Prepared], timed: bool = False)
     _steps(d, plans, scratch, Laps(program, d.out, timed))
     args = "ptr %cells, ptr %table, ptr %sizes, ptr %data, ptr %team"
     texts = (
-        c_string("too_large", TOO_LARGE),
         unoptimized(d.out.function(f"internal i32 @steps({args})")),
         _shared(program, prepared),
     )
@@ -417,10 +415,6 @@ def _call(d: _Driver, call: Call) -> None:
 def _finish(d: _Driver, arena: bool, laps: Laps) -> None:
     """Take the GIL again, put the arena back, and say what happened."""
     out = d.out
-    if any(isinstance(step, Gemm) for step in d.program.steps):
-        out.label("large")
-        out.do(f"store i32 {RAISED - 1}, ptr %status")
-        out.do("br label %done")
     out.label("done")
     laps.end_call()
     state = out.let("load ptr, ptr %state")
@@ -428,7 +422,6 @@ def _finish(d: _Driver, arena: bool, laps: Laps) -> None:
     if arena:
         out.do("call void @put_arena(ptr %table, ptr %cells, ptr %arena)")
     result = out.let("load i32, ptr %status")
-    out.require(out.let(f"icmp ne i32 {result}, {RAISED - 1}"), "overflow")
     out.require(out.let(f"icmp eq i32 {result}, 0"), "failed")
     # A warning turned into an exception ends the call like any other.
     out.do("%warned = call i32 @warn(ptr %table)")
@@ -436,10 +429,6 @@ def _finish(d: _Driver, arena: bool, laps: Laps) -> None:
     out.label("failed")
     out.store("i64", out.let("load i64, ptr %round"), "%cells", 8 * Cell.ROUND)
     out.do(f"ret i32 {result}")
-    out.label("overflow")
-    error = out.slot(Slot.OVERFLOW_ERROR)
-    out.invoke(Slot.SET_STRING, f"ptr {error}", "ptr @too_large")
-    out.do(f"ret i32 {RAISED}")
 
 
 def _pointer(d: _Driver, array: str) -> str:
@@ -529,7 +518,6 @@ def _fill_gemm(d: _Driver, gemm: Gemm) -> _Plan:
     for position, word in enumerate(words):
         out.store("i64", word, "%numbers", 8 * position)
     cost = out.let("call double @panels(ptr %numbers)")
-    out.require(out.let(f"fcmp oge double {cost}, 0.0"), "large")
     panels = out.load("i64", "%numbers", 8 * product.PANELS)
     batch = size(gemm.batch, d.sizes)
     items = out.let(f"call i64 @llvm.smax.i64(i64 {batch}, i64 0)")

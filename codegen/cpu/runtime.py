@@ -29,11 +29,11 @@ from ..ir import DTYPES
 
 #: The version of what `link` and compiled code agree on: the table, the cells, and the
 #: exported names ``entry``, ``trim``, ``arena_bytes``, ``worker`` and ``layout``.
-LAYOUT = 9
+LAYOUT = 10
 #: The dtypes of arrays that a call takes and returns.
 OUTER_DTYPES = (*DTYPES, "complex64", "complex128")
 #: Bits of the last word of ``layout``.
-USES_THREADS, USES_BLAS = 1, 2
+USES_THREADS = 1
 #: Byte offsets inside a PyArrayObject, a PyListObject and a PyObject (64-bit CPython).
 TYPE, DATA, NDIM, DIMENSIONS, BASE, DESCR, FLAGS, WEAK = 8, 16, 24, 32, 48, 56, 64, 72
 LIST_SIZE, LIST_ITEMS = 16, 24
@@ -55,11 +55,8 @@ class Slot(IntEnum):
     NOTICE = 1  #: 0 quiet, 1 warn when a parallel loop runs serially, 2 such a one ran
     CLOCK = 2  #: the clock that `clock_gettime` is to read
     CREW = 3  #: the words of the helping threads (see `team`)
-    SGEMM = 4
-    DGEMM = 5
     WARN_SERIAL = 6  #: a Python callable, called when NOTICE has become 2
     NDARRAY = 7
-    OVERFLOW_ERROR = 8
     RUNTIME_ERROR = 9
     DESCR = 10  #: the first of one builtin descriptor for each of `OUTER_DTYPES`
     NEW_ARRAY = 24
@@ -209,7 +206,6 @@ def _build() -> Runtime:
     words[Slot.NDARRAY] = id(np.ndarray)
     words[Slot.FLOAT] = id(float)
     words[Slot.POOL_LIMIT] = _pool_limit()
-    words[Slot.OVERFLOW_ERROR] = id(OverflowError)
     words[Slot.RUNTIME_ERROR] = id(RuntimeError)
     _check_new_array(words[Slot.NEW_ARRAY])
     return Runtime(words, (libc, descrs, _warn_serial))

@@ -115,9 +115,6 @@ def cost_of(
     """The cost of a call at `sizes`, by the program's names; formulas without any.
 
     In formulas, `some` sizes may be numbers all the same, by the names in formulas.
-
-    Raises:
-        OverflowError: BLAS does not take so large a matrix.
     """
     program, names = lowered.program, size_names(lowered)
     if sizes is None:

@@ -185,7 +185,6 @@ def compared(
 
     Raises:
         NotFoundError: there is no such size, pass or rule.
-        OverflowError: BLAS does not take so large a matrix.
     """
     names = (before.name, after.name)
     if pipeline is not None:
@@ -223,7 +222,6 @@ def difference(
 
     Raises:
         NotFoundError: neither has a size of this name.
-        OverflowError: BLAS does not take so large a matrix.
     """
     given = dict(sizes or {})
     _check_sizes(given, before.lowered, after.lowered)

@@ -78,19 +78,12 @@ def native_panels(m: int, n: int, k: int) -> tuple[int, float]:
 
 def test_panels_are_those_of_native_code() -> None:
     rng = random.Random(1)
-    sizes = [(0, 5, 5), (5, 0, 5), (5, 5, 0), (1, 1, 1), (2**31 - 1, 1, 1)]
+    sizes = [(0, 5, 5), (5, 0, 5), (5, 5, 0), (1, 1, 1), (2**31 + 5, 1, 1)]
     for _ in range(2000):
         m, n, k = (rng.randrange(1 << rng.randrange(1, 15)) for _ in range(3))
         sizes.append((m, n, k))
     for m, n, k in sizes:
         assert panels(m, n, k) == native_panels(m, n, k)
-
-
-@pytest.mark.parametrize("sizes", [(2**31, 1, 1), (1, 2**31, 1), (1, 1, 2**31)])
-def test_a_product_that_blas_does_not_take(sizes: tuple[int, int, int]) -> None:
-    assert native_panels(*sizes)[1] == -1.0
-    with pytest.raises(OverflowError, match="32-bit integers of BLAS"):
-        panels(*sizes)
 
 
 # -- programs --------------------------------------------------------------------------

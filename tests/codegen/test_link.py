@@ -239,8 +239,6 @@ def test_an_object_links_in_another_process_without_numba(tmp_path: Path):
     assert (load("sum.o")(a, a) == 4).all()
     heavy = {{"numba", "scipy", "scipy.linalg", "networkx"}}
     assert not heavy & set(sys.modules), heavy & set(sys.modules)
-    blas = "symgraph.codegen.cpu.blas"
-    assert sys.modules[blas]._load.cache_info().currsize == 0
     m = np.arange(6.0).reshape(2, 3)
     assert (load("product.o")(m, m.T.copy()) == m @ m.T).all()
     assert not heavy & set(sys.modules), heavy & set(sys.modules)

@@ -336,12 +336,6 @@ def test_native_code_takes_as_much_memory(case: str) -> None:
         assert f.cost(Shape(shape), Shape(shape)).arena == f._fast.native.arena_bytes
 
 
-def test_a_product_too_large_for_blas() -> None:
-    f = sg.function([x], x @ x.T)
-    with pytest.raises(OverflowError, match="32-bit integers of BLAS"):
-        f.cost(Shape((2, 2**31)))
-
-
 # -- measurements ----------------------------------------------------------------------
 
 
