@@ -129,7 +129,11 @@ def races(name: str, function: Function) -> int:
     from symgraph.codegen.cuda.program_races import still_faults
 
     checked = list(
-        still_faults(function.program, sized(function), by_plan(RACE_THREADS))
+        still_faults(
+            function.program,
+            sized(function),
+            by_plan(RACE_THREADS, least=RACE_THREADS),
+        )
     )
     faults = [str(fault) for each in checked for fault in each.faults]
     for fault in faults:

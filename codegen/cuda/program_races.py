@@ -87,12 +87,13 @@ def still_faults(
             continue
         bound = _bound(step, sizes)
         for kernel, dealt in spread(step.kernel, bound):
-            if needs := decisive(kernel).buffers - {b.name for b in kernel.scratch}:
+            given = {buffer.name for buffer in step.kernel.buffers}
+            if needs := decisive(kernel).buffers & given:
                 yield Checked(position, kernel, [], needs)
                 continue
             places = {
                 buffer.name: Place(_memory_of(program, owner, array))
-                for buffer, array in zip(kernel.buffers, step.arrays, strict=True)
+                for buffer, array in zip(step.kernel.buffers, step.arrays, strict=True)
             }
             found = find_faults(kernel, dealt, bound, None, places)
             yield Checked(position, kernel, found)
