@@ -154,7 +154,8 @@ def totals(found: list[Row]) -> str:
     excused = Counter(
         kind for r in found for kind in {f.kind for f in r.findings if f.excuse}
     )
-    lines = [f"{len(found)} kernels; {sum(bool(r.faults) for r in found)} with faults"]
+    faulty = sum(bool(row.faults) for row in found)
+    lines = [f"{len(found)} rows, a kernel for a capability each; {faulty} with faults"]
     lines += [f"{n} with {kind} ({excused[kind]} excused)" for kind, n in kinds.items()]
     return "\n".join(lines) + "\n"
 
