@@ -4,7 +4,7 @@ For each kernel and compute capability: registers, spills, memory, occupancy, an
 the checks of its PTX find; and whether any access of any launch races or leaves its
 array, for small sizes.  No GPU is needed, but the extra `cuda` is.
 
-    python bench/cuda_report.py --write bench/CUDA.md  # the table
+    python bench/cuda_report.py --write build/cuda.md --summary bench/CUDA.md
     ... --only softmax --sm 90 --findings              # with what is excused
 
 It fails on a fault of any kernel that is not excused.
@@ -43,6 +43,25 @@ memory, a spill, an integer division in an inner loop, a product and a sum that 
 fused, or a contiguous map that moves one element at a time.
 
 """
+#: What stands above the summary.
+SUMMARY_HEAD = """\
+# The CUDA kernels as machine code: a summary
+
+Written by `make cuda-report ARGS="--summary bench/CUDA.md"`, which needs no GPU and
+leaves the full table, a row for each kernel, in `build/cuda.md`: what the toolkit's
+assembler says for sm_80, sm_90 and sm_100 of the kernels of each workload, example and
+target of the tests.  A kernel that several of them have is counted for the first.
+
+Of a program's kernels these are the most `registers` of a thread, bytes of `spills`,
+of `local` memory and of `shared` memory, and the least `occupancy`, the share of an
+SM's warps that registers and shared memory leave room for; three numbers are those of
+the three capabilities in order.  `excused` kernels have something that a check finds
+and that they cannot do without, such as `sin` of huge arguments, whose digits of pi lie
+in local memory; `faults` counts kernels with any other finding: float64 arithmetic in a
+float32 kernel, local memory, a spill, an integer division in an inner loop, a product
+and a sum that are not fused, or a contiguous map that moves one element at a time.
+
+"""
 #: A size that is not known is this for the checker of races: no power of two, several
 #: turns for some threads of `RACE_THREADS`, none for others.
 SIZE, RACE_THREADS = 37, 8
@@ -57,6 +76,7 @@ def main() -> None:
     options.add_argument("--no-races", action="store_true", help="only assemble")
     options.add_argument("--jobs", type=int, default=os.cpu_count(), help="processes")
     options.add_argument("--write", help="a file for the table")
+    options.add_argument("--summary", help="a file for a line for each program")
     given = options.parse_args()
     functions = [
         (name, function)
@@ -75,6 +95,8 @@ def main() -> None:
     print(text)
     if given.write:
         Path(given.write).write_text(HEAD + text, encoding="utf-8")
+    if given.summary:
+        Path(given.summary).write_text(summed(found), encoding="utf-8")
     for row in found:
         major, minor = row.made.report.capability
         for finding in row.findings if given.findings else row.faults:
@@ -112,13 +134,28 @@ def rows_of(text: KernelText, capabilities: list[Capability]) -> list[Row]:
     return list(rows([text], capabilities))
 
 
+def summed(found: list[Row]) -> str:
+    """The page with a line for each program, workload or example."""
+    from symgraph.codegen.cuda.report import summary
+
+    lines = summary((program_of(row.name), row) for row in found)
+    return SUMMARY_HEAD + lines + "\n" + totals(found)
+
+
+def program_of(name: str) -> str:
+    """The program of the kernel `name`, whose functions count as one program."""
+    program = name.partition(": ")[0]
+    return program if ".py:" in program else program.partition(".")[0]
+
+
 def totals(found: list[Row]) -> str:
     """How many kernels there are, and how many have what should not be there."""
     kinds = Counter(kind for r in found for kind in {f.kind for f in r.findings})
     excused = Counter(
         kind for r in found for kind in {f.kind for f in r.findings if f.excuse}
     )
-    lines = [f"{len(found)} kernels; {sum(bool(r.faults) for r in found)} with faults"]
+    faulty = sum(bool(row.faults) for row in found)
+    lines = [f"{len(found)} rows, a kernel for a capability each; {faulty} with faults"]
     lines += [f"{n} with {kind} ({excused[kind]} excused)" for kind, n in kinds.items()]
     return "\n".join(lines) + "\n"
 
@@ -130,7 +167,8 @@ def races(name: str, function: Function) -> int:
     from symgraph.codegen.cuda.program_races import still_faults
 
     program = modelled(function.program)
-    checked = list(still_faults(program, sized(function), by_plan(RACE_THREADS)))
+    ways = by_plan(RACE_THREADS, least=RACE_THREADS)
+    checked = list(still_faults(program, sized(function), ways))
     faults = [str(fault) for each in checked for fault in each.faults]
     for fault in faults:
         print(f"{name}: {fault}", file=sys.stderr)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 #: Fewer multiplications than this are one panel: about 30 microseconds.
 PANEL_WORK = 1_000_000
-#: The least extent of a panel, where two have that.  Each panel copies the other operand
-#: again, so that one of 64 takes a fourth longer than one of 256.
+#: The least extent of a panel, where two have that.  Each panel copies the other
+#: operand again, so that one of 64 takes a fourth longer than one of 256.
 PANEL_LEAST = 128
 #: The least extent where they do not, but halves are no shorter.
 PANEL_SHORT = 32

@@ -85,6 +85,8 @@ def lay_out(
         for b in buffers
         if b.name in decisive(kernel).buffers
     }
+    if spread.handover is not None:
+        held[spread.handover.counter] = np.zeros(1, np.int32)
     written = {
         b.name: np.zeros((_count(b.name, copies) * prod(shapes[b.name]),), bool)
         for b in buffers

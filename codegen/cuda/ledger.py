@@ -2,12 +2,14 @@
 
 Threads of one *group* (a block, or a warp that keeps to itself) are ordered by the
 group's barriers: each has a *phase*, the number of barriers behind it.  Two threads of
-different groups are never ordered in one launch.  Two touches of one cell by different
-threads, not both reads and not both atomic, are a race unless they are ordered.
+different groups are not ordered in one launch, but for a handover to the last group.
+Two touches of one cell by different threads, not both reads and not both atomic, are a
+race unless they are ordered.
 
 The tables hold, for each cell and kind of touch, just enough for that to be exact:
 the group (or that there were several), and the thread (or several) and phase of the
 group's last touch.  Earlier phases of the same group are ordered before any later one.
+Groups that count themselves behind a fence release what they have touched before it.
 """
 
 from __future__ import annotations
@@ -68,10 +70,14 @@ class _Table:
     thread: np.ndarray
     phase: np.ndarray
     statement: np.ndarray
+    fenced: np.ndarray
+    released: np.ndarray
 
     @classmethod
     def of(cls, cells: int) -> _Table:
-        return cls(*(np.full(cells, NOBODY, np.int64) for _ in range(4)))
+        group, thread, phase, statement = np.full((4, cells), NOBODY, np.int64)
+        fenced, released = np.zeros((2, cells), bool)
+        return cls(group, thread, phase, statement, fenced, released)
 
     def unordered(self, cells: np.ndarray, who: Who) -> np.ndarray:
         """Which of the touches of `who` nothing orders after those in the table."""
@@ -89,6 +95,14 @@ class _Table:
         _put(self.thread, cells, before, who.thread)
         self.phase[cells] = who.phase
         self.statement[cells] = statement
+        self.fenced[cells] = self.released[cells] = False
+
+    def fence(self, threads: np.ndarray, phase: int) -> None:
+        own = (self.thread >= 0) & threads[np.maximum(self.thread, 0)]
+        self.fenced |= (self.phase < phase) | own
+
+    def forget(self) -> None:
+        self.group[self.released] = self.thread[self.released] = NOBODY
 
 
 def _put(
@@ -114,6 +128,30 @@ class Ledger:
     def launch(self) -> None:
         """All that came before is ordered before all that follows."""
         self._tables.clear()
+
+    def fence(self, threads: np.ndarray, phase: int) -> None:
+        """One thread of each group, all of them in `phase`, fences.
+
+        `threads` says for each thread whether it does.  What each group has touched in
+        earlier phases, or that thread itself, comes before its fence.
+        """
+        for table in self._tables.values():
+            table.fence(threads, phase)
+
+    def release(self, counter: np.ndarray | None = None) -> None:
+        """Those threads count their groups, in the cells of `counter` if it is here.
+
+        What comes before their fences is released to whoever acquires it.
+        """
+        for touch, table in self._tables.items():
+            table.released |= table.fenced
+            if counter is not None and touch == "atomic":
+                table.released[counter] = True
+
+    def acquire(self) -> None:
+        """What is released is ordered before all that follows."""
+        for table in self._tables.values():
+            table.forget()
 
     def record(
         self, touch: Touch, cells: np.ndarray, who: Who, statement: int

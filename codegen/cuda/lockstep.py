@@ -37,10 +37,11 @@ from ..ir import (
 from ..text import print_item
 from .cells import Memory
 from .decisive import decisive
+from .last_group import Handover
 from .ledger import Race, Touch, Who
 from .spread import Dealt, Spread, count, numbered
 
-FaultKind = Literal["race", "bounds", "barrier", "unwritten"]
+FaultKind = Literal["race", "bounds", "barrier", "unwritten", "counter"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Lockstep:
     thread: np.ndarray = field(init=False)
     group: np.ndarray = field(init=False)
     phase: np.ndarray = field(init=False)
+    last: Handover = field(init=False)
     _counts: dict[int, int] = field(init=False)
     _statements: tuple[Statement, ...] = field(init=False)
     _names: frozenset[str] = field(init=False)
@@ -77,6 +79,7 @@ class Lockstep:
         self.thread = np.arange(self.spread.groups * self.spread.threads)
         self.group = self.thread // self.spread.threads
         self.phase = np.zeros_like(self.thread)
+        self.last = Handover(self.spread, self.memory)
         self._statements = numbered(self.kernel)
         self._counts = {id(s): count(s) for s in self._statements}
         self._names = decisive(self.kernel).names
@@ -91,6 +94,8 @@ class Lockstep:
         }[self.spread.leader]
         with np.errstate(all="ignore"):
             self.block(0, self.kernel.body, everyone, stores)
+        if text := self.last.left():
+            self.counter(text)
         return self.faults
 
     def block(
@@ -109,10 +114,14 @@ class Lockstep:
             mine = mask
             if number in spread.once:
                 mine = mask & (self.thread == 0)
-            elif number in spread.alone:
+            elif self.last.alone:
                 mine = mask & (self.group == 0)
             if number in spread.barriers:
                 self.wait(number, mine)
+            if self.last.begins(number):
+                mine = mask & (self.group == 0)
+                if text := self.last.found(mine):
+                    self.counter(text)
             match statement:
                 case Let(name=name) if name in self._names:
                     self.values[name] = self.applied(statement)
@@ -120,6 +129,7 @@ class Lockstep:
                     self.load(number, statement, mine)
                 case Store():
                     self.store(number, statement, mine & stores)
+                    self.last.stored(number, mine & stores, self.phase)
                 case Loop():
                     self.loop(number, statement, mine, stores)
             if number in spread.boundaries:
@@ -238,7 +248,8 @@ class Lockstep:
         memory, access = self.memory, self._statements[number]
         assert isinstance(access, Load | Store)
         region = memory.places[access.buffer].region
-        who = Who(self.thread, self.group, self.phase).where(mask)
+        group = self.last.groups(self.group)
+        who = Who(self.thread, group, self.phase).where(mask)
         parts = memory.itemsizes[access.buffer] // memory.units[region]
         for part in range(parts):
             cells = memory.cells(access.buffer, flat[mask], part)
@@ -280,7 +291,7 @@ class Lockstep:
                 self.block(number + len(nest), nest[-1].body, active, stores)
                 self.carry(loop, nest[-1], held, active)
         self.finish(loop, held, dealt)
-        shared_out = dealt is not None and dealt.level == "threads"
+        shared_out = dealt is not None and dealt.by_threads
         if loop.carries and shared_out and self.spread.meets:
             self.wait(number, mask)  # a declared reduction
 
@@ -343,7 +354,7 @@ class Lockstep:
 
     def combined(self, combine: Any, parts: np.ndarray, dealt: Dealt) -> Scalar:
         """Everyone's part of a reduction as one, for the group or for all."""
-        if dealt.level != "threads":
+        if not dealt.by_threads:
             return combine.reduce(parts)
         rows = parts.reshape(self.spread.groups, self.spread.threads)
         return np.repeat(combine.reduce(rows, axis=1), self.spread.threads)
@@ -357,6 +368,7 @@ class Lockstep:
             text = f"a barrier that not all threads of group {int(split[0])} come to"
             self.report("barrier", number, text)
         self.phase = self.phase + np.repeat(some, self.spread.threads)
+        self.last.met(np.asarray(some))
 
     # Faults
 
@@ -369,6 +381,10 @@ class Lockstep:
         if race.earlier != race.statement:
             text += f" in `{print_item(self._statements[race.earlier])}`"
         self.report("race", race.statement, text)
+
+    def counter(self, text: str) -> None:
+        assert self.spread.handover is not None
+        self.report("counter", self.spread.handover.count, text)
 
     def report(self, kind: FaultKind, number: int, text: str) -> None:
         if (number, kind) not in self._found:

@@ -87,7 +87,8 @@ def still_faults(
             continue
         bound = _bound(step, sizes)
         for kernel, dealt in spread(step.kernel, bound):
-            if needs := decisive(kernel).buffers - {b.name for b in kernel.scratch}:
+            given = {buffer.name for buffer in step.kernel.buffers}
+            if needs := decisive(kernel).buffers & given:
                 yield Checked(position, kernel, [], needs)
                 continue
             places = {

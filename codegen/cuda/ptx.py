@@ -252,6 +252,27 @@ def fused(ptx: str) -> list[Instruction]:
     return [i for i in instructions(ptx) if i.name == "fma"]
 
 
+def shuffles(ptx: str) -> list[Instruction]:
+    """The instructions by which the threads of a warp hand values to one another."""
+    return [i for i in instructions(ptx) if i.opcode.startswith("shfl.sync.")]
+
+
+def shared_loads(ptx: str) -> list[Instruction]:
+    """Loads from the memory of a block."""
+    return [i for i in instructions(ptx) if i.name == "ld" and ".shared" in i.opcode]
+
+
+def shared_stores(ptx: str) -> list[Instruction]:
+    """Stores to the memory of a block."""
+    return [i for i in instructions(ptx) if i.name == "st" and ".shared" in i.opcode]
+
+
+def barriers(ptx: str) -> list[Instruction]:
+    """The instructions at which the threads of a block wait for one another."""
+    waits = ("bar.sync", "barrier.sync")
+    return [i for i in instructions(ptx) if i.opcode.startswith(waits)]
+
+
 def vector_loads(ptx: str) -> list[Instruction]:
     """Loads of two or four elements of global memory at once."""
     return [i for i in instructions(ptx) if _moves_vectors(i, "ld")]

@@ -133,8 +133,62 @@ COLUMNS = (
 
 def table(found: Iterable[Row]) -> str:
     """The rows as a table of text with bars, bytes where memory is meant."""
-    lines = [COLUMNS, tuple("-" * len(column) for column in COLUMNS)]
-    lines += [_cells(row) for row in found]
+    return _barred(COLUMNS, [_cells(row) for row in found])
+
+
+#: The summary's columns.
+SUMMARY = (
+    *("program", "kernels", "registers", "spills", "local", "shared", "occupancy"),
+    *("excused", "faults"),
+)
+
+
+def summary(found: Iterable[tuple[str, Row]]) -> str:
+    """A table with a line for each program, and one for all together.
+
+    Rows come with the names of their programs.  Of registers, bytes and findings there
+    is the most that any kernel has, or how many kernels have some, and of occupancy the
+    least; a number for each capability in order, or one where all have the same.
+    """
+    programs: dict[str, list[Row]] = {}
+    everything: list[Row] = []
+    for name, row in found:
+        programs.setdefault(name, []).append(row)
+        everything.append(row)
+    lines = [_summed(name, rows) for name, rows in programs.items()]
+    return _barred(SUMMARY, [*lines, _summed("all", everything)])
+
+
+def _summed(name: str, found: Sequence[Row]) -> tuple[str, ...]:
+    by_capability: dict[Capability, list[Row]] = {}
+    for row in found:
+        by_capability.setdefault(row.made.report.capability, []).append(row)
+    each = [_extremes(by_capability[c]) for c in sorted(by_capability)]
+    columns = zip(*each, strict=True)
+    cells = (c[:1] if len(set(c)) == 1 else c for c in columns)
+    return (name, *(" / ".join(cell) for cell in cells))
+
+
+def _extremes(found: Sequence[Row]) -> tuple[str, ...]:
+    """The worst of one capability's rows, in the order of `SUMMARY`."""
+    reports = [row.made.report for row in found]
+    share = min(row.occupancy.share for row in found)
+    excused = sum(any(f.excuse for f in row.findings) for row in found)
+    return (
+        str(len(found)),
+        str(max(r.registers for r in reports)),
+        str(max(r.spill_stores + r.spill_loads for r in reports)),
+        str(max(r.local for r in reports)),
+        str(max(r.shared for r in reports)),
+        f"{100 * share:.0f} %",
+        str(excused),
+        str(sum(bool(row.faults) for row in found)),
+    )
+
+
+def _barred(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Lines of cells as a table with bars, in columns of one width."""
+    lines = [head, tuple("-" * len(column) for column in head), *rows]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "".join(
         "| "

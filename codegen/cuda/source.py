@@ -31,7 +31,7 @@ from ..ir import (
     walk,
 )
 from ..names import defines, fresh, names_of
-from . import combine, indices, scalars
+from . import combine, handover, indices, scalars
 from .plan import Plan
 from .runs import Runs
 from .scans import Scan, scan_of
@@ -121,25 +121,29 @@ class Writer:
         self.combined(loop.carries)
         self.alike = True
         pairs = list(zip(parts, loop.carries, strict=True))
-        stores = [f"{p}[cuda.blockIdx.x] = {self.name(c.name)}" for p, c in pairs]
-        counted = f"{last}[0] = cuda.atomic.add({done}, 0, 1)"
-        self.by_first([*stores, "cuda.threadfence()", counted])
-        self.line("cuda.syncthreads()")
-        self.line(f"if {last}[0] + 1 < cuda.gridDim.x:")
-        self.line("    return")
-        self.line("cuda.threadfence()")
-        self.by_first([f"{done}[0] = 0"])
-        self.start(loop.carries)
+        lines = handover.lines([(p, self.name(c.name)) for p, c in pairs], done, last)
+        for piece in handover.runs(handover.acts(self.plan)):
+            if piece == ("take",):
+                self.take(part, pairs)
+            elif piece[0] in handover.FIRST:
+                self.by_first([line for act in piece for line in lines[act]])
+            else:
+                self.lines += [f"    {line}" for line in lines[piece[0]]]
+        self.body(kernel.body[place + 1 :])
+        more = [Argument(chunk, "int64", "chunk"), Argument(done, "int32", "counter")]
+        more += [Argument(p, c.dtype, "partial", c.name) for p, c in pairs]
+        return self.stage(kernel.name, more)
+
+    def take(self, part: str, pairs: Sequence[tuple[str, Carry]]) -> None:
+        """Combine what all blocks have left."""
+        carries = [carry for _, carry in pairs]
+        self.start(carries)
         self.line(f"for {part} in range(thread, cuda.gridDim.x, {self.plan.threads}):")
         self.depth += 1
         for name, carry in pairs:
             self.combine(carry, f"{name}[{part}]")
         self.depth -= 1
-        self.combined(loop.carries)
-        self.body(kernel.body[place + 1 :])
-        more = [Argument(chunk, "int64", "chunk"), Argument(done, "int32", "counter")]
-        more += [Argument(p, c.dtype, "partial", c.name) for p, c in pairs]
-        return self.stage(kernel.name, more)
+        self.combined(carries)
 
     def stage(self, name: str, more: Iterable[Argument]) -> Stage:
         """The lines as the text of a function."""
@@ -169,11 +173,12 @@ class Writer:
     def opening(self) -> Iterator[str]:
         """What stands at the start of the function: its memory."""
         plan = self.plan
+        threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
         axes = ", ".join(loop.axis for loop in plan.loops)
         over = f" over {axes}" if axes else ""
         each = f", {plan.width} of {plan.loops[-1].axis} each" if plan.width > 1 else ""
         each = ", a warp for each row" if plan.by_warps else each
-        yield f'    """{plan.kind}{over}; {_count(plan.threads)} a block{each}."""'
+        yield f'    """{plan.kind}{over}; {threads} a block{each}."""'
         yield from self.who()
         for name, dtype in self.parts():
             length = 2 * (plan.team // plan.warp)
@@ -588,10 +593,6 @@ class Writer:
             case "thread area":
                 return f"{held} * everyone + me"
         return place
-
-
-def _count(threads: int) -> str:
-    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 __all__ = ["Writer", "stages"]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ..ir import Kernel, Loop, Statement, Store, walk
+from .handover import Marks
 
 #: Who gets the iterations of a loop: each thread of the launch, each group, or each
 #: thread of the group that runs the loop.
@@ -32,6 +33,11 @@ class Dealt:
     depth: int = 1
     chunk: int | None = None
 
+    @property
+    def by_threads(self) -> bool:
+        """Whether a group's threads share iterations that are that group's alone."""
+        return self.level == "threads" or self.chunk is not None
+
 
 @dataclass(frozen=True, slots=True)
 class Spread:
@@ -47,7 +53,7 @@ class Spread:
         boundaries: behind these, which stand at the top level, one launch ends, and
             another one of the same shape begins.
         once: run by the first thread of the launch alone.
-        alone: run by the first group alone.
+        handover: how groups hand over to the last of them, which goes on alone.
         atomics: stores that add to memory at once.
         shared: scratch buffers that belong to a group; others belong to each thread.
         meets: all threads of a group meet where they combine the carries of a loop that
@@ -61,7 +67,7 @@ class Spread:
     barriers: frozenset[int] = frozenset()
     boundaries: frozenset[int] = frozenset()
     once: frozenset[int] = frozenset()
-    alone: frozenset[int] = frozenset()
+    handover: Marks | None = None
     atomics: frozenset[int] = frozenset()
     shared: frozenset[str] = frozenset()
     meets: bool = True

@@ -149,6 +149,23 @@ def test_vector_accesses() -> None:
     assert [i.opcode for i in ptx.vector_stores(text)] == ["st.global.v4.b32"]
 
 
+def test_what_threads_do_together() -> None:
+    text = kernel(
+        "shfl.sync.down.b32 %r1, %r2, 1, 31, -1;",
+        "bar.sync 0;",
+        "bar.warp.sync -1;",
+        "ld.shared.b32 %r1, [%rd1];",
+        "st.shared.b32 [%rd1], %r1;",
+        "ld.global.b32 %r1, [%rd1];",
+        "st.global.b32 [%rd1], %r1;",
+        "// shfl.sync.up.b32 %r1, %r2, 1, 0, -1;",
+    )
+    assert [i.opcode for i in ptx.shuffles(text)] == ["shfl.sync.down.b32"]
+    assert [i.opcode for i in ptx.barriers(text)] == ["bar.sync"]
+    assert [i.opcode for i in ptx.shared_loads(text)] == ["ld.shared.b32"]
+    assert [i.opcode for i in ptx.shared_stores(text)] == ["st.shared.b32"]
+
+
 def test_a_commented_instruction_is_none() -> None:
     assert not ptx.float64_arithmetic(kernel("// add.f64 %fd1, %fd1, %fd1;"))
 

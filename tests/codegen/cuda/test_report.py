@@ -14,6 +14,7 @@ from symgraph.codegen.cuda.report import (
     Row,
     findings,
     rows,
+    summary,
     table,
 )
 
@@ -102,6 +103,32 @@ def test_the_table() -> None:
             "",
             "2",
         )
+    ]
+
+
+def row_of(registers: int, capability: tuple[int, int], *found: Finding) -> Row:
+    report = replace(REPORT, registers=registers, capability=capability)
+    occupied = occupancy(capability, 256, registers, 1024)
+    return Row("copy", 256, Assembled("", b"", report), occupied, found)
+
+
+def test_the_summary() -> None:
+    """The worst of each program's kernels, by capability where these differ."""
+    excused = replace(FINDINGS[1], excuse="huge arguments")
+    pairs = [
+        ("one", row_of(32, (9, 0))),
+        ("one", row_of(128, (9, 0), excused)),
+        ("one", row_of(40, (8, 0))),
+        ("one", row_of(64, (8, 0), excused)),
+        ("two", row_of(24, (9, 0), *FINDINGS)),
+        ("two", row_of(24, (8, 0), *FINDINGS)),
+    ]
+    head, line, *lines = summary(pairs).splitlines()
+    assert {len(x) for x in (head, line)} == {len(x) for x in lines}
+    assert [[c.strip() for c in x.strip("|").split("|")] for x in lines] == [
+        ["one", "2", "64 / 128", "0", "0", "1024", "50 % / 25 %", "1", "0"],
+        ["two", "1", "24", "0", "0", "1024", "100 %", "0", "1"],
+        ["all", "3", "64 / 128", "0", "0", "1024", "50 % / 25 %", "1", "1"],
     ]
 
 
