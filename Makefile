@@ -9,7 +9,7 @@ CUDA := .venv-cuda
 PIP := -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test explorer-test cuda-test cuda-report lint format bench clean
+.PHONY: help demo test explorer-test cuda-test cuda-report gpu lint format bench clean
 
 help:
 	@echo "make demo     train on real digits, and see what the compiler did"
@@ -18,6 +18,7 @@ help:
 	@echo "make explorer-test   the explorer in a real browser, which must be there: chromium"
 	@echo "make cuda-test       CUDA kernels to machine code, without a GPU (large downloads)"
 	@echo "make cuda-report     a table of those kernels in build/cuda.md; fails on spills and the like"
+	@echo "make gpu      the tests of kernels on this machine's NVIDIA GPU (large downloads)"
 	@echo "make format   let ruff put the code in order"
 	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads, an"
 	@echo "              hour or two; ONLY=softmax: just the workloads with this in their name)"
@@ -42,6 +43,12 @@ cuda-test: $(CUDA)/installed
 cuda-report: $(CUDA)/installed
 	@mkdir -p build
 	@$(CUDA)/bin/python bench/cuda_report.py --no-races --write build/cuda.md $(ARGS)
+
+# The first thing it asks is whether there is a GPU: without one nothing is installed.
+gpu:
+	@$(PYTHON) tests/gpu_ready.py
+	@$(MAKE) --no-print-directory $(CUDA)/installed
+	@$(CUDA)/bin/python -m pytest --quiet -n 4 -m gpu --device cuda tests $(ARGS)
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check

@@ -21,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="rewrite the files of tests/golden with what the tests produce",
     )
+    parser.addoption(
+        "--device",
+        choices=("simulator", "cuda"),
+        default="simulator",
+        help="where the tests marked gpu run their kernels",
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -30,6 +36,8 @@ def pytest_configure(config: pytest.Config) -> None:
     while tests are collected, must stay out of the user's own cache too.  The workers
     of pytest-xdist share the cache of the session that starts them.
     """
+    if config.getoption("--device") == "cuda":
+        os.environ["SYMGRAPH_TEST_DEVICE"] = "cuda"  # see tests/device.py
     if hasattr(config, "workerinput"):
         return
     config.stash[CACHE] = tempfile.mkdtemp(prefix="symgraph-tests-")

@@ -1,4 +1,4 @@
-"""Running a module in a process of its own, in which numba simulates CUDA."""
+"""Running a module in a process of its own, in which numba simulates CUDA or not."""
 
 from __future__ import annotations
 
@@ -11,11 +11,16 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def simulated(module: str, *args: object) -> str:
+    """What ``python -m module args`` prints in numba's simulator; it must succeed."""
+    return run(module, *args, simulator=True)
+
+
+def run(module: str, *args: object, simulator: bool) -> str:
     """What ``python -m module args`` prints; it must succeed."""
     done = subprocess.run(
         [sys.executable, "-m", module, *map(str, args)],
         cwd=ROOT,
-        env=os.environ | {"NUMBA_ENABLE_CUDASIM": "1"},
+        env=os.environ | {"NUMBA_ENABLE_CUDASIM": str(int(simulator))},
         capture_output=True,
         text=True,
     )

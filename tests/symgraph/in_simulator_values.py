@@ -22,7 +22,8 @@ from symgraph.mode import Mode
 from symgraph.op import Op
 from symgraph.tree import Structure
 
-from .cuda_cases import SINGLE, SMALL, TOLERANCE, lstm_step, network_step
+from ..device import limits
+from .cuda_cases import SINGLE, TOLERANCE, lstm_step, network_step
 from .examples import EXAMPLES
 from .random_graphs import RandomGraph, random_graphs
 from .test_ops import built, drawn, groups
@@ -31,10 +32,10 @@ from .test_ops import built, drawn, groups
 MOST = 40
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of few threads, which are Python's."""
-    monkeypatch.setattr(launch, "Limits", lambda: SMALL)
+@pytest.fixture(autouse=True, params=limits(), ids=lambda cut: f"{cut.threads}")
+def cut(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of few threads; on a GPU, also of as many as there are usually."""
+    monkeypatch.setattr(launch, "Limits", lambda: request.param)
 
 
 def assert_close(got: Any, want: Any) -> None:

@@ -1,4 +1,4 @@
-"""Programs on a device: in numba's simulator, against the loop interpreter."""
+"""Programs on a device, or in numba's simulator, against the loop interpreter."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 import symgraph as sg
 
-from ..simulator import simulated
+from ..device import on_device
 
 #: The registry in so many parts, each a process of its own.
 PARTS = 4
@@ -16,12 +16,13 @@ PARTS = 4
 
 def counts(*args: object) -> dict[str, int]:
     """What a run has counted; it fails where a program gave something else."""
-    printed = simulated("tests.symgraph.cuda_cases", *args)
+    printed = on_device("tests.symgraph.cuda_cases", *args)
     found: dict[str, int] = json.loads(printed.splitlines()[-1])
     assert not found.get("failures")
     return found
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_op(part: int) -> None:
     """Sizes of a few elements, and none."""
@@ -31,21 +32,25 @@ def test_every_op(part: int) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 @pytest.mark.parametrize("part", range(PARTS))
 def test_every_op_on_more(part: int) -> None:
     """Several blocks, and more elements than a block has threads."""
     assert counts("ops", part, PARTS, 200)["programs"] > 200
 
 
+@pytest.mark.gpu
 def test_random_graphs() -> None:
     assert counts("graphs", 15)["programs"] > 10
 
 
 @pytest.mark.slow
+@pytest.mark.gpu
 def test_many_random_graphs() -> None:
     assert counts("graphs", 150)["programs"] > 100
 
 
+@pytest.mark.gpu
 def test_training_steps() -> None:
     """A network's and an LSTM's: products, loops and updates."""
     found = counts("steps")

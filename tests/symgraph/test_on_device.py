@@ -14,17 +14,24 @@ from symgraph.errors import UnsupportedError
 from symgraph.inspect.cost import cost_json, cost_text
 from symgraph.inspect.occupied import Occupied, occupied
 
+from ..device import on_device
 from ..simulator import simulated
 
 HERE = Path(__file__).parent.relative_to(Path(__file__).resolve().parents[2])
 
 
-@pytest.mark.parametrize(
-    "name", ["in_simulator", "in_simulator_use", "in_simulator_values"]
-)
+@pytest.mark.parametrize("name", ["in_simulator", "in_simulator_use"])
 def test_in_the_simulator(name: str) -> None:
     options = "-q", "-x", "-p", "no:cacheprovider"
     printed = simulated("pytest", *options, HERE / f"{name}.py")
+    assert " passed" in printed and " skipped" not in printed, printed
+
+
+@pytest.mark.gpu
+def test_values() -> None:
+    """On a GPU too; the two files above need its memory to be the host's."""
+    options = "-q", "-x", "-p", "no:cacheprovider"
+    printed = on_device("pytest", *options, HERE / "in_simulator_values.py")
     assert " passed" in printed and " skipped" not in printed, printed
 
 

@@ -18,6 +18,8 @@ from symgraph.codegen.program import Program
 from symgraph.codegen.program_check import check_program
 from symgraph.codegen.run import run_program
 
+from ...device import limits, real
+
 SOFTMAX = """
 program softmax
   input x: float32[n, m]
@@ -439,8 +441,12 @@ SIZES = (
     {"n": 3, "m": 8, "k": 1, "b": 3},
 )
 LIMITS = (
-    Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4),
-    Limits(threads=8, blocks=1, chunk=100, tile=4, warp=8),
+    limits()
+    if real()
+    else (
+        Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4),
+        Limits(threads=8, blocks=1, chunk=100, tile=4, warp=8),
+    )
 )
 
 
@@ -477,10 +483,10 @@ def main() -> int:
     for text in PROGRAMS:
         program = parsed(text)
         for number, sizes in enumerate(SIZES):
-            for limits in LIMITS:
+            for cut in LIMITS:
                 given = drawn(program, sizes, number)
                 want = run_program(program, given)
-                whole = CudaProgram(program, limits)
+                whole = CudaProgram(program, cut)
                 for _ in range(2):
                     got = whole.run(given)
                     same = got.status == want.status
@@ -491,7 +497,7 @@ def main() -> int:
                             same &= np.allclose(x, y, rtol=tolerance, atol=tolerance)
                     if not same:
                         wrong += 1
-                        print(program.name, sizes, limits, got, want)
+                        print(program.name, sizes, cut, got, want)
         print(program.name, *whole.kinds)
     return wrong
 

@@ -15,7 +15,7 @@ from symgraph.codegen.ir import Loop, walk
 from symgraph.codegen.parse import parse_kernel, parse_program
 from symgraph.codegen.program import Launch
 
-from ...simulator import simulated
+from ...device import on_device
 from . import programs
 
 
@@ -31,8 +31,9 @@ def loops(planned: Plan) -> list[tuple[str, str]]:
     return [(s.axis, spread) for s, spread in pairs if isinstance(s, Loop)]
 
 
-def test_programs_in_the_simulator() -> None:
-    printed = simulated("tests.codegen.cuda.programs")
+@pytest.mark.gpu
+def test_programs() -> None:
+    printed = on_device("tests.codegen.cuda.programs")
     kinds = {word for line in printed.splitlines() for word in line.split()[1:]}
     assert kinds == {"map", "rows", "reduce", "single"}
 
