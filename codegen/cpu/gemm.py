@@ -8,8 +8,8 @@ second.  Micro-kernels keep the sums of some rows of a strip in registers.
 
 Each element is one chain of fused operations for each `DEPTH` terms, and these are
 added up in order.  So it depends neither on where a product is cut, nor on other rows
-and columns.  (Products with a vector, which are sums of other kinds, stay what they are
-however long they are.)
+and columns.  Products with a vector are summed in other orders: see `dots` and
+`weighted`.
 """
 
 from __future__ import annotations
