@@ -69,6 +69,11 @@ def _waiting(job: Job, wait: Callable[[], object]) -> Job:
     return Job(step, job.results)
 
 
+def start_cupy() -> None:
+    """Make CuPy's context on the GPU, which waiting does."""
+    _wait("cupy")()
+
+
 def _wait(name: str) -> Callable[[], object]:
     """What waits for all that a library computes on the GPU."""
     if name == "cupy":

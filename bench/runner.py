@@ -123,7 +123,7 @@ ON_GPU = (
     ),
     Library(
         "cupy@cuda",
-        ("cupy", "cupyx.scipy.special", "cupy.cuda.runtime:deviceSynchronize"),
+        ("cupy", "cupyx.scipy.special", "places:start_cupy"),
         cache=gpu_cache(lambda folder: {"CUPY_CACHE_DIR": f"{folder}/cupy"}),
     ),
 )
