@@ -7,9 +7,10 @@ results stay there.  A step ends when its result is there, by the library's own 
 wait, which is part of its time: `numba.cuda.synchronize` for symgraph,
 `jax.block_until_ready`, `torch.cuda.synchronize`, `cupy.cuda.Device().synchronize`.
 
-All multiply float32 matrices in float32: JAX with ``JAX_DEFAULT_MATMUL_PRECISION`` as
-"highest", torch and CuPy as they come, with TF32 switched off.  torch.compile has its
-default mode.  The page ``bench/GPU.md`` is written anew after each workload.
+All multiply float32 matrices in float32: ``JAX_DEFAULT_MATMUL_PRECISION`` is "highest",
+torch's precision of float32 products is left at "highest", and CuPy's TF32 is off.
+torch.compile has its default mode.  The page ``bench/GPU.md`` is written anew after
+each workload.
 
     make gpu ONLY=softmax          # the workloads with this in their name
 

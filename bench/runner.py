@@ -96,8 +96,12 @@ def gpu_cache(
     return cache
 
 
-#: The libraries on an NVIDIA GPU.  Their imports make its context as well.  JAX would
-#: multiply float32 matrices in TF32 otherwise; torch and CuPy do not of themselves.
+#: Leaves torch.get_float32_matmul_precision() at "highest".
+NO_TF32_IN_TORCH = (("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "0"),)
+
+#: The libraries on an NVIDIA GPU.  Their imports make its context as well.  None is to
+#: multiply float32 matrices in TF32: JAX would of itself, torch and CuPy where the
+#: environment says so.
 ON_GPU = (
     Library(
         "symgraph@cuda",
@@ -115,16 +119,23 @@ ON_GPU = (
         cache=gpu_cache(jax_cache),
         variables=(("JAX_DEFAULT_MATMUL_PRECISION", "highest"),),
     ),
-    Library("torch@cuda", ("torch", "torch.cuda:synchronize"), cache=gpu_cache()),
+    Library(
+        "torch@cuda",
+        ("torch", "torch.cuda:synchronize"),
+        cache=gpu_cache(),
+        variables=NO_TF32_IN_TORCH,
+    ),
     Library(
         "torch.compile@cuda",
         ("torch", "torch._inductor.compile_fx", "torch.cuda:synchronize"),
         cache=gpu_cache(torch_cache),
+        variables=NO_TF32_IN_TORCH,
     ),
     Library(
         "cupy@cuda",
         ("cupy", "cupyx.scipy.special", "places:start_cupy"),
         cache=gpu_cache(lambda folder: {"CUPY_CACHE_DIR": f"{folder}/cupy"}),
+        variables=(("CUPY_TF32", "0"),),
     ),
 )
 

@@ -76,6 +76,15 @@ def test_every_workload_takes_a_step_on_the_device(
     assert {f"{name} cupy@cuda" for name in names if name not in loops} <= set(steps)
 
 
+def test_no_library_multiplies_in_tf32(bench: Callable[[str], Any]) -> None:
+    found = {each.name: each.environment("folder") for each in bench("runner").ON_GPU}
+    assert found["jax@cuda"]["JAX_DEFAULT_MATMUL_PRECISION"] == "highest"
+    for name in ("torch@cuda", "torch.compile@cuda"):
+        assert found[name]["TORCH_ALLOW_TF32_CUBLAS_OVERRIDE"] == "0"
+    assert found["cupy@cuda"]["CUPY_TF32"] == "0"
+    assert all(each["CUDA_CACHE_PATH"] == "folder/driver" for each in found.values())
+
+
 def test_a_step_there_ends_with_waiting(
     bench: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
