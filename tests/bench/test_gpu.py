@@ -137,6 +137,28 @@ def test_the_page(
     golden("gpu.md", gpu.page(run))
 
 
+@pytest.mark.parametrize(("name", "status"), [("symgraph", 1), ("jax", 0)])
+def test_a_wrong_result_of_symgraph_fails_the_run(
+    name: str,
+    status: int,
+    bench: Callable[[str], Any],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    gpu, page = bench("gpu"), tmp_path / "GPU.md"
+    run = gpu.Run(("A GPU.",), ("symgraph", "jax"), {})
+    entry = {"title": "loop", "cold": {}, "failed": {name: "AssertionError: far"}}
+    words = ["gpu.py", "--module", "some.workload", "--write", str(page)]
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.setattr(gpu, "chosen", lambda *_: None)
+    monkeypatch.setattr(gpu, "looked", lambda _: (run, None))
+    monkeypatch.setattr(gpu, "measured", lambda *_: entry)
+    with pytest.raises(SystemExit) as ended:
+        gpu.main()
+    assert ended.value.code == status
+    assert f"- {name} failed on loop: AssertionError: far" in page.read_text()
+
+
 @pytest.mark.parametrize(
     ("words", "release"),
     [
