@@ -6,6 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PEERS := .venv-bench
 CUDA := .venv-cuda
+GPU := .venv-gpu
 PIP := -m pip install -qq --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -18,7 +19,8 @@ help:
 	@echo "make explorer-test   the explorer in a real browser, which must be there: chromium"
 	@echo "make cuda-test       CUDA kernels to machine code, without a GPU (large downloads)"
 	@echo "make cuda-report     a table of those kernels in build/cuda.md; fails on spills and the like"
-	@echo "make gpu      the tests of kernels on this machine's NVIDIA GPU (large downloads)"
+	@echo "make gpu      the tests of kernels on this machine's NVIDIA GPU, then the workloads"
+	@echo "              beside JAX, torch and CuPy (large downloads, an hour; ONLY=softmax)"
 	@echo "make format   let ruff put the code in order"
 	@echo "make bench    measure beside NumPy, JAX, PyTensor and torch (large downloads, an"
 	@echo "              hour or two; ONLY=softmax: just the workloads with this in their name)"
@@ -45,10 +47,13 @@ cuda-report: $(CUDA)/installed
 	@$(CUDA)/bin/python bench/cuda_report.py --no-races --write build/cuda.md $(ARGS)
 
 # The first thing it asks is whether there is a GPU: without one nothing is installed.
+# The peers have an environment of their own, so that the tests do not wait for them.
 gpu:
 	@$(PYTHON) tests/gpu_ready.py
 	@$(MAKE) --no-print-directory $(CUDA)/installed
 	@$(CUDA)/bin/python -m pytest --quiet -n 4 -m gpu --device cuda tests $(ARGS)
+	@$(MAKE) --no-print-directory $(GPU)/installed
+	@$(GPU)/bin/python bench/gpu.py --only '$(ONLY)'
 
 lint: $(VENV)/installed-dev
 	@$(BIN)/ruff check
@@ -69,7 +74,7 @@ bench: $(VENV)/installed $(PEERS)/installed
 	    done
 
 clean:
-	@rm -rf $(VENV) $(PEERS) $(CUDA) build dist *.egg-info symgraph-demo
+	@rm -rf $(VENV) $(PEERS) $(CUDA) $(GPU) build dist *.egg-info symgraph-demo
 	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
@@ -93,6 +98,11 @@ $(VENV)/installed-browser: pyproject.toml | $(VENV)/installed
 $(CUDA)/installed: pyproject.toml | $(CUDA)/bin/pip
 	@echo "Installing symgraph and the CUDA toolkit's compilers into $(CUDA) ..."
 	@$(CUDA)/bin/python $(PIP) --editable '.[test,cuda]'
+	@touch $@
+
+$(GPU)/installed: pyproject.toml | $(GPU)/bin/pip
+	@echo "Installing symgraph and its peers on GPUs into $(GPU) ..."
+	@$(GPU)/bin/python $(PIP) --editable '.[bench-gpu]'
 	@touch $@
 
 $(PEERS)/installed: pyproject.toml | $(PEERS)/bin/pip

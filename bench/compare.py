@@ -8,12 +8,12 @@ under the table that it writes to ``bench/RESULTS.md``.
 
 from __future__ import annotations
 
-import importlib
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import results
+import workloads
 from results import Entry
 from runner import LIBRARIES, Figures, Options, describe, in_turn, measure, parse
 
@@ -39,7 +39,7 @@ def chosen(only: str) -> list[str]:
 
 def compare(options: Options, name: str, present: list[str]) -> Entry:
     """All figures of one workload."""
-    workload = importlib.import_module(f"workloads.{name}")
+    workload = workloads.find(name)
     able = [library for library in present if library in workload.BUILDERS]
     cold = in_turn(options.rounds, able, partial(measure, options, "steady", name))
     caching = [n for n in able if LIBRARIES[n].caches]

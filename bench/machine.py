@@ -1,9 +1,11 @@
-"""The machine: what it is, whether it is busy, and a process's memory."""
+"""The machine: whether it is busy, its GPU's driver, and a process's memory."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import re
 import resource
 import time
 from pathlib import Path
@@ -38,6 +40,26 @@ def refuse_if_busy() -> None:
             f"may be {IDLE_ENOUGH:.0%}): what is measured now would say nothing; wait, "
             "or give --busy to measure all the same"
         )
+
+
+def driver() -> str:
+    """The NVIDIA driver: its release, and the CUDA version that it knows."""
+    try:
+        library = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        return "no NVIDIA driver"
+    version = ctypes.c_int()
+    library.cuDriverGetVersion(ctypes.byref(version))
+    major, minor = divmod(version.value, 1000)
+    told = Path("/proc/driver/nvidia/version")
+    words = told.read_text() if told.exists() else ""
+    return f"driver {release(words)} (CUDA {major}.{minor // 10})"
+
+
+def release(words: str) -> str:
+    """The number in what the driver says of itself, as in "580.65.06"."""
+    found = re.search(r"\s(\d+\.\d+(\.\d+)?)\s", words)
+    return found[1] if found else "of unknown release"
 
 
 class Memory:

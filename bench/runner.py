@@ -6,9 +6,11 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from statistics import median
 from typing import Any
 
 import machine
+from places import split
 
 HERE = Path(__file__).resolve().parent
 ROUNDS = 5
@@ -35,15 +38,17 @@ THREAD_VARIABLES = (
 class Library:
     """How `name` is imported and where it keeps its compilations.
 
-    `imports` are what it needs until its first result; `warm_imports` what it needs
-    when that comes from its cache on disk, if that is less.  `cache` gives the
-    environment that moves the cache to a folder.
+    On a GPU it is another library, ``name@cuda``: see `places`.  `imports` are what it
+    needs until its first result; `warm_imports` what it needs when that comes from its
+    cache on disk, if that is less.  `cache` gives the environment that moves the cache
+    to a folder; `variables` is what else its processes find there.
     """
 
     name: str
     imports: tuple[str, ...]
     warm_imports: tuple[str, ...] = ()
     cache: Callable[[str], dict[str, str]] | None = None
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def caches(self) -> bool:
@@ -51,14 +56,20 @@ class Library:
         return self.cache is not None
 
     def environment(self, folder: str) -> dict[str, str]:
-        """What moves its cache to `folder`."""
-        return self.cache(folder) if self.cache is not None else {}
+        """What moves its cache to `folder`, and its `variables`."""
+        moved = self.cache(folder) if self.cache is not None else {}
+        return moved | dict(self.variables)
 
     @property
     def distribution(self) -> str:
         """The name under which its version is looked up."""
-        known = {"symgraph": "symgraph-compiler", "torch.compile": "torch"}
-        return known.get(self.name, self.name)
+        known = {
+            "symgraph": "symgraph-compiler",
+            "torch.compile": "torch",
+            "cupy": "cupy-cuda13x",
+        }
+        name, _ = split(self.name)
+        return known.get(name, name)
 
 
 def jax_cache(folder: str) -> dict[str, str]:
@@ -69,9 +80,69 @@ def jax_cache(folder: str) -> dict[str, str]:
     }
 
 
+def torch_cache(folder: str) -> dict[str, str]:
+    return {"TORCHINDUCTOR_CACHE_DIR": folder, "TRITON_CACHE_DIR": f"{folder}/triton"}
+
+
+def gpu_cache(
+    own: Callable[[str], dict[str, str]] | None = None,
+) -> Callable[[str], dict[str, str]]:
+    """`own`, and the driver's cache of what it assembled from PTX."""
+
+    def cache(folder: str) -> dict[str, str]:
+        moved = own(folder) if own is not None else {}
+        return moved | {"CUDA_CACHE_PATH": f"{folder}/driver"}
+
+    return cache
+
+
+#: Leaves torch.get_float32_matmul_precision() at "highest".
+NO_TF32_IN_TORCH = (("TORCH_ALLOW_TF32_CUBLAS_OVERRIDE", "0"),)
+
+#: The libraries on an NVIDIA GPU.  Their imports make its context as well.  None is to
+#: multiply float32 matrices in TF32: JAX would of itself, torch and CuPy where the
+#: environment says so.
+ON_GPU = (
+    Library(
+        "symgraph@cuda",
+        (
+            "symgraph",
+            "symgraph.on_device",
+            "symgraph.codegen.cuda.launch",
+            "numba.cuda:current_context",
+        ),
+        cache=gpu_cache(),
+    ),
+    Library(
+        "jax@cuda",
+        ("jax:devices",),
+        cache=gpu_cache(jax_cache),
+        variables=(("JAX_DEFAULT_MATMUL_PRECISION", "highest"),),
+    ),
+    Library(
+        "torch@cuda",
+        ("torch", "torch.cuda:synchronize"),
+        cache=gpu_cache(),
+        variables=NO_TF32_IN_TORCH,
+    ),
+    Library(
+        "torch.compile@cuda",
+        ("torch", "torch._inductor.compile_fx", "torch.cuda:synchronize"),
+        cache=gpu_cache(torch_cache),
+        variables=NO_TF32_IN_TORCH,
+    ),
+    Library(
+        "cupy@cuda",
+        ("cupy", "cupyx.scipy.special", "places:start_cupy"),
+        cache=gpu_cache(lambda folder: {"CUPY_CACHE_DIR": f"{folder}/cupy"}),
+        variables=(("CUPY_TF32", "0"),),
+    ),
+)
+
 LIBRARIES = {
     library.name: library
     for library in (
+        *ON_GPU,
         Library(
             "symgraph",
             ("symgraph", "symgraph.codegen.cpu.build", "llvmlite.binding"),
@@ -84,7 +155,7 @@ LIBRARIES = {
         Library(
             "torch.compile",
             ("torch", "torch._inductor.compile_fx"),
-            cache=lambda folder: {"TORCHINDUCTOR_CACHE_DIR": folder},
+            cache=torch_cache,
         ),
         Library(
             "pytensor",
@@ -98,6 +169,8 @@ LIBRARIES = {
 
 #: What symgraph's own environment has; the peers share another.
 AT_HOME = ("symgraph", "numpy", "numba")
+#: What symgraph's kernels are compiled with, where it is installed.
+OF_NUMBA = ("numba", "numba-cuda")
 
 
 @dataclass(frozen=True)
@@ -113,7 +186,7 @@ class Options:
 
     def interpreter(self, library: str) -> str:
         """The Python in which `library` runs."""
-        return self.python if library in AT_HOME else self.peers
+        return self.python if split(library)[0] in AT_HOME else self.peers
 
     def environment(self) -> dict[str, str]:
         """The environment, with the same number of threads for every library."""
@@ -125,7 +198,7 @@ class Options:
 
     def finds(self, library: str) -> bool:
         """Whether the interpreter that would run `library` has it."""
-        module = library.split(".")[0]
+        module = split(library)[0].split(".")[0]
         finder = (
             f"import importlib.util as u; print(u.find_spec({module!r}) is not None)"
         )
@@ -173,6 +246,30 @@ def parse(
 ) -> Options:
     """Read the command line of a script that compares `libraries`: see `chosen`."""
     return chosen(parser(description, rounds).parse_args(), libraries)
+
+
+class WorkerError(SystemExit):
+    """A worker failed, which ends the program where nobody catches it."""
+
+    def __init__(self, library: str, what: str, written: str) -> None:
+        super().__init__(f"{library}, {what}: {written}")
+        self.written = written
+
+    @property
+    def error(self) -> str:
+        """The last error that it wrote, with what follows, as one line."""
+        lines = self.written.splitlines()
+        errors = [k for k, line in enumerate(lines) if ERROR.match(line)]
+        return " ".join(" ".join(lines[errors[-1] if errors else -1 :]).split())
+
+    @property
+    def reason(self) -> str:
+        """The same, in a table's length."""
+        return textwrap.shorten(self.error, 200, placeholder=" ...")
+
+
+#: The line of a traceback that says what was wrong.
+ERROR = re.compile(r"[\w.]*(Error|Exception)\b")
 
 
 #: What a process reports: seconds (or bytes) by what they are.
@@ -224,22 +321,34 @@ def _worker(
             check=False,
         )
     if done.returncode:
-        raise SystemExit(f"{library}, {arguments[1]}: {done.stderr.strip()}")
+        raise WorkerError(library, arguments[1], done.stderr.strip())
     return json.loads(done.stdout.splitlines()[-1])
 
 
 def in_turn(
-    rounds: int, names: Iterable[str], run: Callable[[str], Figures]
+    rounds: int,
+    names: Iterable[str],
+    run: Callable[[str], Figures],
+    failed: dict[str, str] | None = None,
 ) -> dict[str, dict[str, Spread]]:
     """`run` each of `names` once a round, so that a drift of the machine meets all.
 
     Returns the figures' spreads by name.  A first round does not count: it writes
-    bytecode, reads files from the disk, and fills the caches that outlive a run.
+    bytecode, reads files from the disk, and fills the caches that outlive a run.  One
+    whose worker fails is left out, and the reason put in `failed`; without that, it
+    ends the program.
     """
     reports: dict[str, list[Figures]] = {name: [] for name in names}
     for number in range(rounds + 1):
-        for name, held in reports.items():
-            figures = run(name)
+        for name, held in list(reports.items()):
+            try:
+                figures = run(name)
+            except WorkerError as error:
+                if failed is None:
+                    raise
+                failed[name] = error.reason
+                del reports[name]
+                continue
             if number:
                 held.append(figures)
     return {
@@ -270,8 +379,8 @@ def describe(options: Options) -> str:
     names = dict.fromkeys(LIBRARIES[n].distribution for n in options.libraries)
     finder = "import sys, importlib.metadata as m; print(m.version(sys.argv[1]))"
     found = [f"Python {platform.python_version()}"]
-    for name in (*names, "numba"):
-        library = "symgraph" if name in ("symgraph-compiler", "numba") else name
+    for name in (*names, *OF_NUMBA):
+        library = "symgraph" if name in ("symgraph-compiler", *OF_NUMBA) else name
         command = [options.interpreter(library), "-P", "-c", finder, name]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode == 0:

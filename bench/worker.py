@@ -89,13 +89,15 @@ def measure(
     for each in imports:
         preload(each)
     imported = time.monotonic()
+    import places
+    import workloads
     from machine import Memory
 
-    workload = importlib.import_module(f"workloads.{name}")
+    workload = workloads.find(name)
     workload.inputs()
     memory = Memory()
     ready = time.monotonic()
-    job = workload.BUILDERS[library]()
+    job = places.build(workload.BUILDERS, library)
     job.step()
     done = time.monotonic()
     peak = memory.peak()

@@ -11,6 +11,7 @@ Most are one formula, written once for all libraries over their common names: se
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from places import host, symgraph_arrays, torch_array
 
 #: Results as a list of arrays, in an order that all libraries share.
 Arrays = Sequence[NDArray[Any]]
@@ -42,9 +44,14 @@ def stateless(function: Callable[[], Any]) -> Job:
     def results() -> Arrays:
         value = function()
         several = isinstance(value, tuple | list)
-        return [np.asarray(v) for v in (value if several else [value])]
+        return [host(v) for v in (value if several else [value])]
 
     return Job(function, results)
+
+
+def find(name: str) -> Any:
+    """The workload of that name; one with a dot is a module from elsewhere."""
+    return importlib.import_module(name if "." in name else f"workloads.{name}")
 
 
 #: ``formula(lib, *arrays)``: `lib` has the library's array functions by NumPy's names,
@@ -68,6 +75,7 @@ def formula_builders(
     return {
         "symgraph": partial(_symgraph, theirs("symgraph"), inputs, shapes),
         "numpy": partial(_numpy, theirs("numpy"), inputs),
+        "cupy": partial(_cupy, theirs("cupy"), inputs),
         "jax": partial(_jax, theirs("jax"), inputs),
         "torch": partial(_torch, theirs("torch"), inputs, False),
         "torch.compile": partial(_torch, theirs("torch"), inputs, True),
@@ -113,11 +121,20 @@ def _symgraph(formula: Formula, inputs: Inputs, shapes: Shapes) -> Job:
         for k, (v, shape) in enumerate(zip(values, shapes, strict=True))
     ]
     compiled = sg.function(symbols, formula(lib, *symbols))
-    return stateless(partial(compiled, *values))
+    return stateless(partial(compiled, *symgraph_arrays(values)))
 
 
 def _numpy(formula: Formula, inputs: Inputs) -> Job:
     return stateless(partial(formula, numpy_names(), *inputs()))
+
+
+def _cupy(formula: Formula, inputs: Inputs) -> Job:
+    import cupy
+    import cupyx.scipy.special
+
+    lib = SimpleNamespace(**(vars(cupy) | _picked(cupyx.scipy.special)))
+    values = [cupy.asarray(v) for v in inputs()]
+    return stateless(partial(formula, lib, *values))
 
 
 def _jax(formula: Formula, inputs: Inputs) -> Job:
@@ -147,7 +164,7 @@ def _torch(formula: Formula, inputs: Inputs, compiled: bool) -> Job:
         "log_softmax": lambda x, axis: torch.log_softmax(x, axis),
     }
     lib = SimpleNamespace(**(vars(torch) | special))
-    values = [torch.from_numpy(np.asarray(v)) for v in inputs()]
+    values = [torch_array(v) for v in inputs()]
     function: Any = partial(formula, lib)
     if compiled:
         function = torch.compile(lambda *args: formula(lib, *args))

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from places import symgraph_arrays
 from scipy.special import logsumexp
 
 from . import Arrays, Job, stateless
@@ -61,7 +62,7 @@ def symgraph_job() -> Job:
     last, _ = sg.scan(step, first + seen[0], seen[1:])
     total = sg.special.logsumexp(last)
     compiled = sg.function([first, moves, seen], [total, sg.grad(total, seen)])
-    values = inputs()
+    values = symgraph_arrays(inputs())
     return stateless(lambda: compiled(*values))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from places import symgraph_arrays
 
 from . import Arrays, Job, stateless
 
@@ -71,7 +72,7 @@ def symgraph_job() -> Job:
     )
     total = sg.sum(terms)
     compiled = sg.function([y, logs], [total, sg.grad(total, logs)])
-    values = inputs()
+    values = symgraph_arrays(inputs())
     return stateless(lambda: compiled(*values))
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from functools import cache
+import importlib
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from places import host, symgraph_arrays, torch_array
 
 from . import Arrays, Job
 
@@ -28,35 +30,38 @@ def inputs() -> tuple[Array, Array, Array]:
     return x, labels, 0.1 * random.standard_normal(FEATURES)
 
 
-def numpy_step(x: Array, labels: Array, w: Array, b: Array) -> list[Array]:
-    """The loss, and the weights and the bias after the step."""
+def numpy_step(
+    x: Array, labels: Array, w: Array, b: Array, lib: Any = np
+) -> list[Array]:
+    """The loss, and the weights and the bias after the step; `lib` may be CuPy."""
     z = x @ w + b
-    loss = np.mean(np.logaddexp(0, z) - labels * z) + DECAY * np.sum(w * w)
-    delta = (1 / (1 + np.exp(-z)) - labels) / len(labels)
+    loss = lib.mean(lib.logaddexp(0, z) - labels * z) + DECAY * lib.sum(w * w)
+    delta = (1 / (1 + lib.exp(-z)) - labels) / len(labels)
     moved = w - RATE * (x.T @ delta + 2 * DECAY * w)
-    return [loss, moved, b - RATE * np.sum(delta)]
+    return [loss, moved, b - RATE * lib.sum(delta)]
 
 
 def reference() -> Arrays:
     return numpy_step(*inputs(), np.zeros(()))
 
 
-def numpy_job() -> Job:
-    x, labels, w = inputs()
-    held = [np.zeros(()), w, np.zeros(())]
+def numpy_job(name: str = "numpy") -> Job:
+    lib: Any = importlib.import_module(name)
+    x, labels, w = (lib.asarray(value) for value in inputs())
+    held = [lib.zeros(()), w, lib.zeros(())]
 
     def step() -> None:
-        held[:] = numpy_step(x, labels, *held[1:])
+        held[:] = numpy_step(x, labels, *held[1:], lib)
 
-    return Job(step, lambda: held)
+    return Job(step, lambda: [host(value) for value in held])
 
 
 def symgraph_job() -> Job:
     import symgraph as sg
 
     x, labels = sg.dmatrix("x"), sg.dvector("labels")
-    *batch, begin = inputs()
-    w, b = sg.shared(begin), sg.shared(0.0)
+    *batch, begin = symgraph_arrays(inputs())
+    w, b = (sg.shared(value) for value in (begin, *symgraph_arrays([np.zeros(())])))
     z = x @ w + b
     loss = sg.mean(sg.logaddexp(0, z) - labels * z) + DECAY * sg.sum(w * w)
     gradients = sg.grad(loss, [w, b])
@@ -67,7 +72,7 @@ def symgraph_job() -> Job:
     def step() -> None:
         held[:] = [compiled(*batch)]
 
-    return Job(step, lambda: [*held, w.get_value(), b.get_value()])
+    return Job(step, lambda: [*map(host, held), w.get_value(), b.get_value()])
 
 
 def jax_job() -> Job:
@@ -98,11 +103,8 @@ def jax_job() -> Job:
 def torch_job(compiled: bool = False) -> Job:
     import torch
 
-    x, labels, begin = (torch.from_numpy(value.copy()) for value in inputs())
-    values = [
-        begin.requires_grad_(),
-        torch.zeros((), dtype=torch.float64).requires_grad_(),
-    ]
+    x, labels, begin = (torch_array(value.copy()) for value in inputs())
+    values = [begin.requires_grad_(), torch_array(np.zeros(())).requires_grad_()]
 
     def cost(x: Any, labels: Any) -> Any:
         w, b = values
@@ -120,7 +122,7 @@ def torch_job(compiled: bool = False) -> Job:
                 value.sub_(gradient, alpha=RATE)
         held[:] = [loss.detach()]
 
-    return Job(step, lambda: [v.detach().numpy() for v in (*held, *values)])
+    return Job(step, lambda: [host(v) for v in (*held, *values)])
 
 
 def pytensor_job() -> Job:
@@ -148,6 +150,7 @@ def pytensor_job() -> Job:
 BUILDERS = {
     "symgraph": symgraph_job,
     "numpy": numpy_job,
+    "cupy": partial(numpy_job, "cupy"),
     "jax": jax_job,
     "torch": torch_job,
     "torch.compile": lambda: torch_job(compiled=True),

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from places import symgraph_arrays
 
 from . import Arrays, Job, stateless
 
@@ -51,7 +52,7 @@ def symgraph_job() -> Job:
 
     _, path = sg.scan(step, begin, length=STEPS)
     compiled = sg.function([begin], path)
-    value = inputs()
+    (value,) = symgraph_arrays([inputs()])
     return stateless(lambda: compiled(value))
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from places import host, symgraph_arrays, torch_array
 
 from . import Arrays, Job
 
@@ -81,8 +82,9 @@ def symgraph_job() -> Job:
     import symgraph as sg
 
     x, target = sg.ftensor3("x"), sg.fmatrix("target")
-    sequences, wanted, begin = inputs()
-    w, u, b = shared = [sg.shared(value) for value in begin]
+    *batch, begin = inputs()
+    batch = symgraph_arrays(batch)
+    w, u, b = shared = [sg.shared(value) for value in symgraph_arrays(begin)]
 
     def step(carry: Any, row: Any) -> Any:
         h, c = carry
@@ -100,9 +102,9 @@ def symgraph_job() -> Job:
     held: list[Any] = []
 
     def once() -> None:
-        held[:] = [compiled(sequences, wanted)]
+        held[:] = [compiled(*batch)]
 
-    return Job(once, lambda: [*held, *(p.get_value() for p in shared)])
+    return Job(once, lambda: [*map(host, held), *(p.get_value() for p in shared)])
 
 
 def jax_job() -> Job:
@@ -141,8 +143,8 @@ def torch_job(compiled: bool = False) -> Job:
     import torch
 
     sequences, wanted, begin = inputs()
-    x, target = torch.from_numpy(sequences), torch.from_numpy(wanted)
-    values = [torch.from_numpy(v.copy()).requires_grad_() for v in begin]
+    x, target = torch_array(sequences), torch_array(wanted)
+    values = [torch_array(v.copy()).requires_grad_() for v in begin]
 
     def cell(h: Any, c: Any, row: Any) -> Any:
         _, u, b = values
@@ -154,7 +156,7 @@ def torch_job(compiled: bool = False) -> Job:
     held: list[Any] = []
 
     def once() -> None:
-        h = c = torch.zeros(BATCH, UNITS)
+        h = c = torch.zeros(BATCH, UNITS, device=x.device)
         for row in x @ values[0]:
             h, c = function(h, c, row)
         loss = torch.mean((h - target) ** 2)
@@ -164,7 +166,7 @@ def torch_job(compiled: bool = False) -> Job:
                 value.sub_(gradient, alpha=RATE)
         held[:] = [loss.detach()]
 
-    return Job(once, lambda: [v.detach().numpy() for v in (*held, *values)])
+    return Job(once, lambda: [host(v) for v in (*held, *values)])
 
 
 def pytensor_job() -> Job:

@@ -6,7 +6,7 @@ log-softmax, gradients by its own differentiation, parameters updated in its own
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
 from itertools import pairwise
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from places import host, symgraph_arrays, torch_array
 
 from . import Arrays, Job
 
@@ -43,18 +44,21 @@ def inputs() -> tuple[NDArray[np.float32], NDArray[np.int64], list[Array]]:
     return x, labels, values
 
 
-def numpy_step(values: list[Array], x: Array, labels: Array) -> Array:
-    """Update `values` in place by hand-written backpropagation; return the loss."""
+def numpy_step(values: list[Array], x: Array, labels: Array, lib: Any = np) -> Array:
+    """Update `values` in place by hand-written backpropagation; return the loss.
+
+    `lib` may be CuPy.
+    """
     layers = [x]
     for weights, bias in zip(values[0:-2:2], values[1:-2:2], strict=True):
-        layers.append(np.maximum(layers[-1] @ weights + bias, 0))
+        layers.append(lib.maximum(layers[-1] @ weights + bias, 0))
     logits = layers[-1] @ values[-2] + values[-1]
     shifted = logits - logits.max(axis=1, keepdims=True)
-    logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    rows = np.arange(len(labels))
+    logp = shifted - lib.log(lib.exp(shifted).sum(axis=1, keepdims=True))
+    rows = lib.arange(len(labels))
     loss: Array = -logp[rows, labels].mean()
 
-    delta = np.exp(logp)
+    delta = lib.exp(logp)
     delta[rows, labels] -= 1
     delta /= len(labels)
     for k in range(len(values) - 2, -1, -2):
@@ -83,7 +87,7 @@ class Training:
     `compilations` says how often the library has compiled something so far.
     """
 
-    batch: Callable[[Array, Array], tuple[Any, Any]]
+    batch: Callable[[Array, Array], Sequence[Any]]
     step: Callable[[Any, Any], Any]
     values: Callable[[], Arrays]
     compilations: Callable[[], int] = int
@@ -98,11 +102,22 @@ def numpy_training() -> Training:
     return Training(as_given, partial(numpy_step, values), lambda: values)
 
 
+def cupy_training() -> Training:
+    import cupy
+
+    values = [cupy.asarray(value) for value in inputs()[2]]
+    return Training(
+        lambda x, labels: (cupy.asarray(x), cupy.asarray(labels)),
+        partial(numpy_step, values, lib=cupy),
+        lambda: [host(value) for value in values],
+    )
+
+
 def symgraph_training() -> Training:
     import symgraph as sg
 
     x, labels = sg.fmatrix("x"), sg.lvector("labels")
-    shared = [sg.shared(value) for value in inputs()[2]]
+    shared = [sg.shared(value) for value in symgraph_arrays(inputs()[2])]
     layer = x
     for weights, bias in zip(shared[0:-2:2], shared[1:-2:2], strict=True):
         layer = sg.maximum(layer @ weights + bias, 0)
@@ -113,7 +128,7 @@ def symgraph_training() -> Training:
     updates = [(p, p - RATE * g) for p, g in zip(shared, gradients, strict=True)]
     compiled = sg.function([x, labels], loss, updates=updates)
     return Training(
-        as_given,
+        lambda *given: symgraph_arrays(given),
         compiled,
         lambda: [p.get_value() for p in shared],
         lambda: len(compiled.versions),
@@ -154,7 +169,7 @@ def jax_training() -> Training:
 def torch_training(compiled: bool = False) -> Training:
     import torch
 
-    values = [torch.from_numpy(v.copy()).requires_grad_() for v in inputs()[2]]
+    values = [torch_array(v.copy()).requires_grad_() for v in inputs()[2]]
 
     def cost(x: Any, labels: Any) -> Any:
         layer = x
@@ -178,9 +193,9 @@ def torch_training(compiled: bool = False) -> Training:
         return graphs
 
     return Training(
-        lambda x, labels: (torch.from_numpy(x), torch.from_numpy(labels)),
+        lambda x, labels: (torch_array(x), torch_array(labels)),
         step,
-        lambda: [value.detach().numpy() for value in values],
+        lambda: [host(value) for value in values],
         compilations if compiled else int,
     )
 
@@ -209,6 +224,7 @@ def pytensor_training() -> Training:
 TRAININGS: dict[str, Callable[[], Training]] = {
     "symgraph": symgraph_training,
     "numpy": numpy_training,
+    "cupy": cupy_training,
     "jax": jax_training,
     "torch": torch_training,
     "torch.compile": lambda: torch_training(compiled=True),
@@ -225,7 +241,7 @@ def job(library: str) -> Job:
     def step() -> None:
         loss[:] = [training.step(*batch)]
 
-    return Job(step, lambda: [np.asarray(v) for v in (*loss, *training.values())])
+    return Job(step, lambda: [host(v) for v in (*loss, *training.values())])
 
 
 BUILDERS = {name: partial(job, name) for name in TRAININGS}
