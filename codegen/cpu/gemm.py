@@ -3,7 +3,7 @@
 The plan is that of K. Goto and R. van de Geijn, "Anatomy of high-performance matrix
 multiplication" (2008), with the sides exchanged, since arrays are row-major: a strip of
 the right operand, as wide as two vectors and `DEPTH` rows deep, lies in the first level
-of cache, while a block of the left one, `HEIGHT` rows of as many terms, comes from the
+of cache, while a block of the left one, `height` rows of as many terms, comes from the
 second.  Micro-kernels keep the sums of some rows of a strip in registers.
 
 Each element is one chain of fused operations for each `DEPTH` terms, and these are
@@ -34,11 +34,16 @@ from .lines import Writer
 
 #: Terms of a sum at a time: of a strip, 24 KB where vectors have 64 bytes.
 DEPTH = 192
-#: Rows of the left operand at a time: a multiple of what any micro-kernel has.
-HEIGHT = 192
+#: Bytes of a block of the left operand.  Threads may have no more stack than 256 KB.
+BLOCK = 72 * 1024
 #: With so few rows the right operand is read where it is, and the left one with so few
 #: strips: copying would take longer than it saves.
 FEW_ROWS, FEW_STRIPS = 24, 3
+
+
+def height(shape: Shape) -> int:
+    """Rows of the left operand at a time: a multiple of what any micro-kernel has."""
+    return BLOCK // (DEPTH * shape.size)
 
 
 def inner(dtype: str, host: Host) -> tuple[str, list[str]]:
@@ -60,7 +65,7 @@ def outer(dtype: str, host: Host) -> tuple[str, list[str]]:
     most = shape.rows[0]
     for name, count in (
         ("strip", DEPTH * shape.width),
-        ("block", DEPTH * HEIGHT),
+        ("block", DEPTH * height(shape)),
         ("edge", DEPTH * shape.rows[1]),
         ("tile", most * shape.width),
     ):
@@ -124,7 +129,7 @@ class _Blocks:
 
     def all(self) -> None:
         """The whole product: terms, rows, columns."""
-        w, kind = self.w, self.shape.kind
+        w, kind, most = self.w, self.shape.kind, height(self.shape)
 
         def depth(p: str, _: list[str]) -> list[str]:
             k = least(w, self.op(f"sub i64 %k, {p}", p), DEPTH)
@@ -133,13 +138,13 @@ class _Blocks:
             a = at(w, kind, "%a", w.times(p, "%sap"))
             b = at(w, kind, "%b", w.times(p, "%sbp"))
 
-            def height(i: str, _: list[str]) -> list[str]:
+            def rows(i: str, _: list[str]) -> list[str]:
                 start = at(w, kind, a, w.times(i, "%sai"))
-                m = least(w, self.op(f"sub i64 %m, {i}", i), HEIGHT)
+                m = least(w, self.op(f"sub i64 %m, {i}", i), most)
                 self.rows(self.left(start, m, k, add), b, i)
                 return []
 
-            w.loop("height", ("0", "%m", HEIGHT), [], height)
+            w.loop("rows", ("0", "%m", most), [], rows)
             return []
 
         w.loop("depth", ("0", "%k", DEPTH), [], depth)

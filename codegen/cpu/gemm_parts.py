@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from .host import Host
-from .lines import Writer
+from .lines import TYPES, Writer
 from .squares import transposed
 
 #: Vectors side by side in a strip.
@@ -16,8 +18,6 @@ SQUARE = 4
 TOGETHER = 4
 #: Vectors side by side of a table whose rows are added up.
 STRIDE = 8
-
-_ELEMENTS = {"float32": ("float", 4), "float64": ("double", 8)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,12 @@ class Shape:
     @property
     def kind(self) -> str:
         """The LLVM type of an element."""
-        return _ELEMENTS[self.dtype][0]
+        return TYPES[self.dtype]
 
     @property
     def size(self) -> int:
         """Bytes of an element."""
-        return _ELEMENTS[self.dtype][1]
+        return np.dtype(self.dtype).itemsize
 
     @property
     def lanes(self) -> int:

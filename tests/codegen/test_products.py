@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import textwrap
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import product
@@ -12,7 +15,7 @@ import pytest
 
 from symgraph.codegen.cpu import build, gemm_parts, threads
 from symgraph.codegen.cpu import host as hosts
-from symgraph.codegen.cpu.gemm import DEPTH, FEW_ROWS, FEW_STRIPS, HEIGHT
+from symgraph.codegen.cpu.gemm import DEPTH, FEW_ROWS, FEW_STRIPS, height
 from symgraph.codegen.cpu.host import Host
 from symgraph.codegen.cpu.link import link
 from symgraph.codegen.errors import CompileError
@@ -55,15 +58,15 @@ def operand(array: np.ndarray, transposed: bool) -> np.ndarray:
 def edges(host: Host, dtype: str) -> list[tuple[int, int, int]]:
     """Sizes around those of micro-kernels, strips, blocks and squares."""
     shape = gemm_parts.Shape(dtype, host)
-    most, few = shape.rows
-    rows = [*range(1, most + few + 2), FEW_ROWS, FEW_ROWS + 1, HEIGHT + most + 1]
+    (most, few), tall = shape.rows, height(shape)
+    rows = [*range(1, most + few + 2), FEW_ROWS, FEW_ROWS + 1, tall + most + 1]
     columns = [*range(1, shape.width + 2), FEW_STRIPS * shape.width, 161]
     near = [DEPTH - 1, DEPTH, DEPTH + 1]
     depths = [*range(1, 6), shape.lanes + 1, *near, 2 * DEPTH + 3, 4567]
     found = [(m, n, k) for m in rows for n, k in ((1, 7), (shape.width + 3, 5))]
     found += [(m, n, 9) for n in columns for m in (1, few, most + 1)]
     found += [(m, n, k) for k in depths for m, n in ((1, 50), (50, 1), (15, 150))]
-    return [*found, (HEIGHT + 5, 161, DEPTH + 9)]
+    return [*found, (tall + 5, 161, DEPTH + 9)]
 
 
 @pytest.mark.parametrize("width", [16, 32, 64])
@@ -92,6 +95,27 @@ def test_an_element_depends_on_its_row_and_column_alone(
         some_b = np.ascontiguousarray(b[:, slice(*columns)])
         part = f(operand(some_a, left), operand(some_b, right))
         np.testing.assert_array_equal(part, whole[slice(*rows), slice(*columns)])
+
+
+def test_a_product_needs_little_stack():
+    """It runs on threads that have a quarter of a megabyte."""
+    script = """
+    import threading
+    import numpy as np
+    import symgraph as sg
+    x = sg.dmatrix("x")
+    f = sg.function([x], x @ x)
+    a = np.ones((300, 300))
+    found = []
+    threading.stack_size(256 * 1024)
+    thread = threading.Thread(target=lambda: found.append(f(a)))
+    thread.start()
+    thread.join()
+    assert (found[0] == len(a)).all()
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
