@@ -2,15 +2,16 @@
 
 A kernel that runs down each column touches every page of memory again for each strip
 of columns, and a matrix of few columns gives work to few threads.  So each tile, a
-block of rows by a strip of columns, is read row by row into parts, one for each column,
-which stay in the nearest cache, and a second kernel combines those of all blocks and
-does what else there was to do.
+block of rows by a strip of columns, is read a few rows at a time into parts, one for
+each column, which stay in the nearest cache, and a second kernel combines those of all
+blocks and does what else there was to do.
 
     vector j < m                        parallel tile < blocks * strips
-      serial i < n -> s = sum v           serial r < rows of the tile
+      serial i < n -> s = sum v           serial g < groups of rows of the tile
         v = load x[i, j]                    vector c < columns of the tile
-      ...                                     v = load x[row + r, column + c]
-                                              store part[block, column + c] += v
+      ...                                     serial r < rows of g -> t = sum v
+                                                v = load x[row + r, column + c]
+                                              store part[block, column + c] += t
                                         vector j < m
                                           serial b < blocks -> s = sum q
                                             q = load part[b, j]
@@ -57,6 +58,9 @@ from .ranges import Range, part_of
 ROWS = 128
 #: Columns in a strip: several pages of each row, whose parts stay in L1 or nearly.
 COLUMNS = 4096
+#: Rows that are read side by side: they take turns in bringing pages, and the parts
+#: move once for all of them.
+TOGETHER = 8
 #: So many columns are few: beside their loads, parts in memory would take long.
 NARROW = 32
 #: A reduction of fewer rows, where that is known, is left as it is.
@@ -221,6 +225,10 @@ def _launch(
     return Launch(kernel, (*kept, *parts), (*launch.sizes, *sizes))
 
 
+def _int(value: int) -> Const:
+    return Const(value, "int64")
+
+
 @dataclass(slots=True)
 class _Split:
     """One kernel made into two; see the module's docstring."""
@@ -244,7 +252,6 @@ class _Split:
 
     def first(self, *, narrow: bool) -> Kernel:
         """Each tile's parts, of `narrow` ones by columns, else by rows."""
-        tile_of = self._narrow_tile if narrow else self._tile
         names = ("height", "blocks", "strips", "tiles", "tile", "block", "strip")
         height, blocks, strips, tiles, tile, block, strip = map(self._name, names)
         done, width = self._name("done"), Const(COLUMNS, "int64")
@@ -253,69 +260,123 @@ class _Split:
         )
         column, these, most = part_of(strip, width, self.outer.extent, self._name)
         parts = self._parts(blocks, "inout")
+        known: tuple[Let, ...] = ()
+        if narrow:
+            within = self._narrow_tile(row, column, block, parts)
+        else:
+            known, within = self._tile(row, column, block, parts, height)
         body: tuple[Statement, ...] = (
             Let(block, "floordiv", (tile, strips), "int64"),
             Let(done, "mul", (block, strips), "int64"),
             Let(strip, "sub", (tile, done), "int64"),
             *these_rows,
             *these,
-            tile_of(row, column, block, parts),
+            *within,
         )
         loop = Loop(tile, tiles, "parallel", body)
-        whole = (*self.kernel.body[:-1], most_rows, most, loop)
+        whole = (*self.kernel.body[:-1], most_rows, most, *known, loop)
         sizes = (height, blocks, strips, tiles)
         suffix = "narrow_parts" if narrow else "parts"
         return self._made(suffix, whole, parts, tile, sizes)
 
     def _narrow_tile(
         self, row: Range, column: Range, block: str, parts: tuple[Buffer, ...]
-    ) -> Loop:
+    ) -> tuple[Statement, ...]:
         """The loops over a tile of few columns: down each of them."""
         where = (axis(block), axis(self.outer.axis))
-        down = replace(
-            self.rows,
-            axis=row.axis,
-            extent=row.extent,
-            body=row.moved(self.rows.body, self.rows.axis),
-        )
+        body = row.moved(self.rows.body, self.rows.axis)
+        down = replace(self.rows, axis=row.axis, extent=row.extent, body=body)
         stores = (
             Store(part.name, where, carry.name)
             for part, carry in zip(parts, self.rows.carries, strict=True)
         )
-        place = self.outer.body.index(self.rows)
-        body = (*self.outer.body[:place], down, *stores)
-        lanes = column.moved(body, self.outer.axis)
-        return Loop(column.axis, column.extent, "vector", lanes)
+        return (self._along(column, (down, *stores)),)
 
     def _tile(
-        self, row: Range, column: Range, block: str, parts: tuple[Buffer, ...]
-    ) -> Loop:
-        """The loops over a tile: the parts take in one row after another.
+        self,
+        row: Range,
+        column: Range,
+        block: str,
+        parts: tuple[Buffer, ...],
+        height: str,
+    ) -> tuple[tuple[Let, ...], tuple[Statement, ...]]:
+        """The loops over a tile, and what there is to know for them before all loops.
 
-        What they hold before the first row means nothing.
+        The parts take in some rows after others; what they hold before the first rows
+        means nothing.
         """
-        nest, where = _nest(self.rows), (axis(block), axis(self.outer.axis))
+        if len(_nest(self.rows)) > 1:
+            return (), self._nested_tile(row, column, block, parts)
+        group, groups = self._name("group"), self._name("groups")
+        few, these = self._few(group, row.extent)
+        body = few.moved(row.moved(self.rows.body, self.rows.axis), row.axis)
+        down = replace(self.rows, axis=few.axis, extent=few.extent, body=body)
+        again = Let(self._name("again"), "gt", (group, _int(0)), "bool")
+        taken = self._taken(self.rows.carries, parts, block, again.name, of_loop=True)
+        inside = self._along(column, (down, *taken))
+        most = self._groups(height, self._name("most"))
+        count = self._groups(row.extent, self._name("count"))
+        some = Let(groups, "min", (most[-1].name, count[-1].name), "int64")
+        loop = Loop(group, groups, "serial", (*these, again, inside))
+        return most, (*count, some, loop)
+
+    def _groups(self, rows: str, name: str) -> tuple[Let, ...]:
+        """How many groups there are of so many rows."""
+        up = Let(self._name("up"), "add", (rows, _int(TOGETHER - 1)), "int64")
+        return up, Let(name, "floordiv", (up.name, _int(TOGETHER)), "int64")
+
+    def _few(self, group: str, rows: str) -> tuple[Range, tuple[Let, ...]]:
+        """The rows of a group, as a part of so many."""
+        begin, left, some = map(self._name, ("begin", "left", "some"))
+        lets = (
+            Let(begin, "mul", (group, _int(TOGETHER)), "int64"),
+            Let(left, "sub", (rows, begin), "int64"),
+            Let(some, "min", (left, _int(TOGETHER)), "int64"),
+        )
+        return Range(begin, self._name("at"), self._name("place"), some), lets
+
+    def _nested_tile(
+        self, row: Range, column: Range, block: str, parts: tuple[Buffer, ...]
+    ) -> tuple[Statement, ...]:
+        """As `_tile` where a row takes a loop itself: one step of that at a time."""
+        nest = _nest(self.rows)
         begins, again = self._again([row.axis, *(loop.axis for loop in nest[1:])])
-        steps: list[Statement] = []
-        for part, carry in zip(parts, nest[-1].carries, strict=True):
+        taken = self._taken(nest[-1].carries, parts, block, again, of_loop=False)
+        kept = [s for loop in nest for s in loop.body if not isinstance(s, Loop)]
+        inside = self._along(column, row.moved((*kept, *taken), self.rows.axis))
+        within: tuple[Statement, ...] = (*begins, inside)
+        for loop in reversed(nest[1:]):
+            within = (Loop(loop.axis, loop.extent, "serial", within),)
+        return (Loop(row.axis, row.extent, "serial", within),)
+
+    def _taken(
+        self,
+        carries: tuple[Carry, ...],
+        parts: tuple[Buffer, ...],
+        block: str,
+        again: str,
+        *,
+        of_loop: bool,
+    ) -> list[Statement]:
+        """What takes the carries' values into the parts, or if `of_loop` results."""
+        where, steps = (axis(block), axis(self.outer.axis)), list[Statement]()
+        for part, carry in zip(parts, carries, strict=True):
             held, old, new = map(self._name, ("held", "old", "new"))
             start = identity(carry.combine, carry.dtype)
             op, dtype = COMBINERS[carry.combine], carry.dtype
             steps += [
                 Load(held, part.name, where, dtype),
                 Let(old, "select", (again, held, start), dtype),
-                Let(new, op, (old, carry.value), dtype),
+                Let(new, op, (old, carry.name if of_loop else carry.value), dtype),
                 Store(part.name, where, new),
             ]
+        return steps
+
+    def _along(self, column: Range, body: tuple[Statement, ...]) -> Loop:
+        """The loop along the columns of a tile, with what comes before the rows."""
         place = self.outer.body.index(self.rows)
-        kept = [s for loop in nest for s in loop.body if not isinstance(s, Loop)]
-        body = row.moved((*self.outer.body[:place], *kept, *steps), self.rows.axis)
-        lanes = column.moved(body, self.outer.axis)
-        inside = Loop(column.axis, column.extent, "vector", lanes)
-        within: tuple[Statement, ...] = (*begins, inside)
-        for loop in reversed(nest[1:]):
-            within = (Loop(loop.axis, loop.extent, "serial", within),)
-        return Loop(row.axis, row.extent, "serial", within)
+        lanes = column.moved((*self.outer.body[:place], *body), self.outer.axis)
+        return Loop(column.axis, column.extent, "vector", lanes)
 
     def _again(self, axes: list[str]) -> tuple[list[Let], str]:
         """Whether this is not the first step of loops over `axes`."""

@@ -41,10 +41,10 @@ from .ir import (
 from .names import defines, fresh, names_of
 from .ranges import Range, part_of, replaced
 
-#: Rows of a tile: runs of several cache lines of what is read across rows.
-ROWS = 64
+#: Rows of a tile: runs of 8 cache lines of what is read across rows, but not more.
+RUN_BYTES, ROWS = 512, 128
 #: Columns of a tile: long runs of what is read and written by rows.  A tile fits into
-#: the second-level cache.
+#: a small second-level cache.
 COLUMNS = 256
 #: Rows of scratch are longer than the tile's by an odd number of cache lines, so that
 #: a column does not fall into a few sets of the cache.
@@ -119,10 +119,13 @@ class _Tiling:
     outer: Loop
     turned: list[Load]
     taken: set[str] = field(init=False)
+    rows: int = field(init=False)
     scratch: list[Buffer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.taken = names_of(self.kernel)
+        widest = max(np.dtype(load.dtype).itemsize for load in self.turned)
+        self.rows = min(ROWS, RUN_BYTES // widest)
 
     def _name(self, name: str) -> str:
         return fresh(name, self.taken)
@@ -132,10 +135,10 @@ class _Tiling:
         inner = self.outer.body[-1]
         assert isinstance(inner, Loop)
         down, across = self._name("down"), self._name("across")
-        tall, wide = Const(ROWS, "int64"), Const(COLUMNS, "int64")
+        tall, wide = Const(self.rows, "int64"), Const(COLUMNS, "int64")
         row, rows, most_rows = part_of(down, tall, self.outer.extent, self._name)
         column, columns, most = part_of(across, wide, inner.extent, self._name)
-        strips, count_down = self._count(self.outer.extent, ROWS)
+        strips, count_down = self._count(self.outer.extent, self.rows)
         tiles, count_across = self._count(inner.extent, COLUMNS)
         packs, held = self._packs(row, column, inner.axis)
         main = self._main(row, column, inner, held)
@@ -170,7 +173,9 @@ class _Tiling:
         packs, held = [], {}
         for load in self.turned:
             padded = COLUMNS + PADDING_BYTES // np.dtype(load.dtype).itemsize
-            buffer = Buffer(self._name("turned"), load.dtype, (ROWS, padded), "inout")
+            buffer = Buffer(
+                self._name("turned"), load.dtype, (self.rows, padded), "inout"
+            )
             self.scratch.append(buffer)
             held[load.name] = buffer.name
             lanes = replace(row, axis=self._name("at"))

@@ -146,6 +146,7 @@ class _Emitter(Squares):
         """The whole definition, whose body is what `write` writes."""
         self.arguments()
         write()
+        self.await_stores()
         lines = self.w.scopes[0].lines
         if self.zero:
             lines[:0] = ["  %zero = alloca i64", "  store i64 0, ptr %zero"]
@@ -436,7 +437,7 @@ class _Emitter(Squares):
 
         def body(index: str, old: list[str]) -> list[str]:
             if blocks:
-                self.lanes = Lanes(loop.axis, width, blocks, index)
+                self.lanes = Lanes(loop.axis, width, blocks, index, bounds[0])
             else:
                 self.lanes = self._prefix(loop.axis, index, bounds[1], tail)
                 mask = self.lanes.mask or ""
@@ -471,7 +472,7 @@ class _Emitter(Squares):
         whole = None
         if not (self.host.masks or tail):
             whole = self.apply("eq", "int64", "bool", (active, str(width)), 0)
-        return Lanes(axis, width, 1, index, mask, active, whole)
+        return Lanes(axis, width, 1, index, None, mask, active, whole)
 
 
 def _blocks_for(loop: Loop, width: int, extent: Extent | None) -> int:

@@ -3,6 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
+
+#: What the system says of the cache that all processors share, and of what to take a
+#: result for larger than it where it says nothing, or more than one process is given.
+LAST_CACHE = Path("/sys/devices/system/cpu/cpu0/cache/index3/size")
+UNKNOWN_CACHE, MOST_CACHE = 1 << 25, 1 << 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +23,8 @@ class Host:
     cpu: str
     features: str
     vector_bytes: int
+    #: Results of so many bytes are stored past the caches; 0: none are.
+    streams: int = 0
 
     @property
     def masks(self) -> bool:
@@ -38,12 +46,23 @@ def detect() -> Host:
     import llvmlite.binding as llvm
 
     features = llvm.get_host_cpu_features()
+    triple = llvm.get_process_triple()
     return Host(
-        triple=llvm.get_process_triple(),
+        triple=triple,
         cpu=llvm.get_host_cpu_name(),
         features=features.flatten(),
         vector_bytes=vector_bytes({name for name, on in features.items() if on}),
+        streams=last_cache(LAST_CACHE) if triple.startswith("x86_64") else 0,
     )
+
+
+def last_cache(said: Path) -> int:
+    """Bytes of the last cache that one process can count on, from what `said` holds."""
+    try:
+        size = int(said.read_text().strip().removesuffix("K")) << 10
+    except (OSError, ValueError):
+        size = UNKNOWN_CACHE
+    return min(size, MOST_CACHE)
 
 
 def vector_bytes(features: set[str]) -> int:

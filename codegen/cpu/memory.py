@@ -13,6 +13,7 @@ import numpy as np
 
 from . import primitives
 from .lines import Writer, llvm_type, memory_type
+from .streams import ALIGN, HINT, MEANING
 
 _ALL = "splat (i1 true)"
 
@@ -23,12 +24,14 @@ class Address:
 
     `pointer` is that of lane 0 of block 0.  `stride` is an int or the name of an i64;
     `offsets` holds a vector of i64 for each block (strides included), when an index is
-    itself data.
+    itself data.  Where the condition `past` holds, whole vectors are stored past the
+    caches: see `streams`.
     """
 
     pointer: str
     stride: int | str = 0
     offsets: tuple[str, ...] = ()
+    past: str | None = None
 
     @property
     def uniform(self) -> bool:
@@ -129,7 +132,12 @@ def store_vector(
         mask = mask and reverse(w, mask, bits, width)
     all_lanes = f"store {kind} {text}, ptr {pointer}, align {align}"
     if mask is None:
-        w.effect(all_lanes)
+        if address.past and address.stride == 1:
+            w.declarations[MEANING] = None
+            hinted = f"store {kind} {text}, ptr {pointer}, align {ALIGN}{HINT}"
+            w.either(address.past, "void", hinted, all_lanes)
+        else:
+            w.effect(all_lanes)
         return
     rest = (("ptr", pointer), ("i32", str(align)), (bits, mask))
     call = w.intrinsic("masked.store", (kind, "ptr"), "void", (kind, text), *rest)

@@ -71,6 +71,7 @@ class Squares(Statements):
             self.lanes = Lanes(inner, width, 1, row)
             self.values[outer] = Value("int64", (str(w.plus(column, k)),))
             self.load(turn.load)
+            self.ask_below(turn, column, k)
             found += self.values[turn.load.name].texts
         turned = transposed(w, memory_type(turn.load.dtype, width), found)
         for k, text in enumerate(turned):
@@ -79,6 +80,16 @@ class Squares(Statements):
             self.values[turn.load.name] = Value(turn.load.dtype, (text,), True)
             self.store(turn.store)
         self.lanes = None
+
+    def ask_below(self, turn: Turn, column: str, k: int) -> None:
+        """Ask for what the square after the next one will load; see `ahead`."""
+        w, outer = self.w, turn.outer.axis
+        below = str(w.plus(column, k + 2 * self.width))
+        here, self.values[outer] = self.values[outer], Value("int64", (below,))
+        pointer = self.address(turn.load.buffer, turn.load.index).pointer
+        self.values[outer] = here
+        how = [("i32", "0"), ("i32", "3"), ("i32", "1")]
+        w.effect(w.intrinsic("prefetch", ("ptr",), "void", ("ptr", pointer), *how))
 
     def in_squares(
         self,

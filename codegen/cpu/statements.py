@@ -7,7 +7,7 @@ each block of lanes; any other is a scalar.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -41,6 +41,7 @@ from .memory import (
     to_memory,
 )
 from .reduction import apply
+from .streams import ALIGN, FENCE, streamed
 
 #: Each chunk's scratch starts on a cache line.
 SCRATCH_ALIGNMENT = 64
@@ -61,13 +62,15 @@ class Lanes:
 
     `index` is the axis' value in lane 0 of block 0.  A masked loop has one block, in
     which the first `active` lanes count; `whole` is whether these are all, where the
-    host is slow at masked moves.
+    host is slow at masked moves.  `first` is the value of `index` in the first step, if
+    the loop runs through memory.
     """
 
     axis: str
     width: int
     blocks: int
     index: str
+    first: str | None = None
     mask: str | None = None
     active: str = ""
     whole: str | None = None
@@ -88,9 +91,12 @@ class Statements:
     lanes: Lanes | None = None
     zero: bool = False
     ahead: Mapping[int, tuple[Ahead, ...]] = field(init=False)
+    streamed: Mapping[str, tuple[Extent, ...]] = field(init=False)
+    large: dict[str, None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.ahead = asked_ahead(self.kernel)
+        self.streamed = streamed(self.kernel, self.width, self.host)
 
     def arguments(self) -> None:
         """Load the addresses and sizes that the function is given."""
@@ -355,6 +361,7 @@ class Statements:
     def store(self, store: Store) -> None:
         w, lanes = self.w, self.lanes
         address = self.address(store.buffer, store.index)
+        address = replace(address, past=self.past_caches(store))
         dtype = self.buffers[store.buffer].dtype
         shared = address.uniform or address.offsets
         if lanes is not None and store.accumulate and shared:
@@ -376,6 +383,39 @@ class Statements:
                 text = to_memory(w, text, dtype, 0)
                 w.effect(f"store {memory_type(dtype)} {text}, ptr {address.pointer}")
 
+    def past_caches(self, store: Store) -> str | None:
+        """The condition under which this loop's stores go past the caches, if any."""
+        w, lanes, large = self.w, self.lanes, self.is_large(store.buffer)
+        if lanes is None or lanes.first is None or large is None:
+            return None
+        self.large[large] = None
+        self.lanes = replace(lanes, index=lanes.first)
+        pointer = self.address(store.buffer, store.index).pointer
+        self.lanes = lanes
+        w.place(pointer)
+        number = w.op(f"ptrtoint ptr {pointer} to i64")
+        beyond = w.op(f"and i64 {number}, {ALIGN - 1}")
+        aligned = w.op(f"icmp eq i64 {beyond}, 0")
+        return w.op(f"and i1 {large}, {aligned}")
+
+    def is_large(self, buffer: str) -> str | None:
+        """Whether a result is larger than the caches; None if it may not go past."""
+        w, extents = self.w, self.streamed.get(buffer)
+        if extents is None:
+            return None
+        size: int | str = np.dtype(self.buffers[buffer].dtype).itemsize
+        for extent in extents:
+            size = w.times(size, self.extent(extent))
+        w.place(str(size))
+        large = w.op(f"icmp sge i64 {size}, {self.host.streams}")
+        return None if w.level else large  # known when the kernel is called
+
+    def await_stores(self) -> None:
+        """What went past the caches is there before the function returns."""
+        fence = self.w.intrinsic(FENCE, (), "void")
+        for large in self.large:
+            self.w.branch_around(large, [fence])
+
     def ask_ahead(self, loop: Loop) -> None:
         """Ask for what other loops need, unless rows are too long: see `ahead`."""
         w = self.w
@@ -384,6 +424,10 @@ class Statements:
             extent = str(self.extent(asked.extent))
             w.place(extent)
             short = w.op(f"icmp ule i64 {extent}, {MOST_ROW // asked.itemsize}")
+            large = self.is_large(asked.buffer)
+            if large:
+                w.place(short, large)
+                short = w.op(f"select i1 {large}, i1 false, i1 {short}")
             pointer = self.address(asked.buffer, asked.index).pointer
             how = [("i32", str(int(asked.writes))), ("i32", "3"), ("i32", "1")]
             for block in range(self.blocks()):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -307,11 +308,11 @@ KERNELS = {
 OTHERS = {"haswell": ("avx2", 32), "x86-64": ("sse2", 16)}
 
 
-@pytest.fixture(scope="module", params=["native", *OTHERS])
+@pytest.fixture(scope="module", params=["native", "streams", *OTHERS])
 def native(request: pytest.FixtureRequest) -> Native:
-    """All kernels, for this CPU or for an older one with narrower vectors."""
-    host = hosts.detect()
-    if request.param != "native":
+    """All kernels, for this CPU, with stores past its caches, or for an older one."""
+    host = replace(hosts.detect(), streams=int(request.param == "streams"))
+    if request.param in OTHERS:
         feature, width = OTHERS[request.param]
         if f"+{feature}" not in host.features.split(","):
             pytest.skip(f"this CPU has no {feature}")

@@ -62,9 +62,11 @@ PLANE_KERNEL, CUBE_KERNEL = joined(PLANE), joined(CUBE)
 SIZES = (0, 1, 7, ROWS, ROWS + 1, COLUMNS + 5)
 
 
-@pytest.fixture(scope="module")
-def native() -> Native:
-    return Native([tiled(PLANE_KERNEL), tiled(CUBE_KERNEL)])
+@pytest.fixture(scope="module", params=[1 << 40, 1])
+def native(request: pytest.FixtureRequest) -> Native:
+    """Both kernels, which store in the caches or past them."""
+    host = replace(detect(), streams=request.param)
+    return Native([tiled(PLANE_KERNEL), tiled(CUBE_KERNEL)], host)
 
 
 def plane(n: int, m: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
