@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .gemm_parts import (
+    NARROW,
     Shape,
     at,
     dots,
@@ -35,7 +36,7 @@ from .lines import Writer
 #: Terms of a sum at a time: of a strip, 24 KB where vectors have 64 bytes.
 DEPTH = 192
 #: Bytes of a block of the left operand.  Threads may have no more stack than 256 KB.
-BLOCK = 72 * 1024
+BLOCK = 112 * 1024
 #: With so few rows the right operand is read where it is, and the left one with so few
 #: strips: copying would take longer than it saves.
 FEW_ROWS, FEW_STRIPS = 24, 3
@@ -43,13 +44,15 @@ FEW_ROWS, FEW_STRIPS = 24, 3
 
 def height(shape: Shape) -> int:
     """Rows of the left operand at a time: a multiple of what any micro-kernel has."""
-    return BLOCK // (DEPTH * shape.size)
+    most = shape.rows[0]
+    return BLOCK // (DEPTH * shape.size * most) * most
 
 
 def inner(dtype: str, host: Host) -> tuple[str, list[str]]:
     """What ``gemm_DTYPE`` calls, and the declarations that this needs."""
     shape = Shape(dtype, host)
     texts = [micro(shape, rows) for rows in shape.rows]
+    texts.append(micro(shape, shape.rows[0], narrow=True))
     texts += [f(shape) for f in (pack, put, dots, weighted)]
     declared = {line: None for _, lines in texts for line in lines}
     return "\n".join(text for text, _ in texts), list(declared)
@@ -105,11 +108,13 @@ class _Left:
 class _Right:
     """A strip of the right operand with `n` columns, and where its results belong.
 
-    It is read at `base`, its rows `pitch` apart; `full`: it is as wide as any.
+    It is read at `base`, its rows `pitch` apart; `full`: it is as wide as any;
+    `narrow`: one vector is enough.
     """
 
     n: str
     full: str
+    narrow: str
     base: str
     pitch: str
     c: str
@@ -198,7 +203,9 @@ class _Blocks:
             w.branch_around(moved, [packed])
             base = self.op(f"select i1 {stays}, ptr {here}, ptr %strip", stays, here)
             pitch = f"select i1 {stays}, i64 %sbp, i64 {shape.width}"
-            right = _Right(n, full, base, self.op(pitch, stays), at(w, kind, c, j))
+            pitch = self.op(pitch, stays)
+            narrow = self.op(f"icmp sle i64 {n}, {shape.lanes}", n)
+            right = _Right(n, full, narrow, base, pitch, at(w, kind, c, j))
             self.tiles(left, right)
             return []
 
@@ -240,11 +247,16 @@ class _Blocks:
         step = self.op(f"select i1 {full}, i64 %sci, i64 {self.shape.width}", full)
         add = self.op(f"and i1 {full}, {left.add}", full, left.add)
         cut = self.op(f"xor i1 {full}, true", full)
-        w.effect(self.micro(rows, a, left, right, f"ptr {into}, i64 {step}", add))
+        arguments = (a, left, right, f"ptr {into}, i64 {step}", add)
+        if rows == self.shape.rows[0]:
+            kinds = (self.micro(f"{rows}{k}", *arguments) for k in (NARROW, ""))
+            w.either(right.narrow, "void", *kinds)
+        else:
+            w.effect(self.micro(rows, *arguments))
         w.branch_around(cut, [put_call(self.shape, c, rows, right.n, left.add)])
 
     def micro(
-        self, rows: int, a: str, left: _Left, right: _Right, into: str, add: str
+        self, rows: int | str, a: str, left: _Left, right: _Right, into: str, add: str
     ) -> str:
         """The call of a micro-kernel."""
         return (

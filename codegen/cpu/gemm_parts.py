@@ -12,6 +12,8 @@ from .squares import transposed
 
 #: Vectors side by side in a strip.
 ACROSS = 2
+#: Behind the name of a micro-kernel for one of them.
+NARROW = "_narrow"
 #: Rows or columns of the squares that are turned round while an operand is copied.
 SQUARE = 4
 #: Rows of a table whose products with a vector are summed together.
@@ -101,11 +103,13 @@ def _hidden(w: Writer, kind: str, value: str) -> str:
     return w.read(f"load volatile {kind}, ptr {place}")
 
 
-def micro(shape: Shape, rows: int) -> tuple[str, list[str]]:
+def micro(shape: Shape, rows: int, *, narrow: bool = False) -> tuple[str, list[str]]:
     """``micro_DTYPE_ROWS``: some rows and a strip's columns, k terms of each sum.
 
-    The rows of A are reached from every third one.
+    A `narrow` one makes the first vector of each row only.  The rows of A are reached
+    from every third one.
     """
+    across, end = (1, NARROW) if narrow else (ACROSS, "")
     w, kind, vector, size = Writer(), shape.kind, shape.vector, shape.size
     step = str(w.times("%sai", size))
     steps = ["0", step, _hidden(w, "i64", str(w.times(step, 2)))]
@@ -114,14 +118,14 @@ def micro(shape: Shape, rows: int) -> tuple[str, list[str]]:
         for r in range(0, rows, 3)
     ]
     along, down = str(w.times("%sap", size)), str(w.times("%sbp", size))
-    count = rows * ACROSS
+    count = rows * across
     sums = [(vector, "zeroinitializer")] * count
 
     def term(_: str, held: list[str]) -> list[str]:
         *lefts, right = held[:-count]
         strip = [
             _load(w, vector, at(w, kind, right, v * shape.lanes), size)
-            for v in range(ACROSS)
+            for v in range(across)
         ]
         new = []
         for r in range(rows):
@@ -130,27 +134,28 @@ def micro(shape: Shape, rows: int) -> tuple[str, list[str]]:
                 place = at(w, "i8", place, steps[r % 3])
             left = w.splat(_load(w, kind, place, size), shape.dtype, shape.lanes)
             for v, beside in enumerate(strip):
-                total = held[r * ACROSS + v - count]
+                total = held[r * across + v - count]
                 new.append(_fma(w, vector, left, beside, total))
         moved = [at(w, "i8", base, along) for base in lefts]
         return [*moved, at(w, "i8", right, down), *new]
 
     carried = [*(("ptr", s) for s in starts), ("ptr", "%b"), *sums]
     found = w.loop("term", ("0", "%k", 1), carried, term)[-count:]
-    _stored(w, shape, found)
+    _stored(w, shape, found, across)
+    name = f"micro_{shape.dtype}_{rows}{end}"
     head = (
-        f"define internal void @micro_{shape.dtype}_{rows}(ptr noalias %a, i64 %sai, "
-        "i64 %sap, ptr noalias %b, i64 %sbp, ptr noalias %c, i64 %sci, i64 %k, i1 %add)"
+        f"define internal void @{name}(ptr noalias %a, i64 %sai, i64 %sap, "
+        "ptr noalias %b, i64 %sbp, ptr noalias %c, i64 %sci, i64 %k, i1 %add)"
     )
     return function(f"{head} noinline", w)
 
 
-def _stored(w: Writer, shape: Shape, totals: list[str]) -> None:
+def _stored(w: Writer, shape: Shape, totals: list[str], across: int) -> None:
     """The sums to C, or added to it."""
     kind, vector, align = shape.kind, shape.vector, f"align {shape.size}"
     places = [
-        at(w, kind, at(w, kind, "%c", w.times("%sci", k // ACROSS)),
-           k % ACROSS * shape.lanes)
+        at(w, kind, at(w, kind, "%c", w.times("%sci", k // across)),
+           k % across * shape.lanes)
         for k in range(len(totals))
     ]  # fmt: skip
     w.effect("br i1 %add, label %adding, label %storing")
@@ -320,7 +325,10 @@ def put(shape: Shape) -> tuple[str, list[str]]:
             _into(w, shape, at(w, kind, out, j), value)
             return []
 
-        w.loop("one", ("0", "%columns", 1), [], one)
+        if shape.host.masks:
+            _put_vectors(w, shape, start, out)
+        else:
+            w.loop("one", ("0", "%columns", 1), [], one)
         return []
 
     w.loop("row", ("0", "%rows", 1), [], row)
@@ -329,6 +337,27 @@ def put(shape: Shape) -> tuple[str, list[str]]:
         "i64 %sci, i64 %rows, i64 %columns, i1 %add) noinline"
     )
     return function(head, w)
+
+
+def _put_vectors(w: Writer, shape: Shape, start: str, out: str) -> None:
+    """A row of `put`, in vectors of which only the first `columns` lanes count."""
+    vector, align = shape.vector, ("i32", str(shape.size))
+    bits, numbers = f"<{shape.lanes} x i1>", f"<{shape.lanes} x i64>"
+    columns = w.splat("%columns", "int64", shape.lanes)
+    for v in range(ACROSS):
+        lanes = ", ".join(f"i64 {v * shape.lanes + k}" for k in range(shape.lanes))
+        w.place(columns)
+        mask = (bits, w.op(f"icmp slt {numbers} <{lanes}>, {columns}"))
+        place = ("ptr", at(w, shape.kind, out, v * shape.lanes))
+        value = _load(w, vector, at(w, shape.kind, start, v * shape.lanes), shape.size)
+        zero = (vector, "zeroinitializer")
+        read = ("masked.load", (vector, "ptr"), vector, place, align, mask, zero)
+        before = w.read(w.intrinsic(*read))
+        total = w.read(f"fadd {vector} {before}, {value}")
+        total = w.read(f"select i1 %add, {vector} {total}, {vector} {value}")
+        kinds = (vector, "ptr")
+        stored = ("masked.store", kinds, "void", (vector, total), place, align, mask)
+        w.effect(w.intrinsic(*stored))
 
 
 def _into(w: Writer, shape: Shape, place: str, value: str, kind: str = "") -> None:
