@@ -489,7 +489,7 @@ def _check_arrays(d: _Driver, launch: Launch) -> None:
     if len(launch.arrays) != len(buffers):
         raise CompileError(f"{name}: {len(buffers)} arrays are expected")
     for given, buffer in zip(launch.arrays, buffers, strict=True):
-        array = d.program.array(given)
+        array = d.program.arrays[d.frame.arrays[given]]
         if array.dtype != buffer.dtype or len(array.shape) != len(buffer.shape):
             raise CompileError(
                 f"{name}: buffer {buffer.name} is {buffer.dtype} of "

@@ -29,6 +29,8 @@ INTRINSICS = (
     "declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)",
 )
 
+#: Lines of a block.  LLVM compares each load of a block with many others.
+LONGEST_BLOCK = 400
 _COMPARE = {"eq": "eq", "ne": "ne", "lt": "slt", "le": "sle", "gt": "sgt", "ge": "sge"}
 
 
@@ -39,6 +41,7 @@ class Writer:
     lines: list[str] = field(default_factory=list)
     count: int = 0
     _block: str = "entry"
+    _begin: int = 0
 
     def fresh(self, hint: str) -> str:
         """A name not used before in this function."""
@@ -47,6 +50,10 @@ class Writer:
 
     def let(self, text: str) -> str:
         """Append ``%fresh = text`` and return the value's name."""
+        if len(self.lines) - self._begin > LONGEST_BLOCK:
+            onward = self.fresh("on")
+            self.do(f"br label %{onward}")
+            self.label(onward)
         name = f"%{self.fresh('t')}"
         self.lines.append(f"  {name} = {text}")
         return name
@@ -59,6 +66,7 @@ class Writer:
         """Start the block called `name`; the block before must have ended."""
         self._block = name
         self.lines.append(f"{name}:")
+        self._begin = len(self.lines)
 
     def block(self) -> str:
         """The name of the block that is being written."""

@@ -105,10 +105,17 @@ class KernelBuilder:
 
     def extent(self, size: Size) -> ir.Extent:
         """A dimension as a number or the name of a size of this kernel."""
-        extent = self.env.extent(size)
+        return self._local(self.env.extent(size))
+
+    def _local(self, extent: ir.Extent) -> ir.Extent:
         if isinstance(extent, int):
             return extent
         return self._sizes.setdefault(extent, f"n{len(self._sizes)}")
+
+    def offset(self, extent: ir.Extent) -> ir.Affine:
+        """A size of the program, as part of an index."""
+        local = self._local(extent)
+        return ir.Affine((), local) if isinstance(local, int) else ir.axis(local)
 
     def buffer(self, node: Node, *, written: bool = False) -> ir.Buffer:
         """The kernel's argument for the array of `node`."""

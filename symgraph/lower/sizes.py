@@ -180,6 +180,10 @@ def check_sizes(roots: Sequence[Node]) -> None:
         )
 
 
+def _atom(extent: ir.Extent) -> ir.Atom:
+    return ir.Const(extent, "int64") if isinstance(extent, int) else extent
+
+
 def _rank(size: Size) -> tuple[int, int]:
     if isinstance(size, int):
         return (-1, 0)
@@ -216,6 +220,15 @@ class SizeTable:
         if affine.const:
             total = self._let("add", total, ir.Const(affine.const, "int64"))
         return str(total)
+
+    def plus(self, extent: ir.Extent, size: Size) -> ir.Extent:
+        """The sum of an extent and a size, in one step: for sums that grow."""
+        more = self.extent(size)
+        if isinstance(extent, int) and isinstance(more, int):
+            return extent + more
+        if 0 in (extent, more):
+            return more if extent == 0 else extent
+        return self._let("add", *map(_atom, (extent, more)))
 
     def bind(self, size: Size) -> ir.Extent:
         """The extent of an argument's dimension, which the entry binds or checks."""

@@ -22,6 +22,7 @@ from .slices import slice_axis
 from .view import expand_dims, reshape
 
 if TYPE_CHECKING:
+    from ..codegen import ir
     from ..lower import Emitter
     from ..lower.kernel import KernelBuilder
 
@@ -44,11 +45,13 @@ class Concatenate(Opaque):
 
     def infer(self, *inputs: Node) -> TensorType:
         shape = list(inputs[0].type.dims)
+        lengths = [(x.type.dims[self.axis], 1) for x in inputs]
+        shape[self.axis] = dims.weighted_sum(0, lengths)
         for x in inputs[1:]:
             for axis, size in enumerate(x.type.dims):
                 if axis == self.axis:
-                    shape[axis] = dims.add(shape[axis], size)
-                elif isinstance(shape[axis], Dim):
+                    continue
+                if isinstance(shape[axis], Dim):
                     shape[axis] = size if isinstance(size, int) else shape[axis]
                 elif isinstance(size, int) and size != shape[axis]:
                     raise ShapeError(
@@ -64,17 +67,17 @@ class Concatenate(Opaque):
             yield from (p for axis, p in enumerate(pairs) if axis != self.axis)
 
     def steps(self, node: Node, emit: Emitter) -> None:
-        start: Size = 0
+        start: ir.Extent = 0
         for part in node.inputs:
             self._put(node, part, start, emit)
-            start = dims.add(start, part.type.dims[self.axis])
+            start = emit.sizes.plus(start, part.type.dims[self.axis])
 
-    def _put(self, node: Node, part: Node, start: Size, emit: Emitter) -> None:
+    def _put(self, node: Node, part: Node, start: ir.Extent, emit: Emitter) -> None:
         """Copy `part` to its place."""
 
         def copy(kernel: KernelBuilder, index: Index) -> None:
             target = list(index)
-            target[self.axis] = target[self.axis] + kernel.at(node, ()).extent(start)
+            target[self.axis] = target[self.axis] + kernel.offset(start)
             kernel.store(node, tuple(target), kernel.value(part, index))
 
         emit.loop(node, part.type.dims, copy)
