@@ -54,7 +54,8 @@ from .statements import SCRATCH_ALIGNMENT, Lanes, Value
 
 #: A body of more statements than this is written once, masked throughout.
 HUGE_BODY = 300
-#: A body of more statements than this gets one block.
+#: A body of more statements than this gets one block; it, too, is written once where
+#: masks cost nothing.
 LONG_BODY = 100
 #: A body of more statements than this gets half the blocks.
 SHORT_BODY = 12
@@ -329,7 +330,7 @@ class _Emitter(Squares):
                 f"vector loop {self.lanes.axis}: make one of them serial"
             )
         width, extent = self.width, None if low == "%lo" else loop.extent
-        blocks = _blocks_for(loop, width, extent)
+        blocks = _blocks_for(loop, width, extent, self.host.masks)
         each = range(blocks or 1)
         held = [identity(c, width) for c in loop.carries for _ in each]
         if blocks:
@@ -475,11 +476,11 @@ class _Emitter(Squares):
         return Lanes(axis, width, 1, index, None, mask, active, whole)
 
 
-def _blocks_for(loop: Loop, width: int, extent: Extent | None) -> int:
+def _blocks_for(loop: Loop, width: int, extent: Extent | None, masks: bool) -> int:
     """Vectors side by side in the unmasked loop; 0 if there is only a masked loop."""
     statements = [s for s, _ in walk(loop.body)]
     meets = any(isinstance(s, Store) and s.accumulate for s in statements)
-    if len(statements) > HUGE_BODY or meets:
+    if len(statements) > (LONG_BODY if masks else HUGE_BODY) or meets:
         return 0
     nested = any(isinstance(s, Loop) for s in statements)
     blocks = REDUCTION_BLOCKS if loop.carries or nested else MAP_BLOCKS

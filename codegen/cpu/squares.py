@@ -71,7 +71,7 @@ class Squares(Statements):
             self.lanes = Lanes(inner, width, 1, row)
             self.values[outer] = Value("int64", (str(w.plus(column, k)),))
             self.load(turn.load)
-            self.ask_below(turn, column, k)
+            self.ask_below(turn.load, outer)
             found += self.values[turn.load.name].texts
         turned = transposed(w, memory_type(turn.load.dtype, width), found)
         for k, text in enumerate(turned):
@@ -81,15 +81,20 @@ class Squares(Statements):
             self.store(turn.store)
         self.lanes = None
 
-    def ask_below(self, turn: Turn, column: str, k: int) -> None:
-        """Ask for what the square after the next one will load; see `ahead`."""
-        w, outer = self.w, turn.outer.axis
-        below = str(w.plus(column, k + 2 * self.width))
-        here, self.values[outer] = self.values[outer], Value("int64", (below,))
-        pointer = self.address(turn.load.buffer, turn.load.index).pointer
-        self.values[outer] = here
+    def ask_below(self, load: Load, axis: str) -> None:
+        """Ask for what the square after the next one along `axis` will load here."""
+        w = self.w
+        step: int | str = 0
+        _, strides = self.layout(load.buffer)
+        for affine, stride in zip(load.index, strides, strict=True):
+            step = w.plus(step, w.times(affine.coefficient(axis), stride))
+        pointer, skipped = self.address(load.buffer, load.index).pointer, 2 * self.width
+        below = str(w.times(step, skipped))
+        w.place(pointer, below)
+        kind = memory_type(load.dtype)
+        at = w.op(f"getelementptr {kind}, ptr {pointer}, i64 {below}")
         how = [("i32", "0"), ("i32", "3"), ("i32", "1")]
-        w.effect(w.intrinsic("prefetch", ("ptr",), "void", ("ptr", pointer), *how))
+        w.effect(w.intrinsic("prefetch", ("ptr",), "void", ("ptr", at), *how))
 
     def in_squares(
         self,
