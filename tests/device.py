@@ -10,6 +10,7 @@ hundred elements are several blocks and chunks.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from symgraph.codegen.cuda.geometry import Limits
 
@@ -31,6 +32,13 @@ def real() -> bool:
 def limits() -> tuple[Limits, ...]:
     """How launches are cut; each program is run under all of them."""
     return (_CROWDED, Limits()) if real() else _SIMULATED
+
+
+def address(array: Any) -> int:
+    """Where an array of numba's lies on the device."""
+    if not real():  # the device's memory is the host's
+        return int(array.ctypes.data)
+    return int(array.__cuda_array_interface__["data"][0])
 
 
 def on_device(module: str, *args: object) -> str:
