@@ -57,7 +57,10 @@ class DeviceArray:
 
     def __init__(self, value: Any) -> None:
         there = as_device_array(value, "a device array")
-        self._held = to_device(value).held if there is None else there.held
+        if there is None:
+            there = to_device(value)
+        check_dtype(there.dtype)  # arrays from elsewhere have any
+        self._held = there.held
 
     @classmethod
     def of(cls, held: Held) -> DeviceArray:
@@ -358,7 +361,10 @@ def _found(shown: Mapping[str, Any], owner: Any, what: str) -> DeviceArray:
     if simulated():
         return DeviceArray.of(type(cuda.device_array(1))(_carrier(shown, owner)))
     plain = {**shown, "strides": None, "version": shown.get("version", 3)}
-    return DeviceArray.of(cuda.from_cuda_array_interface(plain, owner=owner))
+    held = cuda.from_cuda_array_interface(plain, owner=owner)
+    # The producer's stream has been waited for: from here on all is on the default one,
+    # where copies to the host are complete when they return.
+    return DeviceArray.of(held.bind())
 
 
 def _in_c_order(strides: Any, shape: tuple[int, ...], itemsize: int) -> bool:
