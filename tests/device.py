@@ -20,7 +20,7 @@ from .simulator import run, simulated
 VARIABLE = "SYMGRAPH_TEST_DEVICE"
 
 #: Few threads; blocks and chunks so small that there are several.
-_SIMULATED = (Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4),)
+SIMULATED = (Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4),)
 _CROWDED = Limits(threads=64, blocks=3, chunk=64, tile=4, warp=32, row=16)
 
 
@@ -31,7 +31,7 @@ def real() -> bool:
 
 def limits() -> tuple[Limits, ...]:
     """How launches are cut; each program is run under all of them."""
-    return (_CROWDED, Limits()) if real() else _SIMULATED
+    return (_CROWDED, Limits()) if real() else SIMULATED
 
 
 def address(array: Any) -> int:

@@ -4,6 +4,9 @@ What numba's simulator cannot show is whether numba-cuda itself takes what it is
 shapes, strides, pointers, streams, arguments of kernels.  Here all of numba-cuda is
 real but for the functions of the driver; launches are somebody else's, such as
 `Simulated`.  `install` changes numba for good.
+
+As a script, ``python -m tests.codegen.cuda.stand_in MODULE ...`` runs a module so; it
+does then what it would do on a GPU.
 """
 
 from __future__ import annotations
@@ -11,6 +14,9 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import linecache
+import os
+import runpy
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -22,12 +28,16 @@ import numpy as np
 
 from symgraph.codegen.cuda.launch import is_on_device
 
+from ... import device
+
 #: The compute capability of the GPU that is not there, as numba has it for cubins.
 CAPABILITY = (9, 0, "a")
 #: More than this it has not, in bytes.
 MOST = 1 << 34
 #: What an allocation begins at a multiple of.
 _ALIGNMENT = 256
+#: The byte that new memory has, which is no value of anything.
+_FILLED = 0xA5
 
 
 class Driver:
@@ -58,7 +68,7 @@ class Driver:
             code = self.binding.CUresult.CUDA_ERROR_OUT_OF_MEMORY
             kind = import_module("numba.cuda.cudadrv.driver").CudaAPIError
             raise kind(code, f"Call to cuMemAlloc results in {code.name}")
-        block = np.full(count + _ALIGNMENT, 0xA5, np.uint8)  # it is anything
+        block = np.full(count + _ALIGNMENT, _FILLED, np.uint8)
         begin = -(-block.ctypes.data // _ALIGNMENT) * _ALIGNMENT
         self.blocks[begin] = block
         return self.binding.CUdeviceptr(begin)
@@ -80,11 +90,11 @@ class Driver:
 _EITHER = ("", "Async")
 
 
-def install(launched: Callable[[Any, Any, Any], None] = lambda *_: None) -> Driver:
+def install(launched: Callable[[Any, Any, Any], None]) -> Driver:
     """Have numba believe in a GPU.
 
-    `launched` is given what there is instead of a launch: numba's function, the
-    arguments, and the configuration.
+    `launched` is given what there is to be launched: numba's function, the arguments,
+    and the configuration.
     """
     module = import_module("numba.cuda.cudadrv.driver")
     module._logger = module.make_logger()
@@ -164,4 +174,15 @@ class Simulated:
         return self.array(made)
 
 
-__all__ = ["CAPABILITY", "Driver", "Simulated", "install"]
+def main(module: str) -> None:
+    """Run a module as if there were a GPU, under the limits of the simulator."""
+    os.environ[device.VARIABLE] = "cuda"
+    install(Simulated())
+    simulated = device.SIMULATED
+    device.limits = lambda: simulated
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+
+
+if __name__ == "__main__":
+    del sys.argv[0]
+    main(sys.argv[0])
