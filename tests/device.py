@@ -21,7 +21,11 @@ VARIABLE = "SYMGRAPH_TEST_DEVICE"
 
 #: Few threads; blocks and chunks so small that there are several.
 SIMULATED = (Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4),)
-_CROWDED = Limits(threads=64, blocks=3, chunk=64, tile=4, warp=32, row=16)
+#: Two warps in a block, and in one that does a product.
+ON_GPU = (
+    Limits(threads=64, blocks=3, chunk=64, tile=8, warp=32, row=16),
+    Limits(),
+)
 
 
 def real() -> bool:
@@ -31,7 +35,7 @@ def real() -> bool:
 
 def limits() -> tuple[Limits, ...]:
     """How launches are cut; each program is run under all of them."""
-    return (_CROWDED, Limits()) if real() else SIMULATED
+    return ON_GPU if real() else SIMULATED
 
 
 def address(array: Any) -> int:

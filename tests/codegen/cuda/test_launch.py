@@ -19,6 +19,7 @@ from symgraph.codegen.errors import CompileError
 from symgraph.codegen.parse import parse_kernel, parse_program
 from symgraph.codegen.program import Gemm, When
 
+from ... import device
 from ...device import on_device
 from . import launch_cases, loop_programs
 
@@ -35,6 +36,12 @@ def found() -> dict[str, str]:
 @pytest.mark.parametrize("name", launch_cases.CASES)
 def test_cases(found: dict[str, str], name: str) -> None:
     assert not found[name], found[name]
+
+
+def test_blocks_have_whole_warps() -> None:
+    """What all that shuffles relies on, and how many rows of a product a block does."""
+    for cut in (*device.SIMULATED, *device.ON_GPU):
+        assert cut.threads % cut.warp == cut.tile**2 % cut.warp == 0
 
 
 def test_what_a_loop_launches_under() -> None:
