@@ -18,6 +18,7 @@ import pytest
 import symgraph as sg
 from symgraph import dlpack, errors
 from symgraph.codegen.cuda import launch
+from symgraph.codegen.cuda.memory import failures
 
 from ..device import limits, real
 from .far import Exporter, Producer, far, taken
@@ -127,6 +128,24 @@ def test_results_share_no_memory() -> None:
     held = [given, *results, w.storage.box[0]]
     places = [h.__cuda_array_interface__["data"][0] for h in held]
     assert len(set(places)) == len(places)
+
+
+def test_what_a_kernel_did_wrong_is_told_by_whoever_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    r = far_result()
+    failure = failures()[0](700, "illegal address")
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise failure
+
+    for name in ("copy_to_host", "copy_to_device"):
+        monkeypatch.setattr(type(r.held), name, broken)
+    for act in (r.to_numpy, r.copy, lambda: np.asarray(r), lambda: sg.DeviceArray(A)):
+        with pytest.raises(errors.BrokenDeviceError, match="illegal address"):
+            act()
+    monkeypatch.undo()
+    assert r.to_numpy()[1, 2] == 10
 
 
 # -- arguments -------------------------------------------------------------------------
