@@ -69,7 +69,9 @@ def test_cases_through_numbas_own_classes() -> None:
     assert not "".join(found.values())
 
 
-@pytest.mark.parametrize("name", ["in_simulator", "in_simulator_use"])
+@pytest.mark.parametrize(
+    "name", ["in_simulator", "in_simulator_use", "in_simulator_values"]
+)
 def test_arrays_through_numbas_own_classes(name: str) -> None:
     options = "-q", "-x", "-p", "no:cacheprovider"
     path = f"tests/symgraph/{name}.py"
