@@ -7,13 +7,14 @@ libraries (CuPy, PyTorch, JAX), which are found by ``__cuda_array_interface__`` 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, NoReturn, TypeAlias
 
 import numpy as np
 
-from .errors import DTypeError, ShapeError, UnsupportedError, refuse
+from .errors import BrokenDeviceError, DTypeError, ShapeError, UnsupportedError, refuse
 from .leaf import plain
 from .op import Array
 from .types import TensorType, check_dtype
@@ -57,7 +58,10 @@ class DeviceArray:
 
     def __init__(self, value: Any) -> None:
         there = as_device_array(value, "a device array")
-        self._held = to_device(value).held if there is None else there.held
+        if there is None:
+            there = to_device(value)
+        check_dtype(there.dtype)  # arrays from elsewhere have any
+        self._held = there.held
 
     @classmethod
     def of(cls, held: Held) -> DeviceArray:
@@ -117,7 +121,8 @@ class DeviceArray:
         """A copy on the host."""
         made = np.empty(self.shape, self.dtype)
         if made.size:
-            self._held.copy_to_host(made)
+            with _driver_errors("an array"):
+                self._held.copy_to_host(made)
         return made
 
     def item(self) -> Any:
@@ -176,7 +181,8 @@ class DeviceArray:
         """A copy on the device."""
         made = _allocated(self.shape, self.dtype)
         if self.size:
-            made.copy_to_device(self._held)
+            with _driver_errors("an array"):
+                made.copy_to_device(self._held)
         return DeviceArray.of(made)
 
     __copy__ = copy
@@ -198,7 +204,8 @@ class DeviceArray:
     @property
     def __cuda_array_interface__(self) -> dict[str, Any]:
         """Version 3; what computes the elements has ended."""
-        gpu("an array").synchronize()
+        with _driver_errors("an array"):
+            gpu("an array").synchronize()
         shown = {"shape": self.shape, "typestr": self.dtype.str, "version": 3}
         return {**shown, "strides": None, "data": (self._address(), False)}
 
@@ -248,7 +255,8 @@ def to_device(value: Any) -> DeviceArray:
     canonical = np.ascontiguousarray(array, array.dtype.name).reshape(array.shape)
     made = _allocated(canonical.shape, canonical.dtype)
     if canonical.size:
-        made.copy_to_device(canonical)
+        with _driver_errors("a device array"):
+            made.copy_to_device(canonical)
     return DeviceArray.of(made)
 
 
@@ -257,10 +265,35 @@ def _allocated(shape: tuple[int, ...], dtype: np.dtype[Any]) -> Held:
     from .codegen.errors import DeviceMemoryError
 
     what = "a device array"
+    memory = Memory(gpu(what), what)
     try:
-        return Memory(gpu(what), what).empty(shape, dtype.name)
+        with _driver_errors(what):
+            return memory.empty(shape, dtype.name)
     except DeviceMemoryError as error:
         raise MemoryError(str(error)) from None
+
+
+@contextmanager
+def _driver_errors(what: str) -> Iterator[None]:
+    """What the driver says, as an error of ours: `what` had to wait for it.
+
+    Kernels fail when they run, of which nobody hears before somebody waits for them.
+    """
+    from .codegen.cuda.memory import failures
+    from .codegen.errors import DeviceError, DeviceMemoryError
+
+    kinds: tuple[type[Exception], ...] = (DeviceError, *failures())
+    try:
+        yield
+    except DeviceMemoryError:
+        raise
+    except kinds as error:
+        refuse(
+            BrokenDeviceError,
+            f"{what}: the device failed, maybe in a call before: {error}",
+            remedy="look at what the driver says; what is on the device may be lost, "
+            "and the process may have to be started again",
+        )
 
 
 def is_device_array(value: Any) -> bool:
@@ -358,7 +391,11 @@ def _found(shown: Mapping[str, Any], owner: Any, what: str) -> DeviceArray:
     if simulated():
         return DeviceArray.of(type(cuda.device_array(1))(_carrier(shown, owner)))
     plain = {**shown, "strides": None, "version": shown.get("version", 3)}
-    return DeviceArray.of(cuda.from_cuda_array_interface(plain, owner=owner))
+    with _driver_errors(what):
+        held = cuda.from_cuda_array_interface(plain, owner=owner)
+    # The producer's stream has been waited for: from here on all is on the default one,
+    # where copies to the host are complete when they return.
+    return DeviceArray.of(held.bind())
 
 
 def _in_c_order(strides: Any, shape: tuple[int, ...], itemsize: int) -> bool:

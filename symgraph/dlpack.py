@@ -39,10 +39,12 @@ def carried(producer: Any) -> Array:
     place = _device_in(capsule)
     before = tuple(place)
     place[:] = HOST, 0
-    carrier = np.from_dlpack(_Capsule(capsule))
-    # The structure now belongs to the carrier, which gives it back as it was.
-    place[:] = before
-    return carrier
+    try:
+        return np.from_dlpack(_Capsule(capsule))
+    finally:
+        # Whoever has the structure now, the carrier or still the capsule, gives it back
+        # as it was.
+        place[:] = before
 
 
 def _device_in(capsule: Any) -> Any:

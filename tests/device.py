@@ -10,6 +10,7 @@ hundred elements are several blocks and chunks.
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from symgraph.codegen.cuda.geometry import Limits
 
@@ -19,8 +20,12 @@ from .simulator import run, simulated
 VARIABLE = "SYMGRAPH_TEST_DEVICE"
 
 #: Few threads; blocks and chunks so small that there are several.
-_SIMULATED = (Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4),)
-_CROWDED = Limits(threads=64, blocks=3, chunk=64, tile=4, warp=32, row=16)
+SIMULATED = (Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2, row=4),)
+#: Two warps in a block, and in one that does a product.
+ON_GPU = (
+    Limits(threads=64, blocks=3, chunk=64, tile=8, warp=32, row=16),
+    Limits(),
+)
 
 
 def real() -> bool:
@@ -30,7 +35,14 @@ def real() -> bool:
 
 def limits() -> tuple[Limits, ...]:
     """How launches are cut; each program is run under all of them."""
-    return (_CROWDED, Limits()) if real() else _SIMULATED
+    return ON_GPU if real() else SIMULATED
+
+
+def address(array: Any) -> int:
+    """Where an array of numba's lies on the device."""
+    if not real():  # the device's memory is the host's
+        return int(array.ctypes.data)
+    return int(array.__cuda_array_interface__["data"][0])
 
 
 def on_device(module: str, *args: object) -> str:

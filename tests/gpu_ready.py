@@ -13,6 +13,10 @@ from typing import Any
 
 #: The extra `cuda` has the compilers of CUDA 13, whose code older drivers do not load.
 NEEDED = 13000
+#: The least compute capability that those compile for.
+CAPABILITY = (7, 5)
+#: The driver's numbers of the attributes that a capability is.
+_MAJOR, _MINOR = 75, 76
 
 
 def ready(load: Callable[[str], Any] = ctypes.CDLL) -> tuple[bool, str]:
@@ -34,7 +38,15 @@ def ready(load: Callable[[str], Any] = ctypes.CDLL) -> tuple[bool, str]:
         return False, f"the NVIDIA driver knows {known} only: 13 or newer is needed"
     name = ctypes.create_string_buffer(256)
     driver.cuDeviceGetName(name, len(name), 0)
-    return True, f"{name.value.decode()}, driver for {known}"
+    own = []
+    for attribute in (_MAJOR, _MINOR):
+        value = ctypes.c_int()
+        driver.cuDeviceGetAttribute(ctypes.byref(value), attribute, 0)
+        own.append(value.value)
+    shown = f"{name.value.decode()}, of compute capability {own[0]}.{own[1]}"
+    if tuple(own) < CAPABILITY:
+        return False, f"{shown}: 7.5 or newer is needed"
+    return True, f"{shown}, driver for {known}"
 
 
 if __name__ == "__main__":

@@ -12,8 +12,11 @@ from .gpu_ready import ready
 class Driver:
     """A driver that finds so many GPUs, for a version of CUDA."""
 
-    def __init__(self, code: int, count: int, version: int) -> None:
+    def __init__(
+        self, code: int, count: int, version: int, capability: tuple[int, int] = (9, 0)
+    ) -> None:
         self.code, self.count, self.version = code, count, version
+        self.capability = capability
 
     def cuInit(self, _: int) -> int:
         return self.code
@@ -24,6 +27,10 @@ class Driver:
 
     def cuDriverGetVersion(self, held: Any) -> int:
         held._obj.value = self.version
+        return 0
+
+    def cuDeviceGetAttribute(self, held: Any, attribute: int, number: int) -> int:
+        held._obj.value = self.capability[attribute - 75]
         return 0
 
     def cuDeviceGetName(self, held: Any, size: int, number: int) -> int:
@@ -38,7 +45,9 @@ class Driver:
         (Driver(100, 0, 13000), False, "finds no GPU that it can use (error 100)"),
         (Driver(0, 0, 13000), False, "there is no GPU"),
         (Driver(0, 1, 12080), False, "knows CUDA 12.8 only"),
-        (Driver(0, 1, 13010), True, "A GPU, driver for CUDA 13.1"),
+        (Driver(0, 1, 13000, (7, 0)), False, "of compute capability 7.0: 7.5 or newer"),
+        (Driver(0, 1, 13000, (7, 5)), True, "A GPU, of compute capability 7.5"),
+        (Driver(0, 1, 13010), True, "driver for CUDA 13.1"),
     ],
 )
 def test_what_is_said(driver: Driver | None, good: bool, said: str) -> None:

@@ -54,14 +54,15 @@ class KernelCache:
 
     def function(self, cuda: Any, stage: Stage) -> Dispatcher:
         """The function of a stage."""
-        return self._functions.get(stage.text, lambda: _function(cuda, stage))
+        key = stage.text, stage.threads
+        return self._functions.get(key, lambda: _function(cuda, stage))
 
     def launcher(
         self, cuda: Any, stage: Stage, blocks: int, stream: Stream = 0
     ) -> Launcher:
         """A stage as what is called with its arguments, for so many blocks."""
         function, cut = self.function(cuda, stage), (blocks, stage.threads, stream)
-        if import_module("numba.core.config").ENABLE_CUDASIM:
+        if _simulated():
             return functools.partial(self._simulate, function, cut)
         with self._alone, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # how small a grid is
@@ -89,7 +90,16 @@ def _function(cuda: Any, stage: Stage) -> Dispatcher:
     linecache.cache[path] = len(stage.text), None, lines, path
     names: dict[str, Any] = {"__name__": "symgraph_kernel"}
     exec(compile(stage.text, path, "exec"), names)
-    return cuda.jit(names[stage.name])
+    if _simulated():
+        return cuda.jit(names[stage.name])
+    # Made as `assemble` makes what is reported of it: for blocks of so many threads,
+    # and from PTX, which numba-cuda would otherwise make anew while it links.
+    return cuda.jit(names[stage.name], launch_bounds=stage.threads, lto=False)
+
+
+def _simulated() -> bool:
+    """Whether numba simulates the device."""
+    return bool(import_module("numba.core.config").ENABLE_CUDASIM)
 
 
 def predicated(stage: Stage) -> Stage:

@@ -240,6 +240,8 @@ class CudaProgram:
             flat = _flat(array, value)
             held = self.memory.empty(flat.size, array.dtype)
             held.copy_to_device(flat, stream=stream)
+            if stream:  # the next call may be on another one
+                stream.synchronize()
             kept = given, held
             with self._lock:
                 self._constants[array.name] = kept

@@ -1,4 +1,4 @@
-"""Functions with ``device="cuda"``, where numba simulates the device.
+"""Functions with ``device="cuda"``: on a GPU, or where numba simulates one.
 
 `test_on_device` runs this file in a process of its own: pytest collects it by name.
 """
@@ -18,19 +18,20 @@ import pytest
 import symgraph as sg
 from symgraph import dlpack, errors
 from symgraph.codegen.cuda import launch
+from symgraph.codegen.cuda.memory import failures
 
-from .cuda_cases import SMALL
-from .far import Exporter, Producer, far
+from ..device import limits, real
+from .far import Exporter, Producer, far, taken
 
 x, y = sg.dvectors("x y")
 m, n = sg.dmatrix("m"), sg.lscalar("n")
 A = np.array([1.0, 2.0, 4.0])
 
 
-@pytest.fixture(autouse=True)
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of few threads, which are Python's."""
-    monkeypatch.setattr(launch, "Limits", lambda: SMALL)
+@pytest.fixture(autouse=True, params=limits(), ids=lambda cut: f"{cut.threads}")
+def cut(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of few threads; on a GPU, also of as many as there are usually."""
+    monkeypatch.setattr(launch, "Limits", lambda: request.param)
 
 
 # -- results ---------------------------------------------------------------------------
@@ -110,8 +111,10 @@ def test_device_arrays_are_made_copied_and_pickled() -> None:
                 assert other.dtype == dtype and other.shape == shape
                 np.testing.assert_array_equal(other.to_numpy(), value)
     assert sg.DeviceArray(made).held is made.held
-    with pytest.raises(errors.DTypeError, match="float16"):
-        sg.DeviceArray(np.zeros(2, "float16"))
+    half = np.zeros(2, "float16")
+    for given in (half, Producer(half), Exporter(half)):
+        with pytest.raises(errors.DTypeError, match="float16"):
+            sg.DeviceArray(given)
     swapped = sg.DeviceArray(np.arange(6.0).reshape(2, 3).T.astype(">f4"))
     assert swapped.dtype is np.dtype("float32")
     np.testing.assert_array_equal(swapped, np.arange(6.0).reshape(2, 3).T)
@@ -125,6 +128,24 @@ def test_results_share_no_memory() -> None:
     held = [given, *results, w.storage.box[0]]
     places = [h.__cuda_array_interface__["data"][0] for h in held]
     assert len(set(places)) == len(places)
+
+
+def test_what_a_kernel_did_wrong_is_told_by_whoever_waits(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    r = far_result()
+    failure = failures()[0](700, "illegal address")
+
+    def broken(*_: Any, **__: Any) -> None:
+        raise failure
+
+    for name in ("copy_to_host", "copy_to_device"):
+        monkeypatch.setattr(type(r.held), name, broken)
+    for act in (r.to_numpy, r.copy, lambda: np.asarray(r), lambda: sg.DeviceArray(A)):
+        with pytest.raises(errors.BrokenDeviceError, match="illegal address"):
+            act()
+    monkeypatch.undo()
+    assert r.to_numpy()[1, 2] == 10
 
 
 # -- arguments -------------------------------------------------------------------------
@@ -166,13 +187,20 @@ def test_nothing_crosses_unasked(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_arrays_of_other_libraries_are_taken() -> None:
     f = far([m], m * 2)
     value = np.arange(6.0).reshape(2, 3)
-    for given in (Producer(value), Producer(value, strides=None), Exporter(value)):
+    for given in (
+        Producer(value),
+        Producer(value, strides=(24, 8), version=2),
+        Producer(value, stream=1),  # CUDA's default stream
+        Exporter(value),
+    ):
         np.testing.assert_array_equal(f(given), value * 2)
         made = sg.DeviceArray(given)
-        assert made.__cuda_array_interface__["data"][0] == value.ctypes.data
+        assert made.__cuda_array_interface__["data"][0] == given.address
+        np.testing.assert_array_equal(made, value)
     # One row, or none, is in C order whatever the strides are.
     np.testing.assert_array_equal(f(Producer(value[::2])), value[::2] * 2)
-    assert f(Producer(value[:0])).shape == (0, 3)
+    for none in (Producer(value[:0]), Producer(value[:0], data=(0, False))):
+        assert f(none).shape == (0, 3)
     # DLPack of the host's arrays is not for the device.
     with pytest.raises(errors.SymgraphError):
         f(Exporter(value, dlpack.HOST))
@@ -199,14 +227,11 @@ def test_arrays_of_other_libraries_that_do_not_fit_are_refused() -> None:
 
 
 def test_memory_of_others_is_held_for_as_long_as_it_is_needed() -> None:
-    class Array(np.ndarray):
-        """An array that can be referred to weakly."""
-
     for kind in (Producer, Exporter):
-        value = np.arange(3.0).view(Array)
-        gone = weakref.ref(value)
-        made = sg.DeviceArray(kind(value))
-        del value
+        given = kind(np.arange(3.0))
+        gone = weakref.ref(given.owner)
+        made = sg.DeviceArray(given)
+        del given
         gc.collect()
         assert gone() is not None
         np.testing.assert_array_equal(made, [0.0, 1.0, 2.0])
@@ -219,15 +244,15 @@ def test_other_libraries_take_results() -> None:
     for dtype in ("bool", "int8", "uint64", "float32", "float64", "complex128"):
         value = np.ones((2, 3), dtype)
         r = sg.DeviceArray(value)
-        shared = np.from_dlpack(r)
+        shared, place = taken(r)
         assert shared.dtype == dtype
-        assert shared.ctypes.data == r.__cuda_array_interface__["data"][0]
+        assert place == r.__cuda_array_interface__["data"][0]
         np.testing.assert_array_equal(shared, value)
         shown = r.__cuda_array_interface__
         assert (shown["shape"], shown["typestr"]) == ((2, 3), value.dtype.str)
-    assert r.__dlpack_device__() == (dlpack.HOST, 0)
+    assert r.__dlpack_device__() == (dlpack.CUDA if real() else dlpack.HOST, 0)
     with pytest.raises(BufferError, match="on the device"):
-        r.__dlpack__(dl_device=(dlpack.CUDA, 0))
+        r.__dlpack__(dl_device=(dlpack.CUDA, 1))
     del r
     gc.collect()
     np.testing.assert_array_equal(shared, value)

@@ -1,4 +1,4 @@
-"""What functions with ``device="cuda"`` compute, where numba simulates the device.
+"""What functions with ``device="cuda"`` compute, on a GPU or where it is simulated.
 
 `test_on_device` runs this file in a process of its own: pytest collects it by name.
 """

@@ -58,6 +58,7 @@ def test_training_steps() -> None:
     assert found["fused"] >= 4
 
 
+@pytest.mark.gpu
 def test_products_that_end_with_a_kernel() -> None:
     """Of layers and their gradients: activations, forms of products, and sizes."""
     found = counts("ends")

@@ -1,4 +1,4 @@
-"""``device="cuda"``: in numba's simulator, and what is said where there is no GPU."""
+"""``device="cuda"``: on a GPU or simulated, and what is said where there is none."""
 
 from __future__ import annotations
 
@@ -15,23 +15,18 @@ from symgraph.inspect.cost import cost_json, cost_text
 from symgraph.inspect.occupied import Occupied, occupied
 
 from ..device import on_device
-from ..simulator import simulated
 
 HERE = Path(__file__).parent.relative_to(Path(__file__).resolve().parents[2])
 
 
-@pytest.mark.parametrize("name", ["in_simulator", "in_simulator_use"])
-def test_in_the_simulator(name: str) -> None:
-    options = "-q", "-x", "-p", "no:cacheprovider"
-    printed = simulated("pytest", *options, HERE / f"{name}.py")
-    assert " passed" in printed and " skipped" not in printed, printed
-
-
 @pytest.mark.gpu
-def test_values() -> None:
-    """On a GPU too; the two files above need its memory to be the host's."""
+@pytest.mark.parametrize(
+    "name", ["in_simulator", "in_simulator_use", "in_simulator_values"]
+)
+def test_files(name: str) -> None:
+    """Nothing in them is for one of the two alone."""
     options = "-q", "-x", "-p", "no:cacheprovider"
-    printed = on_device("pytest", *options, HERE / "in_simulator_values.py")
+    printed = on_device("pytest", *options, HERE / f"{name}.py")
     assert " passed" in printed and " skipped" not in printed, printed
 
 

@@ -2,40 +2,35 @@
 
 What the simulator cannot show: that numba takes the arrays, grids and streams that it
 is given, and sees in each argument what the kernel was written for.  No kernel runs.
-As a script it prints how many launches there were: it changes numba for good.
+Those of some programs are compiled and linked as numba-cuda does it at a launch, and
+what it would hand to the driver is compared with the parameters in the PTX.
+As a script it prints how many launches there were, and how many kernels were linked: it
+changes numba for good.
 """
 
 from __future__ import annotations
 
-import contextlib
+import ctypes
+import os
+import re
 import sys
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
+from symgraph.codegen.cuda.assemble import Parameter, _numba_type
 from symgraph.codegen.cuda.helpers import NOTHING
 from symgraph.codegen.cuda.kernels import KernelCache
 from symgraph.codegen.cuda.launch import CudaProgram
-from symgraph.codegen.cuda.source import Stage
+from symgraph.codegen.cuda.stage import Stage
 
-from . import loop_programs, programs
+from ...device import VARIABLE, address
+from . import loop_programs, programs, stand_in
 from .launch_tools import updated
 from .programs import parsed
 
-
-class Context:
-    """Gives memory that is none."""
-
-    def __init__(self) -> None:
-        self.driver = import_module("numba.cuda.cudadrv.driver")
-        self.next = 1 << 28
-
-    def memalloc(self, count: int) -> Any:
-        """As a context of numba's does."""
-        pointer = import_module("cuda.bindings.driver").CUdeviceptr(self.next)
-        self.next += -(-count // 256) * 256
-        return self.driver.MemoryPointer(self, pointer, count)
+#: Those whose kernels are linked.
+LINKED = {"softmax", "wide", "products", "update", "signs"}
 
 
 class Recording(KernelCache):
@@ -43,57 +38,75 @@ class Recording(KernelCache):
 
     def __init__(self) -> None:
         super().__init__()
-        self.stages: dict[str, Stage] = {}
+        self.stages: dict[Any, Stage] = {}
         self.launches = 0
+        self.linked: dict[Any, Any] = {}
+        self.linking = False
 
     def function(self, cuda: Any, stage: Stage) -> Any:
         """The function of a stage."""
-        self.stages[stage.name] = stage
-        return super().function(cuda, stage)
+        made = super().function(cuda, stage)
+        self.stages[made] = stage
+        return made
 
     def launched(self, dispatcher: Any, args: Any, config: Any) -> None:
         """What is there instead of a launch."""
-        stage = self.stages[dispatcher.py_func.__name__]
+        from numba import cuda
+
+        stage = self.stages[dispatcher]
         assert config.blockdim == (stage.threads, 1, 1), stage.name
-        for argument, value in zip(stage.arguments, args, strict=True):
-            kind = dispatcher.typeof_pyval(value)
-            if not argument.is_array:
-                assert str(kind) == argument.dtype, (stage.name, argument, kind)
-                continue
-            assert (kind.ndim, kind.layout) == (1, "C"), (stage.name, argument, kind)
-            assert str(kind.dtype) == argument.dtype, (stage.name, argument, kind)
+        kinds = tuple(map(dispatcher.typeof_pyval, args))
+        for argument, kind in zip(stage.arguments, kinds, strict=True):
+            # What it has been compiled for wherever it is looked at.
+            rank = 1 if argument.is_array else None
+            wanted = _numba_type(cuda, Parameter(argument.dtype, rank))
+            assert kind == wanted, (stage.name, argument, kind)
         self.launches += 1
+        if stage.name == "begin_call":  # the one whose result the host needs
+            ctypes.c_int64.from_address(address(args[0])).value = NOTHING
+        if self.linking:
+            if dispatcher not in self.linked:
+                self.linked[dispatcher] = dispatcher.compile(kinds)
+            made = self.linked[dispatcher]
+            made.launch(args, config.griddim, config.blockdim, config.stream)
 
 
-def without_driver(record: Recording) -> None:
-    """Have numba believe in a GPU, on which nothing happens."""
-    context = Context()
-    devices = import_module("numba.cuda.cudadrv.devices")
-    devices.get_context = lambda *_: context
-    runtime = devices._runtime
-    runtime.ensure_context = lambda: contextlib.nullcontext(context)
-    import_module("numba.cuda").is_available = lambda: True
+def link_without_loading() -> None:
+    """Have kernels linked and not loaded, and their arguments looked at."""
+    library = import_module("numba.cuda.codegen").CUDACodeLibrary
 
-    def read(host: Any, *_: Any, **__: Any) -> None:
-        size = host.nbytes
-        host.view(np.uint8)[:] = np.full(1, NOTHING).view(np.uint8)[:size]
+    def get_cufunc(self: Any) -> Any:
+        assert self.get_cubin()
+        module = SimpleNamespace(initialized=True)
+        return SimpleNamespace(kernel=self, module=module)
 
-    context.driver.host_to_device = lambda *_, **__: None
-    context.driver.device_to_host = read
-    dispatcher = import_module("numba.cuda.dispatcher").CUDADispatcher
-    dispatcher.call = lambda self, args, config: record.launched(self, args, config)
+    library.get_cufunc = get_cufunc
+    import_module("numba.cuda.dispatcher").launch = look_at
+
+
+def look_at(stream: Any, config: Any, kernel: Any, *args: Any) -> None:
+    """Compare what the driver would be given with the kernel's parameters."""
+    # What cuda-core has no form for it refuses here.
+    import_module("cuda.core._kernel_arg_handler").ParamHolder(args)
+    (entry,) = re.findall(r"\.entry [^(]*\(([^)]*)\)", kernel.get_asm_str())
+    wanted = [int(bits) // 8 for bits in re.findall(r"\.param \.[a-z](\d+)", entry)]
+    found = [8 if isinstance(a, int) else ctypes.sizeof(a) for a in args]
+    assert found == wanted, (kernel.name, found, wanted)
 
 
 def main() -> int:
     """Call the programs, with arguments from either side."""
     record = Recording()
-    without_driver(record)
+    os.environ[VARIABLE] = "cuda"
+    stand_in.install(record.launched)
+    link_without_loading()
     from numba import cuda
 
     for text in (*programs.PROGRAMS, loop_programs.SIGNS):
         program = parsed(text)
         if program.name == "loops":
             continue  # it goes on as long as the device says so
+        record.linking = program.name in LINKED
         for sizes in programs.SIZES:
             whole = CudaProgram(program, kernels=record)
             given = programs.drawn(program, sizes, 0)
@@ -102,12 +115,13 @@ def main() -> int:
                 done = whole.call(arguments)
                 shapes = [array.shape for array in done.results]
                 assert done.status == 0 and len(shapes) == len(program.results)
+    record.linking = True
     whole = CudaProgram(parsed(loop_programs.UPDATE), kernels=record)
     for n in (3, 0):
         done = whole.call(updated(n))
         shown = [(a.shape, a.dtype.name) for a in (*done.results, done.updates["new"])]
         assert shown == [((n,), "complex64"), ((3,), "float64"), ((n,), "float64")]
-    print(record.launches)
+    print(record.launches, len(record.linked))
     return 0
 
 

@@ -1,14 +1,16 @@
 # ruff: noqa: E501 - a kernel has its arguments on one line
 """Products and what is done with their elements, by hand; some must not be fused.
 
-As a script, it runs them in numba's simulator and compares with the interpreter, cut in
-several ways: ``NUMBA_ENABLE_CUDASIM=1 python -m tests.codegen.cuda.fused_programs``.
+As a script, it runs them on a GPU or in numba's simulator and compares with the
+interpreter, cut in several ways:
+``NUMBA_ENABLE_CUDASIM=1 python -m tests.codegen.cuda.fused_programs``.
 """
 
 from __future__ import annotations
 
 import functools
 import sys
+from dataclasses import replace
 from typing import Any
 from unittest import mock
 
@@ -24,6 +26,7 @@ from symgraph.codegen.program import Program
 from symgraph.codegen.program_check import check_program
 from symgraph.codegen.run import run_program
 
+from ...device import real
 from .launch_tools import Counting
 
 #: Names that the product's own text has, too.
@@ -251,17 +254,23 @@ program in_place
   return y
 """
 
+#: The side of a small tile; on a GPU its threads are two warps.
+SIDE = 8 if real() else 2
+_FEW = Limits(threads=4, blocks=3, chunk=4, tile=SIDE, warp=2)
+if real():
+    _FEW = Limits(threads=64, blocks=3, chunk=64, tile=SIDE)
 #: How products are cut: few of everything, so that tiles are small; large tiles; and
 #: sums in chunks.
 WAYS = {
-    "small": (Limits(threads=4, blocks=3, chunk=4, tile=2, warp=2), Enough()),
-    "large": (Limits(threads=4, blocks=3, tile=4, warp=2), Enough(blocks=1)),
+    "small": (_FEW, Enough()),
+    "large": (replace(_FEW, tile=2 * SIDE), Enough(blocks=1)),
     "chunks": (
-        Limits(threads=4, blocks=3, tile=2, warp=2),
+        _FEW,
         Enough(blocks=99, warps=99, threads=99, terms=(2, 2, 2), chunks=(3, 3, 3)),
     ),
 }
-SIZES = (5, 1, 0)
+#: The first is more than two small tiles.
+SIZES = (2 * SIDE + 1, 1, 0)
 
 
 def parsed(text: str) -> Program:

@@ -1,9 +1,9 @@
-"""What runs programs on a device, in numba's simulator, against the interpreter.
+"""What runs programs on a device, against the interpreter: loops and conditions.
 
 A script, since the simulator must be asked for before numba is imported:
 ``NUMBA_ENABLE_CUDASIM=1 python -m tests.codegen.cuda.launch_cases [case ...]`` prints
-for each case what went wrong, as JSON.  Here are loops and conditions; `memory_cases`
-has the rest.
+for each case what went wrong, as JSON.  Without the variable it is for a GPU.  What is
+not about loops is in `memory_cases`.
 """
 
 from __future__ import annotations
@@ -16,17 +16,18 @@ import numpy as np
 
 from symgraph.codegen.cuda.launch import CudaProgram, Limits
 
+from ...device import limits, real
 from . import loop_programs, memory_cases
-from .launch_tools import CASES, SMALL, Counting, agrees, case, copies, on_device, until
+from .launch_tools import CASES, Counting, agrees, case, copies, on_device, until
 from .programs import parsed
 
 assert memory_cases  # its cases are among them
 
 
 @case
-def early_ends_at_every_round() -> None:
+def early_ends_at_every_round(cut: Limits) -> None:
     """In the first batches, at their ends and in the middle of them; and not at all."""
-    whole = CudaProgram(parsed(loop_programs.UNTIL), SMALL)
+    whole = CudaProgram(parsed(loop_programs.UNTIL), cut)
     assert list(whole._control.rounds.values()) == [32]
     for limit in (*range(19), 99):
         want = agrees(whole, until(17, limit))
@@ -36,9 +37,9 @@ def early_ends_at_every_round() -> None:
 
 
 @case
-def rounds_are_read_once_a_batch() -> None:
+def rounds_are_read_once_a_batch(cut: Limits) -> None:
     kernels = Counting()
-    whole = CudaProgram(parsed(loop_programs.UNTIL), SMALL, kernels)
+    whole = CudaProgram(parsed(loop_programs.UNTIL), cut, kernels)
     given = on_device(until(200, 70))
     whole.call(given)
     kernels.launched.clear()
@@ -52,10 +53,10 @@ def rounds_are_read_once_a_batch() -> None:
 
 
 @case
-def checks_in_a_loop() -> None:
+def checks_in_a_loop(cut: Limits) -> None:
     """The first one that fails says the status, and the loop ends."""
     kernels = Counting()
-    whole = CudaProgram(parsed(loop_programs.UNTIL), SMALL, kernels)
+    whole = CudaProgram(parsed(loop_programs.UNTIL), cut, kernels)
     for bad in range(12):
         assert agrees(whole, until(12, 99, bad)).status == 5
     # Not where it would have been in a round that is not run.
@@ -67,8 +68,8 @@ def checks_in_a_loop() -> None:
 
 
 @case
-def conditions_in_a_fixed_loop() -> None:
-    whole = CudaProgram(parsed(loop_programs.SIGNS), SMALL)
+def conditions_in_a_fixed_loop(cut: Limits) -> None:
+    whole = CudaProgram(parsed(loop_programs.SIGNS), cut)
     assert len(whole._control.blind) == 4
     for n in (0, 1, 7):
         x = np.random.default_rng(n).normal(size=n) * 1.5
@@ -78,9 +79,9 @@ def conditions_in_a_fixed_loop() -> None:
 
 
 @case
-def a_fixed_loop_copies_nothing() -> None:
+def a_fixed_loop_copies_nothing(cut: Limits) -> None:
     """Only the status is read, at the end: there are checks."""
-    whole = CudaProgram(parsed(loop_programs.SIGNS), SMALL)
+    whole = CudaProgram(parsed(loop_programs.SIGNS), cut)
     given = on_device({"x": np.random.default_rng(0).normal(size=9)})
     with copies() as counts:
         done = whole.call(given)
@@ -89,9 +90,9 @@ def a_fixed_loop_copies_nothing() -> None:
 
 
 @case
-def loops_in_loops() -> None:
+def loops_in_loops(cut: Limits) -> None:
     for text, stops in ((loop_programs.FIXED, (0,)), (loop_programs.EARLY, (2, 4, 9))):
-        whole = CudaProgram(parsed(text), SMALL)
+        whole = CudaProgram(parsed(text), cut)
         # An inner loop is launched in batches, a loop around another is not; and a
         # condition with a loop in it is waited for.
         expected = [1, 32] if text is loop_programs.EARLY else [32]
@@ -108,12 +109,12 @@ def loops_in_loops() -> None:
 
 
 @case
-def work_that_is_too_much_to_do_in_vain() -> None:
+def work_that_is_too_much_to_do_in_vain(cut: Limits) -> None:
     """A branch of ten launches is waited for, and so is a loop around it."""
     lines = loop_programs.SIGNS.splitlines()
     place = lines.index("  launch deny(xs, ys)")
     text = "\n".join([*lines[:place], *[lines[place]] * 10, *lines[place + 1 :]])
-    whole = CudaProgram(parsed(text), SMALL)
+    whole = CudaProgram(parsed(text), cut)
     assert len(whole._control.blind) == 2  # the inner one still
     agrees(whole, {"x": np.array([0.0, 3, -3, 0.5, -0.5, 2])})
     given = on_device({"x": np.array([0.0, 3, -3, 0.5, -0.5, 2])})
@@ -123,10 +124,10 @@ def work_that_is_too_much_to_do_in_vain() -> None:
 
 
 @case
-def rows_that_are_missing() -> None:
+def rows_that_are_missing(cut: Limits) -> None:
     """A round that is run and has no row is an error; one that is not run is none."""
     text = loop_programs.UNTIL.replace("repeat t < n while", "repeat t < 50 while")
-    whole = CudaProgram(parsed(text), SMALL)
+    whole = CudaProgram(parsed(text), cut)
     for n in (3, 4, 6):
         agrees(whole, until(n, n))
         try:
@@ -138,10 +139,10 @@ def rows_that_are_missing() -> None:
 
 
 @case
-def rows_that_are_missing_after_a_check() -> None:
+def rows_that_are_missing_after_a_check(cut: Limits) -> None:
     """The check has ended the call, although the host goes on to launch."""
     text = loop_programs.SIGNS.replace("repeat t < n", "repeat t < 50")
-    whole = CudaProgram(parsed(text), SMALL)
+    whole = CudaProgram(parsed(text), cut)
     agrees(whole, {"x": np.array([1.0, -10, 2])})
     try:
         whole.run({"x": np.array([1.0, -2, 2])})
@@ -152,11 +153,13 @@ def rows_that_are_missing_after_a_check() -> None:
 
 
 @case
-def long_loops_have_numbers() -> None:
+def long_loops_have_numbers(cut: Limits) -> None:
     """More rounds than are numbered at once."""
     text = loop_programs.UNTIL.replace("repeat t < n while", "repeat t < 1100 while")
     text = text.replace("at 0 + 1 * t", "at 0 + 0 * t")
-    whole = CudaProgram(parsed(text), Limits(threads=1, blocks=1))
+    # In the simulator, where each launch is slow, by one thread.
+    cut = cut if real() else Limits(threads=1, blocks=1)
+    whole = CudaProgram(parsed(text), cut)
     got = whole.run(until(1, 1050))
     assert got.results[0] == 1050
     assert len(whole._numbers) == 2
@@ -164,13 +167,14 @@ def long_loops_have_numbers() -> None:
 
 def main(names: list[str]) -> int:
     """Run the cases called so, or all."""
-    found = {}
+    found: dict[str, str] = {}
     for name in names or list(CASES):
-        try:
-            CASES[name]()
-            found[name] = ""
-        except Exception:
-            found[name] = traceback.format_exc()
+        found[name] = ""
+        for cut in limits():
+            try:
+                CASES[name](cut)
+            except Exception:
+                found[name] += f"{cut}\n{traceback.format_exc()}"
     print(json.dumps(found))
     return 0
 

@@ -1,11 +1,11 @@
-"""What cases of programs on a device have in common; they run in numba's simulator."""
+"""What cases of programs on a device have in common, a GPU or numba's simulator."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 from unittest import mock
 
 import numpy as np
@@ -14,12 +14,15 @@ from symgraph.codegen.cuda.kernels import KernelCache
 from symgraph.codegen.cuda.launch import CudaProgram, DeviceResult, Limits
 from symgraph.codegen.run import ProgramResult, run_program
 
-SMALL = Limits(threads=4, blocks=3, chunk=4, tile=2)
-CASES: dict[str, Callable[[], None]] = {}
+from ...device import address
+
+#: What is checked, given how launches are cut.
+Case: TypeAlias = Callable[[Limits], None]
+CASES: dict[str, Case] = {}
 
 
-def case(function: Callable[[], None]) -> Callable[[], None]:
-    """Have a function run as a case."""
+def case(function: Case) -> Case:
+    """Have a function run as a case, for each of the limits of `device`."""
     CASES[function.__name__] = function
     return function
 
@@ -67,6 +70,14 @@ def on_device(arrays: Mapping[str, Any]) -> dict[str, Any]:
     from numba import cuda
 
     return {name: cuda.to_device(np.asarray(a)) for name, a in arrays.items()}
+
+
+def apart(one: Any, other: Any) -> bool:
+    """Whether two arrays on the device, with elements, have no memory in common."""
+    (begin, end), (start, stop) = (
+        (address(array), address(array) + array.nbytes) for array in (one, other)
+    )
+    return end <= start or stop <= begin
 
 
 def fetched(whole: CudaProgram, done: DeviceResult) -> ProgramResult:

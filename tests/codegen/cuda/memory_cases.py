@@ -12,15 +12,15 @@ import numpy as np
 
 from symgraph.codegen.cuda.helpers import helper_stages
 from symgraph.codegen.cuda.kernels import KernelCache
-from symgraph.codegen.cuda.launch import CudaProgram, is_on_device
+from symgraph.codegen.cuda.launch import CudaProgram, Limits, is_on_device
 from symgraph.codegen.cuda.memory import ALIGNMENT
 from symgraph.codegen.errors import DeviceError, DeviceMemoryError
 from symgraph.codegen.run import GuardError, run_program
 
 from . import loop_programs, programs
 from .launch_tools import (
-    SMALL,
     agrees,
+    apart,
     case,
     copies,
     fetched,
@@ -33,10 +33,10 @@ from .programs import parsed
 
 
 @case
-def all_programs_from_either_side() -> None:
+def all_programs_from_either_side(cut: Limits) -> None:
     for text in programs.PROGRAMS:
         program = parsed(text)
-        whole = CudaProgram(program, SMALL)
+        whole = CudaProgram(program, cut)
         for number, sizes in enumerate(programs.SIZES):
             given = programs.drawn(program, sizes, number)
             want = run_program(program, given)
@@ -49,8 +49,8 @@ def all_programs_from_either_side() -> None:
 
 
 @case
-def updates_and_complex_numbers() -> None:
-    whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
+def updates_and_complex_numbers(cut: Limits) -> None:
+    whole = CudaProgram(parsed(loop_programs.UPDATE), cut)
     for n in (1, 0, 5, 11):
         for scale in (3, 0):
             agrees(whole, updated(n, scale))
@@ -59,8 +59,8 @@ def updates_and_complex_numbers() -> None:
 
 
 @case
-def arguments_on_the_device_are_used_in_place() -> None:
-    whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
+def arguments_on_the_device_are_used_in_place(cut: Limits) -> None:
+    whole = CudaProgram(parsed(loop_programs.UPDATE), cut)
     given = updated(6)
     there = on_device(given)
     with copies() as counts:
@@ -81,12 +81,12 @@ def arguments_on_the_device_are_used_in_place() -> None:
     arrays += [held for held in there.values() if is_on_device(held)]
     for k, one in enumerate(arrays):
         for other in arrays[:k]:
-            assert not np.shares_memory(one._ary, other._ary)
+            assert apart(one, other)
 
 
 @case
-def constants_are_copied_once() -> None:
-    whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
+def constants_are_copied_once(cut: Limits) -> None:
+    whole = CudaProgram(parsed(loop_programs.UPDATE), cut)
     given = updated(6)
     with copies() as counts:
         whole.call(given)
@@ -102,8 +102,8 @@ def constants_are_copied_once() -> None:
 
 
 @case
-def an_arena_is_used_again() -> None:
-    whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
+def an_arena_is_used_again(cut: Limits) -> None:
+    whole = CudaProgram(parsed(loop_programs.UPDATE), cut)
     allocated: list[int] = []
     plain = whole.memory._allocated
 
@@ -131,9 +131,9 @@ def an_arena_is_used_again() -> None:
 
 
 @case
-def rows_are_kept() -> None:
+def rows_are_kept(cut: Limits) -> None:
     """Those of the arena's arrays; a caller's array is another one at each call."""
-    whole = CudaProgram(parsed(loop_programs.UNTIL), SMALL)
+    whole = CudaProgram(parsed(loop_programs.UNTIL), cut)
     given = until(5, 99)
     for _ in range(2):
         agrees(whole, given)
@@ -143,8 +143,8 @@ def rows_are_kept() -> None:
 
 
 @case
-def places_are_aligned() -> None:
-    whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
+def places_are_aligned(cut: Limits) -> None:
+    whole = CudaProgram(parsed(loop_programs.UPDATE), cut)
     whole.call(updated(5))
     (plan,) = whole._plans
     assert {place.begin % ALIGNMENT for place in plan.layout.places.values()} == {0}
@@ -158,13 +158,13 @@ def places_are_aligned() -> None:
 
 
 @case
-def memory_that_there_is_not() -> None:
+def memory_that_there_is_not(cut: Limits) -> None:
     """The error says how much was asked for; then all goes on."""
 
     class Failure(Exception):
         code = 2
 
-    whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
+    whole = CudaProgram(parsed(loop_programs.UPDATE), cut)
     given = updated(5)
     whole.run(given)
     whole.memory.failures = (Failure,)
@@ -202,12 +202,12 @@ def memory_that_there_is_not() -> None:
 
 
 @case
-def a_device_that_breaks_off() -> None:
-    whole = CudaProgram(parsed(loop_programs.UNTIL), SMALL)
+def a_device_that_breaks_off(cut: Limits) -> None:
+    whole = CudaProgram(parsed(loop_programs.UNTIL), cut)
     given = on_device(until(3, 3))
     whole.call(given)
     kept = whole.memory.kept
-    failure = whole.memory.failures[0]("illegal address")
+    failure = whole.memory.failures[0](700, "illegal address")
     kind = type(given["x"])
     with mock.patch.object(kind, "copy_to_host", side_effect=failure):
         try:
@@ -221,8 +221,8 @@ def a_device_that_breaks_off() -> None:
 
 
 @case
-def arguments_that_do_not_fit() -> None:
-    whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
+def arguments_that_do_not_fit(cut: Limits) -> None:
+    whole = CudaProgram(parsed(loop_programs.UPDATE), cut)
     given = on_device(updated(4))
     wrong = on_device({"w": np.zeros(4, "float32"), "c": np.zeros(5)})
     turned = on_device({"w": np.zeros(8)})["w"][::2]
@@ -246,7 +246,7 @@ def arguments_that_do_not_fit() -> None:
     guarded = loop_programs.UPDATE.replace(
         "  launch turn", "  guard k lt n else 8\n  launch turn", 1
     )
-    whole = CudaProgram(parsed(guarded), SMALL)
+    whole = CudaProgram(parsed(guarded), cut)
     agrees(whole, updated(4, 3))
     for scale in (4, 5):
         for sided in (updated(4, scale), on_device(updated(4, scale))):
@@ -262,42 +262,44 @@ def arguments_that_do_not_fit() -> None:
 
 
 @case
-def kernels_are_compiled_once() -> None:
+def kernels_are_compiled_once(cut: Limits) -> None:
     """Across programs; and with a condition they are others."""
     kernels = KernelCache()
     for _ in range(2):
-        whole = CudaProgram(parsed(loop_programs.SIGNS), SMALL, kernels)
+        whole = CudaProgram(parsed(loop_programs.SIGNS), cut, kernels)
         whole.run({"x": np.ones(2)})
         count = len(kernels)
         # Seven kernels, and those that keep conditions.
         assert count == 7 + len(helper_stages()), count
-    CudaProgram(parsed(loop_programs.UPDATE), SMALL, kernels).run(updated(2))
+    CudaProgram(parsed(loop_programs.UPDATE), cut, kernels).run(updated(2))
     assert len(kernels) == count + 3
     few = KernelCache(2)
-    agrees(CudaProgram(parsed(loop_programs.SIGNS), SMALL, few), {"x": np.ones(3)})
+    agrees(CudaProgram(parsed(loop_programs.SIGNS), cut, few), {"x": np.ones(3)})
     assert len(few) == 2
 
 
 @case
-def streams() -> None:
+def streams(cut: Limits) -> None:
     """What is read on a stream is waited for, and arenas are not shared by two."""
     from numba import cuda
 
-    waits: list[object] = []
-
-    class Stream(cuda.stream):  # type: ignore[misc]
-        def synchronize(self) -> None:
-            waits.append(self)
-
-    whole = CudaProgram(parsed(loop_programs.UNTIL), SMALL)
-    one, other = Stream(), Stream()
+    whole = CudaProgram(parsed(loop_programs.UNTIL), cut)
+    one, other = cuda.stream(), cuda.stream()
     given = until(6, 4)
     want = run_program(whole.program, given)
-    for stream in (one, other, one, 0):
-        waits.clear()
-        same(fetched(whole, whole.call(given, stream)), want)
-        # After 1, 3 and 6 rounds, and for the status.
-        assert waits == ([stream] * 4 if stream else [])
+    kind, waits = type(one), list[object]()
+    plain = kind.synchronize
+
+    def synchronize(self: Any) -> None:
+        waits.append(self)
+        plain(self)
+
+    with mock.patch.object(kind, "synchronize", synchronize):
+        for stream in (one, other, one, 0):
+            waits.clear()
+            same(fetched(whole, whole.call(given, stream)), want)
+            # After 1, 3 and 6 rounds, and for the status.
+            assert waits == ([stream] * 4 if stream else [])
     assert {id(arena.stream) for arena in whole.memory._free} == {
         id(stream) for stream in (one, other, 0)
     }
@@ -305,8 +307,8 @@ def streams() -> None:
 
 
 @case
-def patterns_are_forgotten() -> None:
-    whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
+def patterns_are_forgotten(cut: Limits) -> None:
+    whole = CudaProgram(parsed(loop_programs.UPDATE), cut)
     whole._plans.most = 3
     for n in (1, 2, 3, 4, 1, 5):
         agrees(whole, updated(n, 1))
@@ -314,10 +316,10 @@ def patterns_are_forgotten() -> None:
 
 
 @case
-def several_threads() -> None:
+def several_threads(cut: Limits) -> None:
     """One program, with sizes that differ."""
-    whole = CudaProgram(parsed(loop_programs.UPDATE), SMALL)
-    loop = CudaProgram(parsed(loop_programs.UNTIL), SMALL)
+    whole = CudaProgram(parsed(loop_programs.UPDATE), cut)
+    loop = CudaProgram(parsed(loop_programs.UNTIL), cut)
     faults: list[str] = []
 
     def work(number: int) -> None:

@@ -1,4 +1,4 @@
-"""Every form of a matrix product, in numba's simulator, against NumPy.
+"""Every form of a matrix product, on a GPU or in numba's simulator, against NumPy.
 
 As a script: ``NUMBA_ENABLE_CUDASIM=1 python -m tests.codegen.cuda.products``.
 """
@@ -7,35 +7,41 @@ from __future__ import annotations
 
 import itertools
 import sys
-import warnings
 from typing import Any
 
 import numpy as np
 
 from symgraph.codegen.cuda import product, product_text
+from symgraph.codegen.cuda.kernels import kernel_cache
 from symgraph.codegen.cuda.product import Enough
 from symgraph.codegen.cuda.product_text import Tile
 from symgraph.codegen.cuda.stage import Stage
 from symgraph.codegen.program import Gemm
 
+from ...device import real
+
 #: Sizes that no tile divides, that are less than a tile, and nothing to sum.
 SIZES = ((7, 9, 5, 2), (3, 1, 8, 1), (2, 3, 0, 1), (1, 5, 6, 2), (1, 1, 9, 1))
 TILES = (Tile(2, 1, 2), Tile(2, 2, 2), Tile(4, 2, 2), Tile(4, 4, 4))
+#: The side of a block of threads, and a warp, where the operand is a vector.
+SIDE, WARP = 2, 2
+if real():  # as they are there, too, where there are several of each
+    SIZES = (*SIZES, (1, 150, 97, 2), (130, 67, 70, 2), (150, 1, 64, 3))
+    TILES = (*TILES, *product.tiles_of("float32"))
+    SIDE, WARP = product.TILE, 32
 
 
 def launched(
     stage: Stage, blocks: int, numbers: dict[str, int], arrays: dict[str, Any]
 ) -> None:
-    """Run a stage; its results are in `arrays`."""
+    """Run a stage on arrays on the device; its results are in them."""
     from numba import cuda
 
-    names: dict[str, Any] = {"__name__": "symgraph_kernel"}
-    exec(compile(stage.text, stage.name, "exec"), names)
     args = [
         arrays[a.source] if a.is_array else np.int64(numbers[a.source])
         for a in stage.arguments
     ]
-    cuda.jit(names[stage.name])[blocks, stage.threads](*args)
+    kernel_cache().launcher(cuda, stage, blocks)(*args)
 
 
 def drawn(gemm: Gemm, numbers: dict[str, int], dtype: str) -> dict[str, np.ndarray]:
@@ -69,14 +75,17 @@ def same(
     gemm: Gemm, stages: list[tuple[Stage, int]], numbers: dict[str, int], dtype: str
 ) -> bool:
     """Whether the stages, each with its blocks, give what NumPy does."""
+    from numba import cuda
+
     arrays = drawn(gemm, numbers, dtype)
     count = arrays["out"].size
     want = wanted(gemm, numbers, arrays)
     parts = np.full(count * numbers["chunks"], np.nan, dtype)
-    held: dict[str, Any] = {**arrays, "parts": parts}
+    there = {**arrays, "parts": parts}
+    held = {name: cuda.to_device(array) for name, array in there.items()}
     for stage, blocks in stages:
         launched(stage, blocks, numbers | {"count": count}, held)
-    return np.allclose(held["out"], want, rtol=1e-5, atol=1e-5)
+    return np.allclose(held["out"].copy_to_host(), want, rtol=1e-5, atol=1e-5)
 
 
 def gemms(batched: bool) -> list[Gemm]:
@@ -136,8 +145,8 @@ def of_vectors(dtype: str, step: int) -> int:
                 gemm,
                 sizes,
                 dtype,
-                side=2,
-                warp=2,
+                side=SIDE,
+                warp=WARP,
                 enough=Enough(terms=(3, 3, 3), chunks=(most,) * 3),
             )
             stages = [(cut.stage, cut.blocks) for cut in cuts]
@@ -149,11 +158,9 @@ def of_vectors(dtype: str, step: int) -> int:
 
 def main(step: int = 1) -> int:
     """Run all, or every `step`-th; returns how many are wrong."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        wrong = sum(
-            of(dtype, step) for of in (of_tiles, of_vectors) for dtype in ("float32",)
-        )
+    wrong = sum(
+        of(dtype, step) for of in (of_tiles, of_vectors) for dtype in ("float32",)
+    )
     print(wrong, "wrong")
     return wrong
 

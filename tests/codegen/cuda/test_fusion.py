@@ -25,15 +25,15 @@ from symgraph.codegen.program import Program
 from symgraph.codegen.program_check import check_program
 from symgraph.codegen.run import run_program
 
-from ...simulator import simulated
+from ...device import on_device
 from . import loop_programs
-from .fused_programs import BIAS, FUSED, IN_PLACE, LOOP, drawn, names_in, parsed
+from .fused_programs import BIAS, FUSED, IN_PLACE, LOOP, SIDE, drawn, names_in, parsed
 
 
 @pytest.fixture(scope="module")
 def launched() -> dict[tuple[str, str], list[str]]:
     """What each program has launched, by its name and how products were cut."""
-    lines = simulated("tests.codegen.cuda.fused_programs").splitlines()
+    lines = on_device("tests.codegen.cuda.fused_programs").splitlines()
     words = [line.split() for line in lines]
     return {(name, way): kernels for name, way, *kernels in words}
 
@@ -50,10 +50,9 @@ def changed(text: str, *changes: tuple[str, str]) -> Program:
     return parsed(text)
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", FUSED)
-def test_fused_programs_in_the_simulator(
-    launched: dict[tuple[str, str], list[str]], name: str
-) -> None:
+def test_fused_programs(launched: dict[tuple[str, str], list[str]], name: str) -> None:
     """Small tiles, large ones and sums in chunks; the last launch has the epilogue."""
     (fused,) = ends(parsed(FUSED[name]))
     for way in ("small", "large", "chunks"):
@@ -65,6 +64,7 @@ def test_fused_programs_in_the_simulator(
         assert len(last) == (3 if name == "loop" else 1)
 
 
+@pytest.mark.gpu
 def test_sums_in_chunks_are_among_them(
     launched: dict[tuple[str, str], list[str]],
 ) -> None:
@@ -72,13 +72,14 @@ def test_sums_in_chunks_are_among_them(
         assert any("_chunks" in kernel for kernel in launched[name, "chunks"])
 
 
+@pytest.mark.gpu
 def test_an_operand_is_not_written_while_others_read_it(
     launched: dict[tuple[str, str], list[str]],
 ) -> None:
     program = parsed(IN_PLACE)
     assert not ends(program)
     kernels = launched["in_place", "small"]
-    assert sorted(kernels) == 2 * ["product_float32_2nn"] + 2 * ["twice"]
+    assert sorted(kernels) == 2 * [f"product_float32_{SIDE}nn"] + 2 * ["twice"]
     elsewhere = ("temp c: float32[m, m] slot 0", "temp c: float32[m, m] slot 1")
     assert len(ends(changed(IN_PLACE, elsewhere))) == 1
 

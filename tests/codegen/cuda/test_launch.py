@@ -1,4 +1,4 @@
-"""How programs are run on a device: in the simulator, and what is decided before it."""
+"""How programs are run on a device, and what is decided before that."""
 
 from __future__ import annotations
 
@@ -19,21 +19,29 @@ from symgraph.codegen.errors import CompileError
 from symgraph.codegen.parse import parse_kernel, parse_program
 from symgraph.codegen.program import Gemm, When
 
-from ...simulator import simulated
+from ... import device
+from ...device import on_device
 from . import launch_cases, loop_programs
 
 
 @pytest.fixture(scope="module")
 def found() -> dict[str, str]:
     """What went wrong in each case."""
-    printed = simulated("tests.codegen.cuda.launch_cases")
+    printed = on_device("tests.codegen.cuda.launch_cases")
     made: dict[str, str] = json.loads(printed.splitlines()[-1])
     return made
 
 
+@pytest.mark.gpu
 @pytest.mark.parametrize("name", launch_cases.CASES)
-def test_in_the_simulator(found: dict[str, str], name: str) -> None:
+def test_cases(found: dict[str, str], name: str) -> None:
     assert not found[name], found[name]
+
+
+def test_blocks_have_whole_warps() -> None:
+    """What all that shuffles relies on, and how many rows of a product a block does."""
+    for cut in (*device.SIMULATED, *device.ON_GPU):
+        assert cut.threads % cut.warp == cut.tile**2 % cut.warp == 0
 
 
 def test_what_a_loop_launches_under() -> None:

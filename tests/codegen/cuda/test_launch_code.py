@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import json
 
 import pytest
 
@@ -17,8 +16,8 @@ from symgraph.codegen.cuda.stage import Stage
 from symgraph.codegen.parse import parse_program
 from symgraph.codegen.program import Launch
 
-from ...simulator import ROOT
-from . import programs
+from ...simulator import run
+from . import launch_cases, programs
 
 pytestmark = pytest.mark.cuda
 
@@ -57,11 +56,24 @@ def test_what_the_driver_raises() -> None:
 
 def test_calls_through_numbas_own_classes() -> None:
     """In a process of its own, where numba has no driver and does not know."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.codegen.cuda.driverless"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    assert int(done.stdout) > 200
+    launches, linked = run("tests.codegen.cuda.driverless", simulator=False).split()
+    assert int(launches) > 200 and int(linked) > 20
+
+
+def test_cases_through_numbas_own_classes() -> None:
+    """All those of programs on a device, as on a GPU but for the driver."""
+    stand_in = "tests.codegen.cuda.stand_in"
+    printed = run(stand_in, "tests.codegen.cuda.launch_cases", simulator=False)
+    found: dict[str, str] = json.loads(printed.splitlines()[-1])
+    assert found.keys() == launch_cases.CASES.keys()
+    assert not "".join(found.values())
+
+
+@pytest.mark.parametrize(
+    "name", ["in_simulator", "in_simulator_use", "in_simulator_values"]
+)
+def test_arrays_through_numbas_own_classes(name: str) -> None:
+    options = "-q", "-x", "-p", "no:cacheprovider"
+    path = f"tests/symgraph/{name}.py"
+    stand_in = "tests.codegen.cuda.stand_in"
+    assert " passed" in run(stand_in, "pytest", *options, path, simulator=False)

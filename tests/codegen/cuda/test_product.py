@@ -7,7 +7,7 @@ import pytest
 from symgraph.codegen.cuda.product import Enough, all_stages, cuts, tile_of, tiles_of
 from symgraph.codegen.program import Gemm
 
-from ...simulator import simulated
+from ...device import on_device
 
 GEMM = Gemm("out", "lhs", "rhs", "m", "n", "k", batch="b")
 
@@ -21,13 +21,15 @@ def sizes(m: int, n: int, k: int, b: int = 1) -> dict[str, int]:
 
 
 @pytest.mark.slow
-def test_all_forms_in_the_simulator() -> None:
-    assert simulated("tests.codegen.cuda.products").split() == ["0", "wrong"]
+@pytest.mark.gpu
+def test_all_forms() -> None:
+    assert on_device("tests.codegen.cuda.products").split() == ["0", "wrong"]
 
 
-def test_some_of_each_form_in_the_simulator() -> None:
+@pytest.mark.gpu
+def test_some_of_each_form() -> None:
     """The forms come in eights, so that every eleventh is another one each time."""
-    assert simulated("tests.codegen.cuda.products", "11").split() == ["0", "wrong"]
+    assert on_device("tests.codegen.cuda.products", "11").split() == ["0", "wrong"]
 
 
 def test_tiles_are_as_large_as_leaves_enough_of_them() -> None:
