@@ -310,7 +310,8 @@ class _Cut:
         rows = self.rows
         first = rows.nest[0] if rows.nest else rows.along
         above = [*(s for s in self.kernel.body if s is not first), *self.lets]
-        return (*pruned(above, _needs(inside))[0], *inside)
+        shapes = {e for b in self.kernel.buffers for e in _named(b.shape)}
+        return (*pruned(above, _needs(inside) | shapes)[0], *inside)
 
     def _read(self, body: tuple[Statement, ...]) -> tuple[Buffer, ...]:
         """The kernel's buffers that `body`, which stores to none, reads."""
