@@ -61,7 +61,7 @@ def launched(text: str, given: Mapping[str, Any], limits: Limits) -> set[str]:
 
 
 def check_cut(text: str, given: Mapping[str, Any], limits: Limits, cut: bool) -> None:
-    """Fail unless results are the interpreter's, by three kernels if `cut`, else one."""
+    """Fail unless results are the interpreter's, by three kernels if `cut`, or one."""
     found = launched(text, given, limits)
     assert len(found) == (3 if cut else 1), found
     endings = {name.rpartition("_")[2] for name in found}
