@@ -18,6 +18,7 @@ from symgraph.codegen.cuda.plan import THREADS, Plan, plan
 from symgraph.codegen.cuda.planned import by_plan, dealt_out
 from symgraph.codegen.cuda.program_races import still_faults, walk_faults
 from symgraph.codegen.cuda.races import find_faults
+from symgraph.codegen.cuda.source import stages
 from symgraph.codegen.ir import Const, Kernel, Let, Load, Loop, Statement, walk
 from symgraph.codegen.parse import parse_program
 from symgraph.codegen.program import Launch
@@ -111,6 +112,12 @@ def test_all_is_listed() -> None:
     text = cuda_text(parsed(ROWS))
     for name in ("rows", "rows_short", "rows_totals", "rows_carries", "rows_chunks"):
         assert f"def {name}(" in text
+
+
+def test_text(golden: Callable[[str, str], None]) -> None:
+    parts = chosen(ROW).fitting({"m": LEAST})
+    text = "\n\n".join(stage.text for part in parts for stage in stages(part))
+    golden("cuda/long_row.py.txt", text)
 
 
 def test_names_that_are_taken() -> None:
