@@ -5,7 +5,7 @@ What they compute, `long_cases` compares with the interpreter.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -19,6 +19,7 @@ from symgraph.codegen.cuda.planned import by_plan, dealt_out
 from symgraph.codegen.cuda.program_races import still_faults, walk_faults
 from symgraph.codegen.cuda.races import find_faults
 from symgraph.codegen.cuda.source import stages
+from symgraph.codegen.cuda.spread import Spread
 from symgraph.codegen.ir import Const, Kernel, Let, Load, Loop, Statement, walk
 from symgraph.codegen.parse import parse_program
 from symgraph.codegen.program import Launch
@@ -160,6 +161,10 @@ def test_what_indices_decide_is_sound() -> None:
     given = {"x": np.zeros((2, m)), "at": np.arange(m)[::-1].copy()}
     found = list(walk_faults(parsed(FUSED), given, by_plan(4, warp=2)))
     assert len(found) == 3 and not any(each.faults for each in found)
+    # What is left out is taken to store what the next launch reads.
+    found = list(still_faults(parsed(FUSED), given, by_plan(4, warp=2)))
+    assert [bool(each.needs) for each in found] == [True, False, True]
+    assert not any(each.faults for each in found)
 
 
 def faults(part: Plan, change: Callable[[Statement], Statement]) -> set[str]:
@@ -212,6 +217,28 @@ def test_planted_faults_are_found() -> None:
     assert faults(using, no_guard) == {"bounds"}
     assert faults(using, no_end) == {"bounds"}
     assert faults(using, too_near) == {"race"}
+
+
+def test_a_total_that_nobody_leaves() -> None:
+    """The launches of one kernel are looked at one after another."""
+
+    def wrong(
+        kernel: Kernel, known: Mapping[str, int]
+    ) -> Iterator[tuple[Kernel, Spread]]:
+        (leaving, spread), *others = by_plan(4)(kernel, known)
+        *lets, over = leaving.body
+        assert isinstance(over, Loop) and over.extent == "full"
+        yield replace(leaving, body=(*lets, replace(over, extent=2))), spread
+        yield from others
+
+    program = parsed(ROWS)
+    given = {"x": np.zeros((2, UNEVEN["m"]), "float32")}
+    for found in (
+        list(still_faults(program, given, wrong)),
+        list(walk_faults(program, given, wrong)),
+    ):
+        kinds = [{fault.kind for fault in each.faults} for each in found]
+        assert kinds == [set(), {"unwritten"}, set()]
 
 
 def test_statements_in_order() -> None:
