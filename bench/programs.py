@@ -24,7 +24,10 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 
 #: What is built by the files of `tests/programs/`.
-TARGETS = ("training.py:step", "heat.py:both", "large.py:outputs")
+TARGETS = (
+    *("training.py:step", "heat.py:both", "large.py:outputs"),
+    "running.py:sums",
+)
 
 
 @contextlib.contextmanager

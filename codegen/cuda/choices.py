@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..ir import Kernel
 from .columns import Columns, columns_of
 from .geometry import known_values
+from .long_rows import LongRows, long_rows_of
 from .plan import MOST_OF_A_WARP, THREADS, WARP, Plan, plan
 
 
@@ -37,7 +38,7 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Choices:
-    """A kernel as it is, and cut in two where it reduces columns.
+    """A kernel as it is, and cut up where it reduces columns or has long rows.
 
     Kernels of plans have the kernel's buffers, by name, and may have others, which are
     memory for the launches that belong together.
@@ -45,7 +46,7 @@ class Choices:
 
     whole: Choice
     threads: int
-    columns: Columns | None = None
+    cut: Columns | LongRows | None = None
     parts: tuple[Choice, ...] = ()
 
     @property
@@ -55,9 +56,9 @@ class Choices:
 
     def fitting(self, sizes: Mapping[str, int]) -> tuple[Plan, ...]:
         """What is run for these sizes of the kernel, one after another."""
-        if self.columns is not None:
-            known = known_values(self.columns.kernel, sizes)
-            if self.columns.few(known, self.threads):
+        if self.cut is not None:
+            known = known_values(self.cut.kernel, sizes)
+            if self.cut.few(known, self.threads):
                 return tuple(part.fitting(sizes) for part in self.parts)
         return (self.whole.fitting(sizes),)
 
@@ -76,8 +77,17 @@ def choices(
         return Choice(usual, short if short.by_warps else None, most)
 
     whole = choice(kernel)
-    found = columns_of(whole.usual.kernel, whole.usual.loops)
-    if whole.usual.kind != "map" or found is None:
-        return Choices(whole, threads)
-    parts = tuple(choice(part) for part in found.cut(threads))
-    return Choices(whole, threads, found, parts)
+    usual = whole.usual
+    if usual.kind == "map":
+        columns = columns_of(usual.kernel, usual.loops)
+        if columns is not None:
+            parts = tuple(map(choice, columns.cut(threads)))
+            return Choices(whole, threads, columns, parts)
+    if usual.kind in ("rows", "single"):
+        rows = long_rows_of(usual.kernel, usual.loops, threads)
+        if rows is not None:
+            # A chunk is a block's, however short, and so are the few rows of chunks.
+            plans = (plan(part, threads, warp) for part in rows.cut(threads))
+            parts = tuple(Choice(each, None, most) for each in plans)
+            return Choices(whole, threads, rows, parts)
+    return Choices(whole, threads)

@@ -6,18 +6,20 @@ in one memory, so that a result in place of an operand is looked at as what it i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from math import prod
 from typing import TypeAlias
 
 import numpy as np
 
-from ..interpret import Scalar, size_of
+from ..interpret import Scalar, dims_of, size_of
 from ..ir import Kernel
 from ..liveness import owners
 from ..program import Array, Launch, Program
 from ..run import HostFunction, check_guards, walk_launches
 from .decisive import decisive
+from .geometry import known_values
 from .races import Fault, Place, find_faults
 from .spread import Spread
 
@@ -66,8 +68,10 @@ def walk_faults(
         names = [buffer.name for buffer in step.kernel.buffers]
         held = {n: memory[a] for n, a in zip(names, step.arrays, strict=True)}
         places = {name: _place(array, regions) for name, array in held.items()}
+        between: dict[str, np.ndarray] = {}
         for kernel, dealt in spread(step.kernel, bound):
-            found = find_faults(kernel, dealt, bound, held, places)
+            _handed_on(kernel, bound, held.keys(), between)
+            found = find_faults(kernel, dealt, bound, held, places, between)
             yield Checked(position, kernel, found)
 
 
@@ -86,17 +90,35 @@ def still_faults(
         if not isinstance(step, Launch):
             continue
         bound = _bound(step, sizes)
+        between: dict[str, np.ndarray] = {}
+        given = {buffer.name for buffer in step.kernel.buffers}
         for kernel, dealt in spread(step.kernel, bound):
-            given = {buffer.name for buffer in step.kernel.buffers}
+            _handed_on(kernel, bound, given, between)
             if needs := decisive(kernel).buffers & given:
+                for name in between.keys() & {b.name for b in kernel.buffers}:
+                    between[name][:] = True  # as far as is known
                 yield Checked(position, kernel, [], needs)
                 continue
             places = {
                 buffer.name: Place(_memory_of(program, owner, array))
                 for buffer, array in zip(step.kernel.buffers, step.arrays, strict=True)
             }
-            found = find_faults(kernel, dealt, bound, None, places)
+            found = find_faults(kernel, dealt, bound, None, places, between)
             yield Checked(position, kernel, found)
+
+
+def _handed_on(
+    kernel: Kernel,
+    sizes: Mapping[str, int],
+    given: Collection[str],
+    between: dict[str, np.ndarray],
+) -> None:
+    """Add buffers of the kernel's own to `between`, in which nothing is stored yet."""
+    known = known_values(kernel, sizes)
+    for buffer in kernel.buffers:
+        if buffer.mode == "out" and buffer.name not in given:
+            count = prod(dims_of(buffer.shape, known))
+            between[buffer.name] = np.zeros(count, bool)
 
 
 def _bound(step: Launch, sizes: Mapping[str, Scalar]) -> dict[str, int]:

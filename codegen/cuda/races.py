@@ -35,15 +35,18 @@ def find_faults(
     sizes: Mapping[str, int],
     arrays: Mapping[str, np.ndarray] | None = None,
     places: Mapping[str, Place] | None = None,
+    between: Mapping[str, np.ndarray] | None = None,
 ) -> list[Fault]:
     """What is wrong with the accesses of `kernel`, the first of each statement.
 
     `sizes` are the kernel's.  `arrays` must hold, by name, the buffers whose elements
     decide what is accessed (indices, guards, lengths of loops); others are not looked
-    at.  `places` says which buffers lie in one memory.  An empty list means that, for
-    these sizes, no thread touches what another writes without a barrier, an end of a
-    launch or a declared reduction between them, no access leaves its buffer, and all
-    threads of a group come to each of its barriers.
+    at.  `places` says which buffers lie in one memory; `between` has a flag for each
+    element of buffers that one launch hands on to the next: whether it has been stored,
+    which is entered there.  An empty list means that, for these sizes, no thread
+    touches what another writes without a barrier, an end of a launch or a declared
+    reduction between them, no access leaves its buffer or reads what nothing was stored
+    to, and all threads of a group come to each of its barriers.
 
     Raises:
         KeyError: a size, or an array that decides, is not given.
@@ -51,6 +54,7 @@ def find_faults(
     """
     known = known_values(kernel, sizes)
     memory = lay_out(kernel, spread, known, arrays or {}, places or {})
+    memory.written.update(between or {})
     return Lockstep(kernel, spread, memory, known).run()
 
 

@@ -16,6 +16,9 @@ import symgraph as sg
 from symgraph.arguments import Parameter
 from symgraph.callable import Spec
 from symgraph.codegen.cuda import launch
+from symgraph.codegen.cuda.kernels import kernel_cache
+from symgraph.codegen.cuda.long_rows import LEAST_CHUNKS, SHARE
+from symgraph.codegen.cuda.texts import texts_of
 from symgraph.errors import SymgraphError, UnsupportedError
 from symgraph.function import Function, function
 from symgraph.mode import Mode
@@ -150,3 +153,27 @@ def test_random_draws_have_the_bits_of_the_cpu() -> None:
             np.testing.assert_array_equal(np.asarray(got), want)
             seen.append(want)
     assert not np.array_equal(seen[0], seen[2])
+
+
+def test_long_rows_are_in_chunks() -> None:
+    """Of what is fused, reversed and differentiated, too."""
+    m = LEAST_CHUNKS * SHARE * launch.Limits().threads + 5
+    x, rows = sg.dvector("x"), sg.fmatrix("rows")
+    outputs = [
+        sg.cumsum(sg.exp(x)) * 2 + 1,
+        sg.cumsum(x[::-1])[::-1],
+        sg.cumsum(x > 0),
+        sg.grad(sg.sum(sg.cumsum(x) ** 2), x),
+        sg.cumprod(rows, axis=1),
+        sg.cumsum(rows - rows[:, :1], axis=1),
+    ]
+    far = sg.function([x, rows], outputs, device="cuda")
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=m), rng.uniform(0.9, 1.1, (2, m)).astype("float32")
+    before = len(kernel_cache())
+    near = far.copy("cpu")
+    for got, want in zip(far(*values), near(*values), strict=True):
+        assert_close(got, want)
+    names = {text.name.rpartition("_")[2] for text in texts_of(far.program)}
+    assert {"totals", "carries", "chunks"} <= names
+    assert len(kernel_cache()) >= before + 9

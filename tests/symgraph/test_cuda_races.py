@@ -14,6 +14,7 @@ import pytest
 import symgraph as sg
 from symgraph.codegen import schedule
 from symgraph.codegen.cuda.fused_model import modelled
+from symgraph.codegen.cuda.long_rows import LEAST_CHUNKS, SHARE
 from symgraph.codegen.cuda.planned import by_plan
 from symgraph.codegen.cuda.program_races import Checked, Spreading, walk_faults
 from symgraph.codegen.cuda.spread import Spread, independent
@@ -179,3 +180,20 @@ def test_products_that_end_with_a_kernel_are_looked_at() -> None:
     names = [e.kernel.name for e in found if e.kernel.name.startswith("product_then")]
     assert len(names) >= 3
     assert not [str(fault) for each in found for fault in each.faults]
+
+
+def test_long_rows_in_chunks() -> None:
+    """Each chunk's total is read before the chunk is stored, which may be in place."""
+    x, rows = sg.dvector("x"), sg.fmatrix("rows")
+    sums = sg.cumsum(sg.cumsum(sg.exp(x))[::-1])
+    inside = rows * 2
+    centred = sg.cumsum(inside - inside[:, :1], axis=1)
+    f = function([x, rows], [sg.exp(sums), centred], mode="interpret")
+    m = LEAST_CHUNKS * SHARE * 8 + 5
+    values = [np.zeros(m), np.zeros((2, m), "float32")]
+    assert_sound(f, values)
+    for way in (by_plan(4), by_plan(8, warp=4, most=4, least=8)):
+        names = {each.kernel.name for each in checked(f, values, way)}
+        endings = [name.rpartition("_")[2] for name in names]
+        for ending in ("totals", "carries", "chunks"):
+            assert endings.count(ending) == 3

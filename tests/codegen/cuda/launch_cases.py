@@ -2,8 +2,8 @@
 
 A script, since the simulator must be asked for before numba is imported:
 ``NUMBA_ENABLE_CUDASIM=1 python -m tests.codegen.cuda.launch_cases [case ...]`` prints
-for each case what went wrong, as JSON.  Without the variable it is for a GPU.  What is
-not about loops is in `memory_cases`.
+for each case what went wrong, as JSON.  Without the variable it is for a GPU.  Here are
+loops and conditions; `memory_cases` and `long_cases` have the rest.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ import numpy as np
 from symgraph.codegen.cuda.launch import CudaProgram, Limits
 
 from ...device import limits, real
-from . import loop_programs, memory_cases
+from . import long_cases, loop_programs, memory_cases
 from .launch_tools import CASES, Counting, agrees, case, copies, on_device, until
 from .programs import parsed
 
-assert memory_cases  # its cases are among them
+assert memory_cases and long_cases  # their cases are among them
 
 
 @case

@@ -6,9 +6,11 @@ import pytest
 
 from symgraph.codegen.cuda import ptx
 from symgraph.codegen.cuda.assemble import CAPABILITIES, Capability, compiled
-from symgraph.codegen.cuda.report import KernelText
+from symgraph.codegen.cuda.report import KernelText, findings
 from symgraph.codegen.cuda.texts import texts_of
 from symgraph.codegen.parse import parse_program
+
+from .long_programs import accumulating
 
 pytestmark = pytest.mark.cuda
 
@@ -87,3 +89,25 @@ def test_tiled_products_use_shared_memory_and_fused_sums(
     assert (report.spill_stores, report.spill_loads, report.local) == (0, 0, 0)
     assert not ptx.local_memory(made.ptx)
     assert not ptx.integer_divisions(made.ptx, innermost=True)
+
+
+@pytest.mark.parametrize("capability", CAPABILITIES)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+def test_chunks_of_long_rows(dtype: str, capability: Capability) -> None:
+    """Three kernels, of which the first only combines: none keeps anything in memory
+    but what its warps hand over."""
+    zero = "0" if dtype == "int64" else "-0.0"
+    for rows in (False, True):
+        program = accumulating(dtype, "add", zero, rows, reverse=True)
+        name = "rows" if rows else "row"
+        for ending in ("totals", "carries", "chunks"):
+            text = text_of(program, f"{name}_{ending}")
+            made = compiled(text.source, text.parameters, capability)
+            report = made.report
+            assert (report.spill_stores, report.spill_loads, report.local) == (0, 0, 0)
+            assert not ptx.local_memory(made.ptx)
+            assert not ptx.integer_divisions(made.ptx, innermost=True)
+            assert ptx.shuffles(made.ptx) and ptx.barriers(made.ptx)
+            doubles = ptx.float64_arithmetic(made.ptx)
+            assert not doubles or dtype == "float64"
+            assert not list(findings(text, made))
