@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -168,6 +169,43 @@ def test_only_in_the_branch_that_runs() -> None:
     assert calls == [3]
 
 
+def test_in_conditions_in_loops() -> None:
+    def step(v: Any, a: Any) -> Any:
+        low = sg.ifelse(v < 1.5, ordered(sg.stack([a, v]))[1], a * 0.5)
+        return sg.ifelse(a > v, low + v, low), sg.until(a > 6)
+
+    values = sg.scan(step, sequences=x, outputs_info=0.5)
+    agree(
+        [x], [values, values.sum() * 2], (A,), ([1.0, 5.0, 1.0, 9.0, 1.0, 2.0],), ([],)
+    )
+    twice = sg.scan(
+        lambda k: sg.scan(lambda a: ordered(sg.stack([a, k])).sum(), sequences=x),
+        sequences=x,
+    )
+    agree([x], twice, (A,))
+
+
+def test_gradients_of_loops() -> None:
+    cube = sg.from_numpy_function(lambda v: v**3, vjp=lambda g, y, v: g * 3 * v**2)
+    last = sg.scan(lambda v, a: cube(a) * v, sequences=x, outputs_info=0.5)[-1]
+    agree([x], [last, sg.grad(last, x)], (A,))
+
+
+def test_calls_from_several_threads_and_in_one_another() -> None:
+    inner = far([x], ordered(x) * 2, on_host=True)
+
+    def called(v: np.ndarray) -> np.ndarray:
+        return inner(v).to_numpy() + 1
+
+    f = far([x], sg.from_numpy_function(called)(x * 1.5) + x, on_host=True)
+    given = [A * k for k in range(1, 9)]
+    with ThreadPoolExecutor(4) as pool:
+        results = list(pool.map(f, given))
+    for value, got in zip(given, results, strict=True):
+        want = np.sort(value * 1.5) * 2 + 1 + value
+        np.testing.assert_array_equal(got.to_numpy(), want)
+
+
 # -- failing calls ---------------------------------------------------------------------
 
 
@@ -316,6 +354,11 @@ def test_programs_are_given_functions_or_refused() -> None:
     want = run_program(lowered.program, given, called)
     got = CudaProgram(lowered.program, SMALL, functions=called).run(given)
     np.testing.assert_array_equal(got.results[0], want.results[0])
+    whole = CudaProgram(lowered.program, SMALL, functions=called)
+    stream = whole.memory.cuda.stream()
+    np.testing.assert_array_equal(
+        whole.call(given, stream).results[0].copy_to_host(), want.results[0]
+    )
     with pytest.raises(CompileError, match=name):
         CudaProgram(lowered.program, SMALL)
     failing = {name: lambda *arrays: False}
