@@ -394,6 +394,15 @@ class Function(Explored):
             UnsupportedError: another stage; a function of the user's, which a GPU
                 cannot call and `on_host` does not name; or CUDA's compilers are
                 missing, for "ptx".
+
+        >>> import symgraph as sg
+        >>> x = sg.dvector("x")
+        >>> ordered = sg.from_numpy_function(np.sort)
+        >>> f = sg.function([x], ordered(x), on_host=["sort"])
+        >>> print(f.source("cuda"))
+        # on the host: sort
+        #     copied to the host: x0 float64[n0] (8 * n0 bytes)
+        #     copied back: y0 float64[n0] (8 * n0 bytes)
         """
         from .sources import source_of
 

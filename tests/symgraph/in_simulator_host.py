@@ -24,9 +24,13 @@ from symgraph.codegen.program import Call
 from symgraph.codegen.run import run_program
 from symgraph.function import Function
 from symgraph.inspect.cost import cost_json, cost_text
+from symgraph.op import Op
+from symgraph.ops.foreign import NumbaFunction, NumpyFunction
 
 from .cuda_cases import SMALL
+from .examples import EXAMPLES
 from .far import far
+from .test_ops import built, drawn, groups
 
 x, y = sg.dvectors("x y")
 labels, n = sg.lvector("labels"), sg.lscalar("n")
@@ -110,6 +114,19 @@ def test_gradients() -> None:
 
 def test_generic_versions() -> None:
     agree([x, y], ordered(x * y) + 1, (A, A), (A, A[:1]), (A[:1], A))
+
+
+@pytest.mark.parametrize("made", [NumpyFunction, NumbaFunction])
+def test_examples(made: type[Op]) -> None:
+    case = EXAMPLES[made][0]
+    group = groups(case)[0]
+    inputs, outputs = built(case, group[0])
+    near = sg.function(inputs, outputs, on_unused_input="ignore", on_host=True)
+    there = near.copy("cuda")
+    for shapes in group[:3]:
+        values = [a for dtype in case.dtypes for a in drawn(case, shapes, dtype)]
+        for got, want in zip(there(*values), near(*values), strict=True):
+            np.testing.assert_array_equal(got.to_numpy(), want)
 
 
 def test_random_sizes() -> None:
