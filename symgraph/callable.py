@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import operator
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -14,7 +14,7 @@ from .arguments import REQUIRED, Parameter, check_declared, convert, gather
 from .codegen.program import Program
 from .compiler import Compilation, Report, graph_of
 from .cuts import WHOLE, Cuts
-from .device import known_device
+from .device import OnHost, as_on_host, known_device
 from .errors import UnsupportedError, refuse
 from .explored import Explored
 from .graph import Node
@@ -48,6 +48,7 @@ class Spec:
     mode: Mode
     cuts: Cuts = WHOLE
     device: str = "cpu"
+    on_host: OnHost = False
 
     @property
     def request(self) -> Request:
@@ -78,7 +79,7 @@ class Function(Explored):
                 from .on_device import OnDevice
 
                 self._on_device = OnDevice(
-                    self._compilation, spec.parameters, spec.shared
+                    self._compilation, spec.parameters, spec.shared, spec.on_host
                 )
                 self._entry = self._far
             case "cpu":
@@ -256,6 +257,19 @@ class Function(Explored):
         return self._spec.device
 
     @property
+    def on_host(self) -> tuple[str, ...]:
+        """With ``device="cuda"``, the ops that run on the host, by name.
+
+        They are the functions of yours that :func:`symgraph.function` was allowed, by
+        its `on_host`, to call there.
+        """
+        if self._on_device is None:
+            return ()
+        from .on_device import host_names
+
+        return tuple(dict.fromkeys(host_names(self._compilation).values()))
+
+    @property
     def report(self) -> Report:
         """What the compiler did and how long it took.
 
@@ -378,11 +392,21 @@ class Function(Explored):
 
         Raises:
             UnsupportedError: another stage; a function of the user's, which a GPU
-                cannot call; or CUDA's compilers are missing, for "ptx".
+                cannot call and `on_host` does not name; or CUDA's compilers are
+                missing, for "ptx".
+
+        >>> import symgraph as sg
+        >>> x = sg.dvector("x")
+        >>> ordered = sg.from_numpy_function(np.sort)
+        >>> f = sg.function([x], ordered(x), on_host=["sort"])
+        >>> print(f.source("cuda"))
+        # on the host: sort
+        #     copied to the host: x0 float64[n0] (8 * n0 bytes)
+        #     copied back: y0 float64[n0] (8 * n0 bytes)
         """
         from .sources import source_of
 
-        return source_of(self._compilation, stage)
+        return source_of(self._compilation, stage, self._spec.on_host)
 
     def trim(self) -> None:
         """Give back the memory kept between calls.
@@ -399,21 +423,29 @@ class Function(Explored):
     def __repr__(self) -> str:
         parameters = (f"{p.name or '_'}: {p.node.type}" for p in self._spec.parameters)
         where = "" if self.device == "cpu" else f" on {self.device}"
+        if self.on_host:
+            where += f", {', '.join(self.on_host)} on the host"
         return f"<function {self.name}({', '.join(parameters)}){where}>"
 
     # -- copying -----------------------------------------------------------------------
 
-    def copy(self, device: str | None = None) -> Function:
+    def copy(
+        self,
+        device: str | None = None,
+        on_host: bool | str | Iterable[str] | None = None,
+    ) -> Function:
         """Another function over the same graph and the same shared variables.
 
-        It is compiled for `device`, "cpu" or "cuda"; None for the same.
+        It is compiled for `device`, "cpu" or "cuda"; None for the same.  `on_host`
+        likewise, as for :func:`symgraph.function`.
 
         Raises:
             UnsupportedError: no such device, or none at hand; or one on which the
                 function cannot run.
         """
         where = self.device if device is None else known_device(device)
-        return Function(replace(self._spec, device=where))
+        chosen = self._spec.on_host if on_host is None else as_on_host(on_host)
+        return Function(replace(self._spec, device=where, on_host=chosen))
 
     def __copy__(self) -> Function:
         return self.copy()
@@ -444,8 +476,9 @@ class Function(Explored):
         count = len(spec.outputs)
         with self._held():  # a call's updates are in the copy together, or not at all
             data = flat_graph(graph)
-        rest = spec.structure, spec.name, spec.mode, spec.cuts, spec.device
-        state = (data, count, parameters, targets, rest)
+        rest = spec.structure, spec.name, spec.mode, spec.cuts
+        where = spec.device, spec.on_host
+        state = (data, count, parameters, targets, (*rest, *where))
         return _restore, state
 
 
@@ -458,7 +491,7 @@ def _restore(
     count: int,
     parameters: list[tuple[str | None, tuple[Any, ...], bool | None]],
     targets: list[int],
-    rest: tuple[Structure, str, Mode, Cuts, str],
+    rest: tuple[Any, ...],
 ) -> Function:
     """A pickled function, compiled again (from the cache, as a rule)."""
     graph = unflatten(data)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from typing import TypeAlias
 
-from .errors import UnsupportedError, refuse
+from .errors import ArgumentError, UnsupportedError, refuse
 
 #: What a function may be compiled for.
 DEVICES = ("cpu", "cuda")
+
+#: Which ops without a form for the device run on the host: all, or those so named.
+OnHost: TypeAlias = bool | tuple[str, ...]
 
 #: The device of the ``with`` block around the caller, in this thread and context.
 _CHOSEN: ContextVar[str] = ContextVar("symgraph device", default="cpu")
@@ -70,4 +74,26 @@ def known_device(name: object) -> str:
     return str(name)
 
 
-__all__ = ["DEVICES", "chosen", "device", "known_device"]
+def as_on_host(given: bool | str | Iterable[str] | None) -> OnHost:
+    """Which ops run on the host, as a function's `on_host` says.
+
+    Raises:
+        ArgumentError: it is neither a bool nor names.
+    """
+    if given is None or isinstance(given, bool):
+        return bool(given)
+    names = (given,) if isinstance(given, str) else given
+    if not isinstance(names, Iterable):
+        names = (names,)
+    found = tuple(dict.fromkeys(names))
+    for name in found:
+        if not isinstance(name, str):
+            refuse(
+                ArgumentError,
+                f"on_host cannot be {given!r}",
+                remedy="it is True, or the names of ops, as in on_host=['sort']",
+            )
+    return found
+
+
+__all__ = ["DEVICES", "OnHost", "as_on_host", "chosen", "device", "known_device"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ import numpy as np
 from .arguments import REQUIRED, Parameter, convert
 from .callable import Function, Spec
 from .cuts import without_cuts
-from .device import chosen
+from .device import as_on_host, chosen
 from .errors import ArgumentError, MissingInputError, UnusedInputError, message, refuse
 from .graph import Node, describe_node, toposort
 from .leaf import Input, Shared
@@ -52,6 +52,7 @@ def function(
     allow_input_downcast: bool | None = None,
     mode: str | Mode | None = None,
     device: str | None = None,
+    on_host: bool | str | Iterable[str] | None = None,
 ) -> Function:
     """Compile `outputs` as a function of `inputs`.
 
@@ -70,12 +71,18 @@ def function(
         device: "cpu", or "cuda" for an NVIDIA GPU, where the function takes and returns
             :class:`DeviceArray`; None for that of the block ``with sg.device(...)``
             around the call, else "cpu".
+        on_host: with ``device="cuda"``, which functions of yours (those of
+            :func:`from_numpy_function` and :func:`from_numba_function`) run on the host
+            all the same, by name, or True for all: each time their operands are copied
+            there, for which the GPU is waited for, and the results back.  None: they
+            are refused.
 
     Raises:
         MissingInputError: an output depends on a variable that is not an input.
         UnusedInputError: an input plays no part.
         UnsupportedError: no such mode or device; with ``device="cuda"``, no GPU can be
-            used, or the graph holds functions of the host.
+            used, or the graph holds functions of the host that `on_host` does not name.
+        ArgumentError: `on_host` is neither a bool nor names.
 
     >>> import symgraph as sg
     >>> x = sg.dvector("x")
@@ -114,6 +121,7 @@ def function(
             as_mode(mode),
             cuts,
             chosen(device),
+            as_on_host(on_host),
         )
     )
 

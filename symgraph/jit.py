@@ -15,7 +15,7 @@ import numpy as np
 
 from .config import config
 from .declare import tensor
-from .device import chosen, known_device
+from .device import as_on_host, chosen, known_device
 from .device_array import DeviceArray, as_device_array, is_device_array
 from .errors import ArgumentError, SymgraphError, refuse
 from .function import Function, Mode, function
@@ -75,12 +75,14 @@ class Jit:
         name: str | None,
         mode: str | Mode | None,
         device: str | None,
+        on_host: bool | str | Iterable[str] | None = None,
     ) -> None:
         functools.update_wrapper(self, fn)
         self._fn = fn
         self._name = str(name or getattr(fn, "__name__", "function"))
         self._mode = mode
         self._device = None if device is None else known_device(device)
+        self._on_host = as_on_host(on_host)
         self._signature = inspect.signature(fn)
         self._static = frozenset(static)
         unknown = self._static.difference(self._signature.parameters)
@@ -192,6 +194,7 @@ class Jit:
             on_unused_input="ignore",
             mode=self._mode,
             device=call.device,
+            on_host=self._on_host,
         )
 
     # -- arguments ---------------------------------------------------------------------
@@ -356,6 +359,7 @@ def jit(
     name: str | None = None,
     mode: str | Mode | None = None,
     device: str | None = None,
+    on_host: bool | str | Iterable[str] | None = None,
 ) -> Any:
     """`python_function`, compiled when it is first called with arguments of some types.
 
@@ -379,6 +383,7 @@ def jit(
         mode: as for :func:`function`.
         device: as for :func:`function`; in another block ``with sg.device(...)`` a call
             compiles anew.
+        on_host: as for :func:`function`.
 
     Raises:
         SymgraphError: an argument or a result is no array.
@@ -393,14 +398,14 @@ def jit(
     """
     static = (static_argnames,) if isinstance(static_argnames, str) else static_argnames
     if python_function is None:
-        return lambda fn: Jit(fn, static, name, mode, device)
+        return lambda fn: Jit(fn, static, name, mode, device, on_host)
     if not callable(python_function):
         refuse(
             ArgumentError,
             f"jit: {python_function!r} is not a function",
             remedy="options are given by name: jit(static_argnames='n')",
         )
-    return Jit(python_function, static, name, mode, device)
+    return Jit(python_function, static, name, mode, device, on_host)
 
 
 __all__ = ["CacheInfo", "Jit", "jit"]

@@ -8,8 +8,8 @@ is asked for is broadcasting, the generic one is made and runs.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, TypeAlias
 
 import numpy as np
 
@@ -17,12 +17,13 @@ from .arguments import Parameter, convert
 from .codegen.errors import DeviceError, DeviceMemoryError
 from .codegen.program import Call
 from .compiler import Compilation, Report
+from .device import OnHost
 from .device_array import DeviceArray, as_device_array, gpu, require_type
 from .errors import BrokenDeviceError, UnsupportedError, refuse
-from .graph import Node, describe_node
+from .graph import Node, describe_node, toposort
 from .op import Array
 from .shared import resident, storage_of
-from .versions import check_guards, raise_failure, stretches
+from .versions import check_guards, raise_failure, raise_own, stretches
 
 if TYPE_CHECKING:
     from .codegen.cuda.launch import DeviceResult
@@ -51,41 +52,78 @@ def given_values(
     return made
 
 
-def refuse_host(compilation: Compilation) -> None:
-    """Refuse what has no kernel on a device: functions of the host, by line.
-
-    Raises:
-        UnsupportedError: the program calls one.
-    """
+def host_ops(compilation: Compilation) -> Iterator[tuple[Call, Node]]:
+    """The steps that have no form for a device, and the ops that they are."""
     lowered = compilation.lowered
     for step in lowered.program.steps:
         if isinstance(step, Call):
-            node = lowered.failures[step.code].node
-            refuse(
-                UnsupportedError,
-                f"{compilation.name}: {node.op.name} is a function of the host, which "
-                "a GPU cannot call",
-                *(describe_node(i) for i in node.inputs),
-                site=node.site,
-                remedy="compute that part in a function of its own with device='cpu', "
-                "and pass its result on: a call copies it to the GPU",
-            )
+            yield step, lowered.failures[step.code].node
+
+
+def host_names(compilation: Compilation, on_host: OnHost = True) -> dict[str, str]:
+    """The functions of the host that a program calls, and the names of their ops.
+
+    `on_host` are those that may be.
+
+    Raises:
+        UnsupportedError: it calls another one; or an op is named that is none of these.
+    """
+    found: dict[str, str] = {}
+    for step, node in host_ops(compilation):
+        found[step.function] = node.op.name
+        if on_host is not True and node.op.name not in (on_host or ()):
+            _refuse_op(compilation.name, node)
+    if not isinstance(on_host, bool):
+        _refuse_names(compilation, set(on_host) - set(found.values()))
+    return found
+
+
+def _refuse_op(name: str, node: Node) -> NoReturn:
+    """Refuse what has no kernel on a device, by line."""
+    refuse(
+        UnsupportedError,
+        f"{name}: {node.op.name} is a function of the host, which a GPU cannot call",
+        *(describe_node(i) for i in node.inputs),
+        site=node.site,
+        remedy=f"let it run on the host, on_host=[{node.op.name!r}] or on_host=True: "
+        "each time its operands are copied there, and its result back; or compute "
+        "that part in a function of its own with device='cpu', and pass its result on",
+    )
+
+
+def _refuse_names(compilation: Compilation, names: set[str]) -> None:
+    """Refuse to have ops on the host that are not its functions.
+
+    Names of no op at all are right: rewriting may have removed it.
+    """
+    ops = {node.op.name for node in toposort(compilation.request.roots)}
+    wrong = sorted(names & ops)
+    if wrong:
+        refuse(
+            UnsupportedError,
+            f"{compilation.name}: {wrong[0]} runs on the GPU, and not on the host",
+            remedy=f"leave {wrong[0]!r} out of on_host: it names functions of yours, "
+            "which have no kernel",
+        )
 
 
 class DeviceVersion:
-    """One version of a function on the device."""
+    """One version of a function on the device; `on_host` is the function's."""
 
-    def __init__(self, compilation: Compilation) -> None:
+    def __init__(self, compilation: Compilation, on_host: OnHost) -> None:
+        from .codegen.cpu.callback import over_arrays
         from .codegen.cuda.launch import CudaProgram
 
         gpu(compilation.name)
         rewriting, lowering = compilation.prepared()
-        refuse_host(compilation)
+        host_names(compilation, on_host)
         start = time.perf_counter()
         self.compilation = compilation
         lowered = compilation.lowered
         self.program = lowered.program
-        self._whole = CudaProgram(self.program)
+        pairs = zip(self.program.functions, lowered.functions, strict=True)
+        called = {name: over_arrays(function) for name, function in pairs}
+        self._whole = CudaProgram(self.program, functions=called)
         self._names = [a.name for a in self.program.by_role("input", "shared")]
         constants = zip(
             self.program.by_role("constant"), lowered.constants, strict=True
@@ -112,6 +150,11 @@ class DeviceVersion:
         except DeviceError as error:
             refuse(BrokenDeviceError, str(error), remedy="look at what the driver says")
 
+    def fail(self, status: int) -> NoReturn:
+        """Raise the error of a check, or what a function of the host raised."""
+        raise_own(self.compilation.lowered.functions)
+        raise_failure(self.compilation, status)
+
     def trim(self) -> None:
         """Give back the memory of temporaries and constants."""
         self._whole.trim()
@@ -120,10 +163,11 @@ class DeviceVersion:
 class OnDevice:
     """What a function with ``device="cuda"`` runs.
 
-    `shared` are its shared variables' nodes, whose locks a call holds.
+    `shared` are its shared variables' nodes, whose locks a call holds; `on_host` says
+    which ops run on the host, where they have no kernel.
 
     Raises:
-        UnsupportedError: there is no GPU, or the function calls one of the host.
+        UnsupportedError: there is no GPU, or the function calls another of the host.
     """
 
     def __init__(
@@ -131,10 +175,12 @@ class OnDevice:
         compilation: Compilation,
         parameters: Sequence[Parameter],
         shared: Sequence[Node],
+        on_host: OnHost = False,
     ) -> None:
         self._parameters = parameters
+        self._on_host = on_host
         self.storages = [storage_of(leaf) for leaf in shared]
-        self.fast = DeviceVersion(compilation)
+        self.fast = DeviceVersion(compilation, on_host)
         self.generic: DeviceVersion | None = None
 
     @property
@@ -155,7 +201,7 @@ class OnDevice:
         whole = [*given, *(resident(storage) for storage in self.storages)]
         version, result = self._run(whole)
         if result.status:
-            raise_failure(version.compilation, result.status)
+            version.fail(result.status)
         made = [DeviceArray.of(held) for held in result.results]
         self._update(version, result.updates)
         return made
@@ -170,7 +216,7 @@ class OnDevice:
                 check_guards(self.fast.compilation, outlines)
                 raise  # for another reason
         if self.generic is None:
-            self.generic = DeviceVersion(self.fast.compilation.generic())
+            self.generic = DeviceVersion(self.fast.compilation.generic(), self._on_host)
         try:
             return self.generic, self.generic.call(values)
         except (ValueError, OverflowError):
@@ -206,4 +252,4 @@ def _outline(value: Value) -> Array:
     return value if isinstance(value, np.ndarray) else value.outline()
 
 
-__all__ = ["DeviceVersion", "OnDevice", "given_values", "refuse_host"]
+__all__ = ["DeviceVersion", "OnDevice", "given_values", "host_names"]

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from .compiler import Compilation, host
+from .device import OnHost
 from .errors import UnsupportedError, refuse
-from .on_device import refuse_host
+from .on_device import host_names
 
 #: The stages that there are.
 STAGES = ("loops", "llvm", "asm", "cuda", "ptx")
 
 
-def source_of(compilation: Compilation, stage: str) -> str:
-    """The text of a program at a stage.
+def source_of(compilation: Compilation, stage: str, on_host: OnHost = False) -> str:
+    """The text of a program at a stage; `on_host` is the function's.
 
     Raises:
         UnsupportedError: another stage; a function of the host, which a GPU cannot
-            call; or the toolkit's compilers are missing, for "ptx".
+            call and `on_host` does not name; or the toolkit's compilers are missing,
+            for "ptx".
     """
     from .codegen.cpu.build import assembly, llvm_text
     from .codegen.cuda.listing import cuda_text
@@ -30,10 +32,9 @@ def source_of(compilation: Compilation, stage: str) -> str:
         case "asm":
             return assembly(program, host())
         case "cuda":
-            refuse_host(compilation)
-            return cuda_text(program)
+            return cuda_text(program, host_names(compilation, on_host))
         case "ptx":
-            refuse_host(compilation)
+            host_names(compilation, on_host)
             return _ptx(compilation)
     known = f"there are {', '.join(map(repr, STAGES))}"
     refuse(UnsupportedError, f"there is no source at stage {stage!r}", remedy=known)

@@ -42,6 +42,7 @@ def from_numpy_function(
     as they were.
 
     Functions that use it are not kept in the cache on disk; they pickle if `fn` does.
+    With ``device="cuda"`` they must allow it, by `on_host`: see :func:`function`.
 
     Args:
         fn: called with an array for each operand; returns one array (or a scalar).
@@ -93,6 +94,7 @@ def from_numba_function(
     ``sys.unraisablehook``, which prints it, and the call fails with a SymgraphError.
 
     Functions that use it are not kept in the cache on disk; they pickle if `fn` does.
+    With ``device="cuda"`` they must allow it, by `on_host`: it runs on the host.
 
     Args:
         fn: a plain function, or what ``numba.njit`` or ``numba.cfunc`` made of one.

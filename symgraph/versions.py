@@ -20,6 +20,7 @@ from .op import Array
 
 if TYPE_CHECKING:
     from .codegen.cpu.link import NativeFunction
+    from .codegen.program import HostFunction
 
 
 class Version:
@@ -84,11 +85,7 @@ class Version:
 
     def _fail(self, code: int) -> NoReturn:
         """Raise the error of a run-time check, or what a function called raised."""
-        for function in self.native.functions:
-            raised = function.take()
-            if raised is not None:
-                trace = raised.__traceback__  # from the frame that native code entered
-                raise raised.with_traceback(trace and trace.tb_next)
+        raise_own(self.native.functions)
         from .codegen.cpu.link import failure
 
         raise_failure(self.compilation, *failure(code))
@@ -136,6 +133,15 @@ def check_guards(compilation: Compilation, values: Sequence[Array]) -> dict[str,
     return {name: int(size) for name, size in sizes.items()}
 
 
+def raise_own(functions: Sequence[HostFunction]) -> None:
+    """Raise what one of the functions that were called has raised, if one has."""
+    for function in functions:
+        raised = function.take()
+        if raised is not None:
+            trace = raised.__traceback__  # from the frame that native code entered
+            raise raised.with_traceback(trace and trace.tb_next)
+
+
 def raise_failure(
     compilation: Compilation, code: int, turn: int | None = None
 ) -> NoReturn:
@@ -166,4 +172,4 @@ def raise_failure(
     )
 
 
-__all__ = ["Version", "check_guards", "stretches"]
+__all__ = ["Version", "check_guards", "raise_failure", "raise_own", "stretches"]

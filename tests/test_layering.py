@@ -82,9 +82,9 @@ MAY_IMPORT = {
         "samples": "arguments codegen dims errors inspect op",
         "measured": "evaluate graph leaf op samples",
         "explored": "inspect measured",
-        "on_device": "arguments codegen compiler device_array errors graph "
+        "on_device": "arguments codegen compiler device device_array errors graph "
         "op shared versions",
-        "sources": "codegen compiler errors on_device",
+        "sources": "codegen compiler device errors on_device",
         "callable": "arguments codegen compiler cuts debug device errors estimate "
         "evaluate explored graph graphs inspect lower mode on_device op profile shared "
         "sources tree versions",

@@ -15,13 +15,15 @@ import numpy as np
 
 from ..interpret import Scalar, dims_of, size_of
 from ..ir import Check, walk
-from ..program import Array, Gemm, Launch, Program, Repeat, When
+from ..program import Array, Call, Gemm, Launch, Program, Repeat, When
+from ..run import HostFunction
 from . import product
 from .control import Control
 from .ending import PREFIX
 from .fusion import Fused, Fusions
 from .geometry import Limits, area_parts, grid, known_sizes
 from .helpers import Helpers, helpers_on
+from .host_calls import HostCall, host_call
 from .kernels import KernelCache, Launcher, Prepared, Prepares, Stream, predicated
 from .memory import Layout
 from .stage import Argument, Stage
@@ -92,6 +94,7 @@ class CallPlan:
     Attributes:
         layout: where temporaries, arguments from the host and scratch lie.
         shots: the kernels to launch, by the position of the step.
+        calls: the functions of the host, likewise.
         extents: of each loop, the most rounds.
         rows: by counter.
         made: outputs and updates.
@@ -104,6 +107,7 @@ class CallPlan:
     helpers: Helpers
     layout: Layout
     shots: Mapping[int, tuple[Shot, ...]]
+    calls: Mapping[int, HostCall]
     extents: Mapping[int, int]
     rows: Mapping[str, tuple[Rows, ...]]
     made: tuple[Made, ...]
@@ -124,6 +128,7 @@ class Planner:
     stream: Stream
     sizes: Mapping[str, Scalar]
     fusions: Fusions
+    functions: Mapping[str, HostFunction] = field(default_factory=dict)
     layout: Layout = field(default_factory=Layout)
     _arrays: dict[str, Array] = field(init=False)
     _scratch: int = 0
@@ -157,6 +162,11 @@ class Planner:
             helpers_on(self.cache, self.cuda, self.stream),
             self.layout,
             shots,
+            {
+                k: host_call(step, self.functions[step.function], self.passed)
+                for k, step in enumerate(steps)
+                if isinstance(step, Call)
+            },
             {
                 k: int(size_of(step.extent, self.sizes))
                 for k, step in enumerate(steps)
@@ -213,6 +223,10 @@ class Planner:
         shape = self.dims(array)
         outer = shape[:-1] if array.paired else shape
         return Made(array.name, array.dtype, prod(shape), array.outer_dtype, outer)
+
+    def passed(self, name: str) -> tuple[str, Made]:
+        """The memory and the shape of an array that a function of the host is given."""
+        return self.control.held(name), self.made(self._arrays[name])
 
     def rows(self, array: Array) -> Rows:
         """A row, or several; where they have no elements, something to point at."""

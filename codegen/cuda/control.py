@@ -10,6 +10,8 @@ The host waits for what the device computes as seldom as it can:
   bound, each under a bool that says whether the loop still goes on; how far it went is
   read once a batch.  Where its body has loops, or conditions that are read, each round
   is waited for, as the body waits anyway.
+- A function of the host is called by nobody else, and only where its turn has surely
+  come: what is around it is waited for as if it were a loop.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from ..errors import CompileError
 from ..liveness import owners
 from ..program import (
     Array,
+    Call,
     Gemm,
     Launch,
     Program,
@@ -86,7 +89,7 @@ def control_of(program: Program) -> Control:
         inside = range(begin + 1, end)
         work = [k for k in inside if isinstance(steps[k], Launch | Gemm)]
         waits = any(
-            isinstance(steps[k], Repeat)
+            isinstance(steps[k], Repeat | Call)
             or (isinstance(steps[k], When) and k not in blind)
             for k in inside
         )

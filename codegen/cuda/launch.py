@@ -20,14 +20,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import CompileError, DeviceError, UnsupportedHostError
-from ..program import Array, Call, Program, ReadScalar
-from ..run import ProgramResult, check_guards
+from ..errors import DeviceError, UnsupportedHostError
+from ..program import Array, Program, ReadScalar
+from ..run import HostFunction, ProgramResult, check_guards
 from .call_plan import CallPlan, Made, Planner
 from .control import control_of
 from .fusion import fusions_of
 from .geometry import Limits
 from .helpers import NUMBERS
+from .host_calls import refuse_calls
 from .kernels import KernelCache, Prepares, Stream, kernel_cache
 from .memory import Device, Memory
 from .plan import Kind
@@ -66,9 +67,10 @@ class CudaProgram:
     Args:
         limits: how launches are cut.
         kernels: where compiled kernels are looked up; else the process's own cache.
+        functions: those of the host that the program calls, as for `run_program`.
 
     Raises:
-        CompileError: it calls a function of the host, or is ill-formed.
+        CompileError: it calls another function of the host, or is ill-formed.
         UnsupportedHostError: there is neither a GPU nor a simulator.
     """
 
@@ -77,8 +79,10 @@ class CudaProgram:
         program: Program,
         limits: Limits | None = None,
         kernels: KernelCache | None = None,
+        functions: Mapping[str, HostFunction] | None = None,
     ) -> None:
-        refuse_calls(program)
+        self._functions = functions or {}
+        refuse_calls(program, self._functions)
         self.program = program
         self.limits = limits or Limits()
         self.memory = Memory(numba_cuda(), program.name)
@@ -207,6 +211,7 @@ class CudaProgram:
                 stream,
                 sizes,
                 self._fusions,
+                self._functions,
             )
             return planner.planned(frozenset(host))
 
@@ -308,16 +313,6 @@ def _flat(array: Array, value: Any) -> Any:
         value = np.ascontiguousarray(value)
     flat = value.reshape(int(value.size))
     return flat.view(np.dtype(array.dtype)) if array.paired else flat
-
-
-def refuse_calls(program: Program) -> None:
-    """Raise CompileError where `program` calls a function of the host."""
-    for step in program.steps:
-        if isinstance(step, Call):
-            raise CompileError(
-                f"{program.name} calls {step.function}, which has no kernel: compile "
-                "the function for the CPU, or leave that part to one that is"
-            )
 
 
 def numba_cuda() -> Any:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
-from ..program import Gemm, Launch, Program
+from collections.abc import Mapping
+
+from ..program import Call, Gemm, Launch, Program
 from ..text import print_kernel
 from .choices import choices
 from .fusion import Fused, fusions_of
-from .launch import refuse_calls
+from .host_calls import call_text, refuse_calls
 from .product import all_stages
 from .source import stages
 
 
-def cuda_text(program: Program) -> str:
+def cuda_text(program: Program, functions: Mapping[str, str] | None = None) -> str:
     """The kernels that `program` may launch, each once, in the order of first use.
 
-    Raises CompileError where it calls a function of the host.
+    `functions` are those of the host that it calls, each with what it is called by
+    people; a comment says what is copied for a call.
+
+    Raises CompileError where it calls another function of the host.
     """
-    refuse_calls(program)
+    titles = functions or {}
+    refuse_calls(program, titles)
     texts: dict[str, None] = {}
     seen: set[str] = set()
     for _, step in fusions_of(program).steps(program):
@@ -25,6 +31,8 @@ def cuda_text(program: Program) -> str:
                 seen.add(print_kernel(kernel))
                 for plan in choices(kernel).plans:
                     texts.update((stage.text, None) for stage in stages(plan))
+            case Call():
+                texts[call_text(program, step, titles[step.function])] = None
             case Gemm():
                 # Of its tiles, the one that is best to read.
                 *found, _ = all_stages(step, program.array(step.out).dtype)

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 
 from ..program import Program
 from .assemble import Capability, compile_ptx
-from .launch import refuse_calls
 from .texts import texts_of
 from .toolkit import numba_cuda
 
@@ -17,14 +16,14 @@ DEFAULT: Capability = (8, 0)
 def ptx_text(program: Program, capability: Capability | None = None) -> str:
     """The PTX of the kernels that `program` launches, each once.
 
+    Functions of the host that it calls have none.
+
     `capability` is None for that of the GPU at hand, or `DEFAULT` where there is none.
 
     Raises:
         ToolkitError: a part of the toolkit is missing, or the simulator is on.
-        CompileError: the program calls a function of the host, or a kernel has no form
-            for this capability.
+        CompileError: a kernel has no form for this capability.
     """
-    refuse_calls(program)
     return "\n".join(_texts(program, capability or own_capability() or DEFAULT))
 
 

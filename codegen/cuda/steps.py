@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ..program import End, Gemm, Launch, Otherwise, Program, Repeat, Step, When
+from ..program import Call, End, Gemm, Launch, Otherwise, Program, Repeat, Step, When
 from .call_plan import COUNTER, FAILED, ON, CallPlan, Rows, count_of, flag
 from .control import Control
 from .helpers import NOTHING
@@ -71,6 +71,7 @@ class Run:
         self.launches = 0
         self.position = 0
         self._number = number
+        self._broken_off = 0
         self._loops: list[_Loop] = []
         self._under: list[Device] = []
 
@@ -87,7 +88,9 @@ class Run:
             self.step(position, steps[position])
 
     def status(self) -> int:
-        """The code of the first check that failed, or 0."""
+        """The code of the first check that failed, or of a function; or 0."""
+        if self._broken_off:
+            return self._broken_off
         if not self.plan.checks:
             return 0
         found = self.read(FAILED)
@@ -108,6 +111,8 @@ class Run:
         match step:
             case Launch() | Gemm():
                 self.launch(position)
+            case Call():
+                self.call(position)
             case Repeat():
                 self.repeat(position, step)
             case When():
@@ -137,6 +142,15 @@ class Run:
                 arguments[shot.number] = np.int64(number << 32)
             shot.launch(*arguments)
         self.launches += 1
+
+    def call(self, position: int) -> None:
+        """Call a function of the host, unless a check has failed before."""
+        if not self.status():
+            call = self.plan.calls[position]
+            self._broken_off = call.run(self.memory, self.plan.stream)
+            if not self._broken_off:
+                return
+        self.position = len(self.program.steps)
 
     def when(self, position: int, step: When) -> None:
         """Run both branches blind, or the one that is to be run."""

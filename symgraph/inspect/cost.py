@@ -11,7 +11,8 @@ The schema, version 1; amounts are numbers, or text over the names of sizes::
       "arena": 0, "output": 2560,
       "kernels": [{"name": "k0_exp", "capability": "8.0", "threads": 256,    # for GPUs
                    "registers": 24, "spilled": 0, "local": 0, "shared": 0,
-                   "occupancy": 1.0, "limit": "warps"}]
+                   "occupancy": 1.0, "limit": "warps"}],
+      "passed": 2560, "returned": 2560                    # where functions are called
     }
 """
 
@@ -90,6 +91,8 @@ class Cost:
         output: bytes of the results and of new values of shared variables.
         kernels: what kernels use of a GPU, of a function with ``device="cuda"``, where
             CUDA's compilers are installed.
+        passed, returned: bytes that are copied for functions of yours, and from them;
+            with ``device="cuda"`` that is from the GPU to the host, and back.
     """
 
     name: str
@@ -102,6 +105,8 @@ class Cost:
     arena: Shown
     output: Shown
     kernels: tuple[Occupied, ...] = ()
+    passed: Shown = 0
+    returned: Shown = 0
 
     def __str__(self) -> str:
         return cost_text(self)
@@ -122,6 +127,7 @@ def cost_of(
         found = cost(program, {size: held.get(t, name(t)) for size, t in names.items()})
     else:
         found = cost(program, sizes)
+    calls = [step for step in found.steps if step.kind == "call"]
     return Cost(
         program.name,
         {} if sizes is None else {text: sizes[size] for size, text in names.items()},
@@ -132,6 +138,8 @@ def cost_of(
         _sum(step.bytes_written for step in found.steps),
         _shown(found.arena),
         _shown(found.output),
+        passed=_sum(step.bytes_read for step in calls),
+        returned=_sum(step.bytes_written for step in calls),
     )
 
 
@@ -188,6 +196,8 @@ def cost_text(cost: Cost) -> str:
     right = () if formulas else (2, 3, 4, 5, 6)
     lines = [f"{cost.name}: {at}" if at else cost.name, "", *table(rows, right), ""]
     lines += [f"arena: {cost.arena} bytes", f"output: {cost.output} bytes"]
+    if cost.returned != 0 or cost.passed != 0:
+        lines.append(f"functions: {cost.passed} bytes in, {cost.returned} bytes out")
     if cost.kernels:
         lines += ["", *table(_on_gpu(cost.kernels), (2, 3, 4, 5, 6))]
     return "\n".join(lines) + "\n"
@@ -241,4 +251,7 @@ def cost_json(cost: Cost) -> dict[str, Any]:
     kernels = list(data.pop("kernels"))
     if kernels:  # of a GPU
         data["kernels"] = kernels
+    passed = {name: data.pop(name) for name in ("passed", "returned")}
+    if any(amount != 0 for amount in passed.values()):
+        data |= passed
     return {**head, "sizes": dict(data.pop("sizes")), "steps": steps, **data}

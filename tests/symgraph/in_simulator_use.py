@@ -135,7 +135,8 @@ def test_functions_of_the_host_are_named_with_their_line() -> None:
     text = str(caught.value)
     for part in (
         *("step: sort is a function of the host", "the line that the message shows"),
-        "help: compute that part in a function of its own with device='cpu'",
+        *("help: let it run on the host", "on_host=['sort'] or on_host=True"),
+        "compute that part in a function of its own with device='cpu'",
     ):
         assert part in text
     near = sg.function([x], made)
