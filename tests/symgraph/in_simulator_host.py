@@ -1,4 +1,4 @@
-"""``device="cuda"`` with functions of the user's on the host, in numba's simulator.
+"""``device="cuda"`` with functions of the user's on the host, simulated or on a GPU.
 
 `test_on_host` runs this file in a process of its own: pytest collects it by name.
 """

@@ -1,9 +1,8 @@
-"""Functions of the user's in functions for a GPU: in numba's simulator, and as text."""
+"""Functions of the user's in functions for a GPU: on one or simulated, and as text."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,15 +10,16 @@ import pytest
 import symgraph as sg
 from symgraph.errors import UnsupportedError
 
-from ..simulator import simulated
+from ..device import on_device
+from .test_on_device import HERE
 
 Golden = Callable[[str, str], None]
 
-FILE = Path(__file__).with_name("in_simulator_host.py")
 
-
-def test_in_the_simulator() -> None:
-    printed = simulated("pytest", "-q", "-x", "-p", "no:cacheprovider", FILE)
+@pytest.mark.gpu
+def test_on_the_device() -> None:
+    options = "-q", "-x", "-p", "no:cacheprovider"
+    printed = on_device("pytest", *options, HERE / "in_simulator_host.py")
     assert " passed" in printed and " skipped" not in printed, printed
 
 
