@@ -21,7 +21,7 @@ from .graph import Node, Site, describe_site, here, intern, rebuild
 from .leaf import Constant, constant_op, plain
 from .op import Op
 from .symbolic import Symbolic
-from .types import COMPLEX, TensorType, result_dtype
+from .types import COMPLEX, TensorType, float_dtype, result_dtype
 
 
 class Variable(Symbolic):
@@ -518,14 +518,16 @@ def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
     `to` is "common", "float" (as exp does) or "bool".
     """
     from .ops.cast import cast
-    from .types import float_dtype
 
     known = [v.dtype if isinstance(v, Variable) else v for v in values]
     if to == "bool":
         dtype = "bool"
     else:
-        dtype = result_dtype(*(_promotable(k) for k in known))
-        dtype = float_dtype(dtype) if to == "float" else dtype
+        types = [_promotable(k) for k in known]
+        # NumPy's loops: of int8 and uint16 it is float32, as of each of them.
+        types = [_floating(k) for k in types] if to == "float" else types
+        dtype = result_dtype(*types)
+        dtype = str(_floating(dtype)) if to == "float" else dtype
     return tuple(
         cast(v, dtype) if isinstance(v, Variable) else constant(_exact(v, dtype), dtype)
         for v in values
@@ -539,6 +541,13 @@ def _promotable(value: object) -> object:
     if isinstance(value, list | tuple) and holds_variable(value):
         as_tensor(value)  # which refuses it
     return plain(value, "an operand").dtype
+
+
+def _floating(kind: object) -> object:
+    """The float type of an operand's dtype; Python scalars stay as weak as they are."""
+    if isinstance(kind, str | np.dtype):
+        return float_dtype(kind if isinstance(kind, str) else kind.name)
+    return kind
 
 
 def _exact(value: object, dtype: str) -> object:
