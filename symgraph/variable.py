@@ -146,6 +146,14 @@ class Variable(Symbolic):
         """
         from .evaluate import evaluate
 
+        for key in givens or {}:
+            if not isinstance(key, Variable):
+                refuse(
+                    ArgumentError,
+                    f"eval: {key!r} is not a variable",
+                    self,
+                    remedy="map the variables themselves to arrays: {x: value}",
+                )
         given = {v.node: value for v, value in (givens or {}).items()}
         return evaluate([self.node], given)[0]
 
@@ -408,7 +416,7 @@ class Variable(Symbolic):
         given = (
             axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
         )
-        return _ops().transpose(self, given or None)
+        return _ops().transpose(self, None if given in ((), (None,)) else given)
 
     def flatten(self) -> Variable:
         """One axis, in C order."""
@@ -519,14 +527,13 @@ def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
     """
     from .ops.cast import cast
 
-    known = [v.dtype if isinstance(v, Variable) else v for v in values]
+    known = [v.dtype if isinstance(v, Variable) else _promotable(v) for v in values]
     if to == "bool":
         dtype = "bool"
     else:
-        types = [_promotable(k) for k in known]
         # NumPy's loops: of int8 and uint16 it is float32, as of each of them.
-        types = [_floating(k) for k in types] if to == "float" else types
-        dtype = result_dtype(*types)
+        known = [_floating(k) for k in known] if to == "float" else known
+        dtype = result_dtype(*known)
         dtype = str(_floating(dtype)) if to == "float" else dtype
     return tuple(
         cast(v, dtype) if isinstance(v, Variable) else constant(_exact(v, dtype), dtype)
@@ -536,11 +543,18 @@ def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
 
 def _promotable(value: object) -> object:
     """What NumPy's result_type takes for an operand: a dtype or a Python scalar."""
-    if isinstance(value, str | bool | int | float | complex):
+    if isinstance(value, bool | int | float | complex):
         return value
     if isinstance(value, list | tuple) and holds_variable(value):
         as_tensor(value)  # which refuses it
-    return plain(value, "an operand").dtype
+    dtype = plain(value, "an operand").dtype
+    if dtype.kind not in "biufc":
+        refuse(
+            DTypeError,
+            f"an operand is no array of numbers: {repr(value)[:60]}",
+            remedy="operands are variables, arrays, numbers and lists of numbers",
+        )
+    return dtype
 
 
 def _floating(kind: object) -> object:
