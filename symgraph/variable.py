@@ -318,9 +318,11 @@ class Variable(Symbolic):
         """See :func:`symgraph.min`."""
         return _ops().min(self, axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+    def mean(
+        self, axis: Any = None, *, dtype: object = None, keepdims: bool = False
+    ) -> Variable:
         """See :func:`symgraph.mean`."""
-        return _ops().mean(self, axis, keepdims=keepdims)
+        return _ops().mean(self, axis, dtype=dtype, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Variable:
         """See :func:`symgraph.argmax`."""

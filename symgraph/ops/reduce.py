@@ -352,9 +352,13 @@ def all(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
 # -- averages --------------------------------------------------------------------------
 
 
-def mean(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
-    """The arithmetic mean; bool and integers are averaged in float64, as in NumPy."""
-    value = as_tensor(x)
+def mean(
+    x: object, axis: Axis = None, *, dtype: object = None, keepdims: bool = False
+) -> Variable:
+    """The arithmetic mean in `dtype`; otherwise bool and integers give float64."""
+    value = as_tensor(x) if dtype is None else cast(x, dtype)
+    if dtype is not None and not is_differentiable(value.dtype):
+        return cast(mean(value, axis, keepdims=keepdims), value.dtype)
     if not is_differentiable(value.dtype):
         value = cast(value, "float64")
     axes = many_axes(axis, value.ndim, "mean")

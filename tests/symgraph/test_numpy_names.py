@@ -45,6 +45,8 @@ AXES: list[Row] = [
         lambda m, x: m.minimum.accumulate(m.ravel(x)),
     ),
     lambda m, x: m.prod(x, axis=(0, -1)),
+    lambda m, x: m.mean(x, axis=1, dtype="float32"),
+    lambda m, x: x.mean((0, 2), dtype="int64", keepdims=True),
     lambda m, x: m.any(x, axis=(0, 2), keepdims=True),
     lambda m, x: m.all(x, axis=-1),
     lambda m, x: m.diff(x),
