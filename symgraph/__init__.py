@@ -33,6 +33,7 @@ from .config import config
 from .declare import *
 from .device import device
 from .device_array import DeviceArray
+from .dtypes import *
 from .function import Function, In, Mode, function
 from .graphs import Graph, ancestors, clone_replace
 from .inspect.nx import to_networkx
