@@ -533,10 +533,13 @@ def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
     if to == "bool":
         dtype = "bool"
     else:
-        # NumPy's loops: of int8 and uint16 it is float32, as of each of them.
-        known = [_floating(k) for k in known] if to == "float" else known
+        if to == "float" and not any(
+            isinstance(k, int | float | complex) for k in known
+        ):
+            # NumPy's loops: of int8 and uint16 it is float32, as of each of them.
+            known = [_floating(k) for k in known]
         dtype = result_dtype(*known)
-        dtype = str(_floating(dtype)) if to == "float" else dtype
+        dtype = float_dtype(dtype) if to == "float" else dtype
     return tuple(
         cast(v, dtype) if isinstance(v, Variable) else constant(_exact(v, dtype), dtype)
         for v in values
@@ -559,11 +562,9 @@ def _promotable(value: object) -> object:
     return dtype
 
 
-def _floating(kind: object) -> object:
-    """The float type of an operand's dtype; Python scalars stay as weak as they are."""
-    if isinstance(kind, str | np.dtype):
-        return float_dtype(kind if isinstance(kind, str) else kind.name)
-    return kind
+def _floating(kind: Any) -> str:
+    """The float type of an operand's dtype."""
+    return float_dtype(kind if isinstance(kind, str) else np.dtype(kind).name)
 
 
 def _exact(value: object, dtype: str) -> object:

@@ -34,6 +34,8 @@ __all__ = [
     "Prod",
     "ProdOthers",
     "all",
+    "amax",
+    "amin",
     "any",
     "argmax",
     "argmin",
@@ -347,6 +349,11 @@ def any(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
 def all(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
     """Whether all elements are true (not 0); True where there is none."""
     return _apply(All, promote(x, to="bool")[0], axis, keepdims, "all")
+
+
+#: NumPy's other names.
+amax = max
+amin = min
 
 
 # -- averages --------------------------------------------------------------------------

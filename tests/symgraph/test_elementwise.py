@@ -183,6 +183,9 @@ def test_floats_of_two_integers(name: str) -> None:
         given = np.array([1, 2], a), np.array([3, 4], b)
         x, y = sg.vector("x", a), sg.vector("y", b)
         assert getattr(sg, name)(x, y).dtype == getattr(np, name)(*given).dtype
+    for a, scalar in [("int16", 2), ("int16", 2.5), ("bool", 2), ("float32", 2.5)]:
+        expected = getattr(np, name)(np.ones(2, a), scalar).dtype
+        assert getattr(sg, name)(sg.vector("x", a), scalar).dtype == expected
 
 
 @pytest.mark.parametrize("mode", MODES)
