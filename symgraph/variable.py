@@ -533,9 +533,8 @@ def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
     if to == "bool":
         dtype = "bool"
     else:
-        if to == "float" and not any(
-            isinstance(k, int | float | complex) for k in known
-        ):
+        weak = any(isinstance(k, int | float | complex) for k in known)
+        if to == "float" and not weak:
             # NumPy's loops: of int8 and uint16 it is float32, as of each of them.
             known = [_floating(k) for k in known]
         dtype = result_dtype(*known)
