@@ -33,6 +33,7 @@ from .config import config
 from .declare import *
 from .device import device
 from .device_array import DeviceArray
+from .dtypes import *
 from .function import Function, In, Mode, function
 from .graphs import Graph, ancestors, clone_replace
 from .inspect.nx import to_networkx
@@ -49,6 +50,8 @@ from .ops import (
     add,
     all,
     allclose,
+    amax,
+    amin,
     angle,
     any,
     arange,
@@ -153,6 +156,7 @@ from .ops import (
     isclose,
     iscomplexobj,
     isfinite,
+    isin,
     isinf,
     isnan,
     isneginf,
@@ -177,6 +181,7 @@ from .ops import (
     logsumexp,
     matmul,
     matrix_transpose,
+    matvec,
     max,
     maximum,
     mean,
@@ -190,7 +195,10 @@ from .ops import (
     nanmax,
     nanmean,
     nanmin,
+    nanprod,
+    nanstd,
     nansum,
+    nanvar,
     negative,
     nextafter,
     not_equal,
@@ -216,7 +224,9 @@ from .ops import (
     right_shift,
     rint,
     roll,
+    rot90,
     round,
+    select,
     set_subtensor,
     sigmoid,
     sign,
@@ -254,6 +264,7 @@ from .ops import (
     var,
     vdot,
     vecdot,
+    vecmat,
     vsplit,
     vstack,
     where,

@@ -36,7 +36,11 @@ def tensor(
         DTypeError: a dtype that is not supported.
         ShapeError: a dimension that is none.
     """
-    kind = TensorType(dtype or config.floatX, shape)
+    return _declared(name, TensorType(dtype or config.floatX, shape))
+
+
+def _declared(name: str | None, kind: TensorType) -> Variable:
+    """A new input of type `kind`."""
     return Variable(intern(Input(kind, name), (), here()), name)
 
 
@@ -85,14 +89,14 @@ def tensor4(
 
 def _sized(ndim: int, name: str | None, dtype: object, shape: Shape) -> Variable:
     """An input whose `shape` must have `ndim` dimensions."""
-    given = tuple(shape)
-    if len(given) != ndim:
+    kind = TensorType(dtype or config.floatX, shape)
+    if kind.ndim != ndim:
         refuse(
             ShapeError,
-            f"a shape of {ndim} dimensions is needed, not {given}",
+            f"a shape of {ndim} dimensions is needed, not that of {kind}",
             remedy="use sg.tensor for another number of dimensions",
         )
-    return tensor(name, dtype, given)
+    return _declared(name, kind)
 
 
 def _several(one: One) -> Several:

@@ -65,6 +65,12 @@ class TensorType:
     shape: tuple[int | Dim | None, ...]
 
     def __init__(self, dtype: object, shape: Iterable[int | str | Dim | None]) -> None:
+        if isinstance(shape, int | str) or shape is None:
+            refuse(
+                ShapeError,
+                f"a shape cannot be {shape!r}",
+                remedy=f"a shape lists its dimensions: ({shape!r},)",
+            )
         object.__setattr__(self, "dtype", check_dtype(dtype))
         object.__setattr__(self, "shape", tuple(_dimension(s) for s in shape))
 

@@ -21,7 +21,7 @@ from .graph import Node, Site, describe_site, here, intern, rebuild
 from .leaf import Constant, constant_op, plain
 from .op import Op
 from .symbolic import Symbolic
-from .types import COMPLEX, TensorType, result_dtype
+from .types import COMPLEX, TensorType, float_dtype, result_dtype
 
 
 class Variable(Symbolic):
@@ -146,6 +146,14 @@ class Variable(Symbolic):
         """
         from .evaluate import evaluate
 
+        for key in givens or {}:
+            if not isinstance(key, Variable):
+                refuse(
+                    ArgumentError,
+                    f"eval: {key!r} is not a variable",
+                    self,
+                    remedy="map the variables themselves to arrays: {x: value}",
+                )
         given = {v.node: value for v, value in (givens or {}).items()}
         return evaluate([self.node], given)[0]
 
@@ -310,9 +318,11 @@ class Variable(Symbolic):
         """See :func:`symgraph.min`."""
         return _ops().min(self, axis, keepdims=keepdims)
 
-    def mean(self, axis: Any = None, *, keepdims: bool = False) -> Variable:
+    def mean(
+        self, axis: Any = None, *, dtype: object = None, keepdims: bool = False
+    ) -> Variable:
         """See :func:`symgraph.mean`."""
-        return _ops().mean(self, axis, keepdims=keepdims)
+        return _ops().mean(self, axis, dtype=dtype, keepdims=keepdims)
 
     def argmax(self, axis: int | None = None, *, keepdims: bool = False) -> Variable:
         """See :func:`symgraph.argmax`."""
@@ -408,7 +418,7 @@ class Variable(Symbolic):
         given = (
             axes[0] if len(axes) == 1 and isinstance(axes[0], tuple | list) else axes
         )
-        return _ops().transpose(self, given or None)
+        return _ops().transpose(self, None if given in ((), (None,)) else given)
 
     def flatten(self) -> Variable:
         """One axis, in C order."""
@@ -518,13 +528,16 @@ def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
     `to` is "common", "float" (as exp does) or "bool".
     """
     from .ops.cast import cast
-    from .types import float_dtype
 
-    known = [v.dtype if isinstance(v, Variable) else v for v in values]
+    known = [v.dtype if isinstance(v, Variable) else _promotable(v) for v in values]
     if to == "bool":
         dtype = "bool"
     else:
-        dtype = result_dtype(*(_promotable(k) for k in known))
+        weak = any(isinstance(k, int | float | complex) for k in known)
+        if to == "float" and not weak:
+            # NumPy's loops: of int8 and uint16 it is float32, as of each of them.
+            known = [_floating(k) for k in known]
+        dtype = result_dtype(*known)
         dtype = float_dtype(dtype) if to == "float" else dtype
     return tuple(
         cast(v, dtype) if isinstance(v, Variable) else constant(_exact(v, dtype), dtype)
@@ -534,11 +547,23 @@ def promote(*values: object, to: str = "common") -> tuple[Variable, ...]:
 
 def _promotable(value: object) -> object:
     """What NumPy's result_type takes for an operand: a dtype or a Python scalar."""
-    if isinstance(value, str | bool | int | float | complex):
+    if isinstance(value, bool | int | float | complex):
         return value
     if isinstance(value, list | tuple) and holds_variable(value):
         as_tensor(value)  # which refuses it
-    return plain(value, "an operand").dtype
+    dtype = plain(value, "an operand").dtype
+    if dtype.kind not in "biufc":
+        refuse(
+            DTypeError,
+            f"an operand is no array of numbers: {repr(value)[:60]}",
+            remedy="operands are variables, arrays, numbers and lists of numbers",
+        )
+    return dtype
+
+
+def _floating(kind: Any) -> str:
+    """The float type of an operand's dtype."""
+    return float_dtype(kind if isinstance(kind, str) else np.dtype(kind).name)
 
 
 def _exact(value: object, dtype: str) -> object:

@@ -45,6 +45,7 @@ MAY_IMPORT = {
         "arguments": "dims errors evaluate graph leaf op variable",
         "composite": "errors graph leaf op types variable",
         "history": "composite graph op",
+        "dtypes": "types variable",
         "declare": "config errors graph leaf types variable",
         "ops": "codegen config dims errors graph leaf op types variable",
         "rewrite": "errors graph history op pattern types variable",
@@ -94,9 +95,9 @@ MAY_IMPORT = {
         "jit": "config declare device device_array errors function tree variable",
         "target": "errors function graph graphs leaf mode passes saved variable",
         "looking": "inspect target",
-        "symgraph": "autodiff config declare device device_array errors function "
-        "graphs inspect jit linalg looking loops op ops passes random rewrite saved "
-        "shared special types userops variable vectorize",
+        "symgraph": "autodiff config declare device device_array dtypes errors "
+        "function graphs inspect jit linalg looking loops op ops passes random rewrite "
+        "saved shared special types userops variable vectorize",
         "demo": "data errors function inspect leaf lower shared symgraph",
         "cli": "compiler demo errors inspect measured passes symgraph target timing",
     },

@@ -13,7 +13,7 @@ from ..composite import of_type
 from ..errors import ArgumentError, DTypeError, ShapeError, refuse
 from ..graph import Node, leaves, rebuild, toposort
 from ..leaf import Constant, Shared
-from ..ops.sizes import size_variable
+from ..ops.sizes import dim_of, size_variable
 from ..random.keys import fold_in
 from ..types import is_float, tensor
 from ..variable import Variable, as_tensor
@@ -138,6 +138,13 @@ def build(
                 remedy="use it in the step as it is, or pass it as a non-sequence",
             )
     n = size_variable(count, options.label)
+    rounds = dim_of(n.node)
+    if isinstance(rounds, int) and rounds < 0:
+        refuse(
+            ShapeError,
+            f"{options.label}: a number of rounds cannot be negative: {rounds}",
+            remedy="0 rounds give empty results",
+        )
     traced = _Traced(step, list(starts), rows, options)
     traced.run()
     own = len(starts)

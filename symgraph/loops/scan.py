@@ -11,7 +11,7 @@ from ..ops.sizes import size_variable
 from ..tree import Structure, flatten
 from ..variable import Variable, as_tensor
 from .build import Options, Round, Start, build, called
-from .taps import Taps
+from .taps import Taps, Until
 
 _MISSING: Any = object()
 
@@ -157,6 +157,15 @@ def _carrying(
     def once(t: Variable, carried: list[Variable], row: list[Variable]) -> Round:
         state, x = carry.build(iter(carried)), elements.build(iter(row))
         made = called(step, [state, x], options.label)
+        if isinstance(made, tuple) and any(isinstance(m, Until) for m in made):
+            refuse(
+                ArgumentError,
+                f"{options.label}: a step of this form does not return until()",
+                *carried,
+                *row,
+                remedy="give sequences=, outputs_info= and n_steps= by name, or use "
+                "while_loop",
+            )
         if not isinstance(made, tuple) or len(made) != 2:
             refuse(
                 ArgumentError,

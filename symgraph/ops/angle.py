@@ -21,5 +21,6 @@ def angle(z: object, deg: bool = False) -> Variable:
     if is_complex(value.dtype):
         result = atan2(imag(value), real(value))
     else:
-        result = atan2(value * 0, value)
+        # No `value * 0`: it is -0 of negative numbers, and NaN of infinite ones.
+        result = atan2(0, value)
     return result * (180 / math.pi) if deg else result

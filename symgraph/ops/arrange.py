@@ -49,6 +49,7 @@ __all__ = [
     "ravel",
     "repeat",
     "roll",
+    "rot90",
     "swapaxes",
     "tile",
 ]
@@ -147,6 +148,33 @@ def flip(x: object, axis: Axis = None) -> Variable:
 def flipud(x: object) -> Variable:
     """`x` backwards along its first axis."""
     return flip(x, 0)
+
+
+def rot90(x: object, k: int = 1, axes: Sequence[int] = (0, 1)) -> Variable:
+    """`x` turned by `k` right angles, from the first of `axes` to the second.
+
+    Raises:
+        ShapeError: not two different axes.
+    """
+    value = as_tensor(x)
+    plane = many_axes(tuple(axes), value.ndim, "rot90")
+    if len(plane) != 2:
+        refuse(
+            ShapeError,
+            f"rot90: a plane has two axes, not {len(plane)}",
+            value,
+            remedy="give two axes",
+        )
+    first, second = plane
+    match k % 4:
+        case 0:
+            return value
+        case 1:
+            return swapaxes(flip(value, second), first, second)
+        case 2:
+            return flip(value, plane)
+        case _:
+            return flip(swapaxes(value, first, second), second)
 
 
 def fliplr(x: object) -> Variable:

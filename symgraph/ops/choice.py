@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -9,12 +10,13 @@ import numpy as np
 from .. import dims
 from ..codegen import ir
 from ..dims import Size
+from ..errors import ShapeError
 from ..graph import Node
 from ..op import Array, Elemwise, broadcast, op
 from ..types import FLOATS, INTEGERS, TensorType, tensor
 from ..variable import Variable, apply, as_tensor, promote
 from .cast import cast
-from .common import Grads, each_part
+from .common import Grads, each_part, refuse
 from .comparison import equal, isnan, less
 from .elementwise import Binary
 
@@ -28,6 +30,7 @@ __all__ = [
     "heaviside",
     "maximum",
     "minimum",
+    "select",
     "switch",
     "where",
 ]
@@ -142,6 +145,26 @@ def fmin(a: object, b: object) -> Variable:
     if x.dtype not in FLOATS:
         return minimum(x, y)
     return where(isnan(x), y, minimum(x, where(isnan(y), x, y)))
+
+
+def select(
+    condlist: Sequence[object], choicelist: Sequence[object], default: object = 0
+) -> Variable:
+    """Elementwise the choice of the first condition that holds, or `default`.
+
+    Raises:
+        ShapeError: not as many choices as conditions.
+    """
+    if len(condlist) != len(choicelist) or not condlist:
+        refuse(
+            ShapeError,
+            f"select: {len(choicelist)} choices for {len(condlist)} conditions",
+            remedy="give each condition its choice, and one at least",
+        )
+    *choices, otherwise = promote(*choicelist, default)
+    for condition, choice in zip(reversed(condlist), reversed(choices), strict=True):
+        otherwise = where(condition, choice, otherwise)
+    return otherwise
 
 
 def clip(x: object, min: object = None, max: object = None) -> Variable:

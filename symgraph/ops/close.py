@@ -6,13 +6,15 @@ from ..types import is_differentiable
 from ..variable import Variable, as_tensor, constant
 from .arithmetic import abs
 from .cast import cast
-from .comparison import equal, isfinite, isnan, less_equal
+from .comparison import equal, isfinite, isnan, less_equal, not_equal
 from .reduce import all
+from .view import expand_dims, reshape
 
 __all__ = [
     "allclose",
     "array_equal",
     "isclose",
+    "isin",
 ]
 
 
@@ -62,3 +64,13 @@ def array_equal(a: object, b: object, equal_nan: bool = False) -> Variable:
         return constant(False)
     same = equal(x, y)
     return all(same | (isnan(x) & isnan(y)) if equal_nan else same)
+
+
+def isin(x: object, values: object, *, invert: bool = False) -> Variable:
+    """Elementwise: whether `x` is one of `values`, each of which it is compared with.
+
+    With `invert`, whether it is none of them.
+    """
+    value, among = as_tensor(x), reshape(as_tensor(values), (-1,))
+    missing = all(not_equal(expand_dims(value, -1), among), -1)
+    return missing if invert else ~missing

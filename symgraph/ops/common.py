@@ -9,7 +9,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from ..errors import ShapeError, UnsupportedError, refuse
+from ..errors import DTypeError, ShapeError, UnsupportedError, refuse
 from ..op import Array, Op, Pair
 from ..variable import Variable, apply
 
@@ -74,7 +74,13 @@ def refuse_sizes(made: Op, batched: Sequence[bool], *xs: Variable) -> None:
 
 def one_axis(axis: object, ndim: int, what: str) -> int:
     """`axis` as a number in ``range(ndim)``; negative ones count from the end."""
-    number = operator.index(axis)  # type: ignore[arg-type]
+    if not hasattr(axis, "__index__"):
+        refuse(
+            DTypeError,
+            f"{what}: {axis!r} is not an axis",
+            remedy="an axis is an int, and here a single one",
+        )
+    number = operator.index(axis)
     if not -ndim <= number < ndim:
         refuse(
             ShapeError,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from ..codegen import ir
 from ..codegen.ir import FLOATS, SIGNED
 from ..op import Array, Pair, op
+from ..types import INTEGERS
 from ..variable import Variable, apply, promote
 from .elementwise import Comparison, Flat
 
@@ -90,24 +92,41 @@ class LessEqual(Comparison):
         return a <= b
 
 
+def comparable(a: object, b: object) -> tuple[Variable, ...]:
+    """Two operands in one dtype; as in NumPy, a Python int may be beyond its range."""
+    return promote(_infinite(a, b), _infinite(b, a))
+
+
+def _infinite(value: object, other: object) -> object:
+    """`value`; an infinity for an int beyond the dtype of `other`, to compare alike."""
+    if not isinstance(other, Variable) or other.dtype not in INTEGERS:
+        return value
+    if not isinstance(value, int) or isinstance(value, bool):
+        return value
+    limits = np.iinfo(other.dtype)
+    if limits.min <= value <= limits.max:
+        return value
+    return math.inf if value > 0 else -math.inf
+
+
 def equal(a: object, b: object) -> Variable:
     """Elementwise ``a == b``."""
-    return apply(Equal(), *promote(a, b))
+    return apply(Equal(), *comparable(a, b))
 
 
 def not_equal(a: object, b: object) -> Variable:
     """Elementwise ``a != b``."""
-    return apply(NotEqual(), *promote(a, b))
+    return apply(NotEqual(), *comparable(a, b))
 
 
 def less(a: object, b: object) -> Variable:
     """Elementwise ``a < b``."""
-    return apply(Less(), *promote(a, b))
+    return apply(Less(), *comparable(a, b))
 
 
 def less_equal(a: object, b: object) -> Variable:
     """Elementwise ``a <= b``."""
-    return apply(LessEqual(), *promote(a, b))
+    return apply(LessEqual(), *comparable(a, b))
 
 
 def greater(a: object, b: object) -> Variable:

@@ -164,4 +164,5 @@ def rel_entr(x: object, y: object) -> Variable:
 def kl_div(x: object, y: object) -> Variable:
     """Elementwise ``x * log(x / y) - x + y``, inf where `rel_entr` is."""
     a, b = promote(x, y, to="float")
-    return rel_entr(a, b) - a + b
+    entropy = rel_entr(a, b)
+    return where(equal(entropy, math.inf), entropy, entropy - a + b)

@@ -12,8 +12,9 @@ from ..codegen import ir
 from ..errors import UnsupportedError
 from ..op import Array, op
 from ..variable import Variable, promote
+from .choice import maximum, minimum, where
 from .common import Grads, refuse, scipy_special
-from .transcendental import FloatUnary, float_unary
+from .transcendental import FloatUnary, float_unary, log, log1p
 
 __all__ = [
     "Digamma",
@@ -204,9 +205,31 @@ def _cotangent_derivative(n: int) -> list[float]:
 
 
 def betaln(a: object, b: object) -> Variable:
-    """Elementwise ``log|Beta(a, b)|``, as a sum of three values of `gammaln`.
+    """Elementwise ``log|Beta(a, b)|``.
 
-    Where an operand is much larger than the other, the digits of its `gammaln` cancel.
+    It is a sum of three values of `gammaln`; for a large operand the two large ones, of
+    which few digits would be left, are one difference by Stirling's series.
     """
     x, y = promote(a, b, to="float")
-    return gammaln(x) + gammaln(y) - gammaln(x + y)
+    small, large = minimum(x, y), maximum(x, y)
+    near = gammaln(small + large) - gammaln(large)
+    far = (large >= 10) & (small + large >= 10) & (large < math.inf)
+    # Elsewhere Stirling's series is of other numbers, so that no gradient becomes NaN.
+    apart = _stirling(where(far, small, 1), where(far, large, 10))
+    return gammaln(small) - where(far, apart, near)
+
+
+def _stirling(x: Variable, y: Variable) -> Variable:
+    """``gammaln(x + y) - gammaln(y)`` where y and x + y are 10 or more: DLMF 5.11.1."""
+    total = x + y
+    rest = _stirling_rest(total) - _stirling_rest(y)
+    return rest + x * (log(total) - 1) - (y - 0.5) * log1p(-x / total)
+
+
+def _stirling_rest(z: Variable) -> Variable:
+    """The terms of Stirling's series for `gammaln` that vanish for large z."""
+    square = 1 / z**2
+    series = square / 156
+    for divisor in (-360360 / 691, 1188, -1680, 1260, -360):
+        series = (series + 1 / divisor) * square
+    return (series + 1 / 12) / z

@@ -9,16 +9,18 @@ from .arrange import ravel, roll
 from .broadcasting import Sum
 from .common import one_axis, refuse
 from .complex import conj
-from .contract import dot, tensordot
+from .contract import dot, matmul, tensordot
 from .reduce import Any
-from .view import expand_dims, move_axes, reshape
+from .view import expand_dims, move_axes, reshape, squeeze
 
 __all__ = [
     "cross",
     "inner",
     "kron",
+    "matvec",
     "vdot",
     "vecdot",
+    "vecmat",
 ]
 
 
@@ -48,6 +50,18 @@ def vecdot(a: object, b: object, *, axis: int = -1) -> Variable:
     _same_length(x, y, "vecdot")
     terms = multiply(conj(x), y)
     return add_up(terms, (terms.ndim - 1,))
+
+
+def matvec(a: object, b: object) -> Variable:
+    """Products of matrices with vectors, whose stacks are broadcast."""
+    x, y = promote(a, b)
+    return squeeze(matmul(x, expand_dims(y, -1)), -1)
+
+
+def vecmat(a: object, b: object) -> Variable:
+    """Products of vectors, complex ones conjugated, with matrices: stacks of both."""
+    x, y = promote(a, b)
+    return squeeze(matmul(conj(expand_dims(x, -2)), y), -2)
 
 
 def _same_length(x: Variable, y: Variable, what: str) -> None:

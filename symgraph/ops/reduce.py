@@ -34,6 +34,8 @@ __all__ = [
     "Prod",
     "ProdOthers",
     "all",
+    "amax",
+    "amin",
     "any",
     "argmax",
     "argmin",
@@ -349,12 +351,21 @@ def all(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
     return _apply(All, promote(x, to="bool")[0], axis, keepdims, "all")
 
 
+#: NumPy's other names.
+amax = max
+amin = min
+
+
 # -- averages --------------------------------------------------------------------------
 
 
-def mean(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
-    """The arithmetic mean; bool and integers are averaged in float64, as in NumPy."""
-    value = as_tensor(x)
+def mean(
+    x: object, axis: Axis = None, *, dtype: object = None, keepdims: bool = False
+) -> Variable:
+    """The arithmetic mean in `dtype`; otherwise bool and integers give float64."""
+    value = as_tensor(x) if dtype is None else cast(x, dtype)
+    if dtype is not None and not is_differentiable(value.dtype):
+        return cast(mean(value, axis, keepdims=keepdims), value.dtype)
     if not is_differentiable(value.dtype):
         value = cast(value, "float64")
     axes = many_axes(axis, value.ndim, "mean")

@@ -184,11 +184,17 @@ def slice_axis(
     x: Variable, axis: int, start: Any = None, stop: Any = None, step: int = 1
 ) -> Variable:
     """``x[start:stop:step]`` along `axis`; ends are ints, integer scalars or None."""
-    ends = [size_variable(e, "slice") for e in (start, stop) if e is not None]
+    ends = [size_variable(_bounded(e), "slice") for e in (start, stop) if e is not None]
+    step = max(min(step, 2**40), -(2**40))  # as far as any axis is long
     made = Slice(axis, step, start is not None, stop is not None)
     result = apply(made, x, *ends)
     whole = step == 1 and result.type.dims == x.type.dims
     return x if whole else result
+
+
+def _bounded(end: Any) -> Any:
+    """An end of a slice, which may lie beyond all axes by any distance, as in NumPy."""
+    return max(min(end, 2**62), -(2**62)) if isinstance(end, int) else end
 
 
 def _position(index: Node, size: Size) -> Size | None:

@@ -13,10 +13,10 @@ from .broadcasting import broadcast_to, sum
 from .cast import cast
 from .choice import maximum, where
 from .common import Axis, many_axes, one_axis, refuse
-from .comparison import not_equal
+from .comparison import equal, less_equal, not_equal
 from .complex import imag, real
 from .join import concatenate
-from .reduce import all, max, mean, min
+from .reduce import all, max, mean, min, prod
 from .sizes import total
 from .slices import slice_axis
 from .transcendental import sqrt
@@ -29,7 +29,10 @@ __all__ = [
     "nanmax",
     "nanmean",
     "nanmin",
+    "nanprod",
+    "nanstd",
     "nansum",
+    "nanvar",
     "ptp",
     "std",
     "trapezoid",
@@ -158,6 +161,32 @@ def _spread(weights: Variable, x: Variable, axes: tuple[int, ...] | None) -> Var
 def nansum(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
     """The sum of the elements that are not NaN."""
     return sum(_without_nan(as_tensor(x), 0), axis, keepdims=keepdims)
+
+
+def nanprod(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:
+    """The product of the elements that are not NaN."""
+    return prod(_without_nan(as_tensor(x), 1), axis, keepdims=keepdims)
+
+
+def nanvar(
+    x: object, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False
+) -> Variable:
+    """The :func:`var` of the elements that are not NaN; NaN of `ddof` or fewer."""
+    value = as_tensor(x)
+    if not is_differentiable(value.dtype):
+        return var(value, axis, ddof=ddof, keepdims=keepdims)
+    known = equal(value, value)
+    distance = where(known, value - nanmean(value, axis, keepdims=True), 0)
+    squares = sum(squared(distance), axis, keepdims=keepdims)
+    left = cast(sum(known, axis, keepdims=keepdims), squares.dtype) - ddof
+    return squares / where(less_equal(left, 0), math.nan, left)
+
+
+def nanstd(
+    x: object, axis: Axis = None, *, ddof: float = 0, keepdims: bool = False
+) -> Variable:
+    """The square root of :func:`nanvar`."""
+    return sqrt(nanvar(x, axis, ddof=ddof, keepdims=keepdims))
 
 
 def nanmean(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:

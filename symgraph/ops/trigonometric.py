@@ -295,9 +295,9 @@ def rad2deg(x: object) -> Variable:
 def sinc(x: object) -> Variable:
     """Elementwise ``sin(pi x) / (pi x)``, 1 at 0.
 
-    Near 0 it is its power series, and so are its derivatives.
+    Near 0 it is its power series, and so are its derivatives.  Integers give float64.
     """
-    (value,) = promote(x, to="float")
+    value, _ = promote(x, 0.0)
     z = (math.pi * value) ** 2
     series = 1 - z / 6 * (1 - z / 20 * (1 - z / 42 * (1 - z / 72)))
     near = less(z, 1e-2)

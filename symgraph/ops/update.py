@@ -14,7 +14,7 @@ from ..errors import (
     message,
 )
 from ..graph import Node, describe_site, here
-from ..types import is_float
+from ..types import is_complex, is_float
 from ..variable import Variable, apply, as_tensor, constant
 from .broadcasting import broadcast_to
 from .cast import cast
@@ -109,6 +109,13 @@ def _converted(value: object, dtype: str, what: str) -> Variable:
                     remedy=f"cast what is indexed to a wider type than {dtype}",
                 )
     made = as_tensor(value)
+    if is_complex(made.dtype) and not is_complex(dtype):
+        refuse(
+            DTypeError,
+            f"{what}: {dtype} cannot hold complex numbers",
+            made,
+            remedy="take the part that you mean: sg.real(value), sg.imag(value)",
+        )
     if what == "inc" and not np.can_cast(made.dtype, dtype, "same_kind"):
         refuse(
             DTypeError,

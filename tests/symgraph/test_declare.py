@@ -48,5 +48,9 @@ def test_shapes() -> None:
     assert repr(x.type) == "float32[n, 3]"
     with pytest.raises(ShapeError, match="2 dimensions is needed"):
         sg.matrix("x", shape=(3,))
+    with pytest.raises(ShapeError, match="2 dimensions is needed"):
+        sg.matrix("x", shape=())
+    with pytest.raises(ShapeError, match="a shape cannot be 3"):
+        sg.vector("x", shape=3)  # type: ignore[arg-type]
     with pytest.raises(DTypeError):
         sg.tensor("x", "float16")

@@ -60,6 +60,13 @@ ONE: list[tuple[str, Callable[[Any], Any], Callable[[Any], Any], Dtypes]] = [
         lambda x: np.nan_to_num(x, nan=1.5, posinf=7, neginf=-7),
         FLOATS,
     ),
+    ("angle", sg.angle, np.angle, FLOATS),
+    ("sinc", sg.sinc, np.sinc, INTEGERS),
+    ("x < 300", lambda x: x < 300, lambda x: x < 300, ALL[1:]),
+    ("x != 300", lambda x: x != 300, lambda x: x != 300, ALL[1:]),
+    ("-1 >= x", lambda x: sg.greater_equal(-1, x), lambda x: x <= -1, INTEGERS),
+    ("x == -1", lambda x: x == -1, lambda x: x == -1, INTEGERS),
+    ("x < 2**70", lambda x: x < 2**70, lambda x: x < 2**70, INTEGERS),
     ("logical_not", sg.logical_not, np.logical_not, ALL),
     ("bitwise_not", sg.bitwise_not, np.bitwise_not, INTEGERS),
     ("clip", lambda x: sg.clip(x, 0, 2), lambda x: np.clip(x, 0, 2), ALL[1:]),
@@ -167,6 +174,18 @@ def test_two_operands(mode: str) -> None:
     results = Computer(inputs, [row[1] for row in rows], mode)(*arrays)
     for (name, _, expected), got in zip(rows, results, strict=True):
         assert_same(got, expected, name)
+
+
+@pytest.mark.parametrize("name", ["arctan2", "hypot", "logaddexp", "copysign"])
+def test_floats_of_two_integers(name: str) -> None:
+    """Two that are each computed in float32 are so together, as in NumPy."""
+    for a, b in [("int8", "uint16"), ("int16", "uint32"), ("int16", "float32")]:
+        given = np.array([1, 2], a), np.array([3, 4], b)
+        x, y = sg.vector("x", a), sg.vector("y", b)
+        assert getattr(sg, name)(x, y).dtype == getattr(np, name)(*given).dtype
+    for a, scalar in [("int16", 2), ("int16", 2.5), ("bool", 2), ("float32", 2.5)]:
+        expected = getattr(np, name)(np.ones(2, a), scalar).dtype
+        assert getattr(sg, name)(sg.vector("x", a), scalar).dtype == expected
 
 
 @pytest.mark.parametrize("mode", MODES)

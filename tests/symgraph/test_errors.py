@@ -23,7 +23,8 @@ WITHOUT_OPERANDS = {
     *("number_as_input", "expression_as_input", "input_without_a_list"),
     *("string_as_output", "no_such_mode", "no_such_device", "gradient_for_a_number"),
     *("shared_value_of_another_dtype", "no_such_setting", "no_such_rule"),
-    *("negative_size", "axis_given_twice"),
+    *("negative_size", "axis_given_twice", "axis_of_several_where_one_is_taken"),
+    *("text_as_an_operand", "shape_that_is_a_number", "negative_number_of_rounds"),
 }
 
 

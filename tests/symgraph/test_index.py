@@ -18,7 +18,7 @@ from symgraph.errors import (
     UnsupportedError,
 )
 
-from ..support import MODES, compute, predicted_shape
+from ..support import MODES, Computer, compute, predicted_shape
 
 SHAPE = (3, 4, 2, 5)
 
@@ -64,6 +64,19 @@ def test_random_keys(known: bool, key: tuple[Any, ...]) -> None:
     expected = np.zeros(SHAPE)
     np.add.at(expected, key, weights)
     np.testing.assert_allclose(slope, expected)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_slices_that_reach_beyond_all_axes(mode: str) -> None:
+    x, value = sg.dvector("x"), np.arange(5.0)
+    far = (2**62, 2**63 - 1, -(2**63), 10**30, -(10**30))
+    keys = [slice(*ends) for n in far for ends in ((n,), (n, None), (n, None, -1))]
+    keys += [slice(1, None, 2**63 - 1), slice(None, None, -(10**30))]
+    run = Computer([x], [x[key] * 2 for key in keys] + [x[: 9**30].set(1)], mode)
+    *parts, ones = run(value)
+    np.testing.assert_array_equal(ones, np.ones(5))
+    for key, part in zip(keys, parts, strict=True):
+        np.testing.assert_array_equal(part, value[key] * 2, err_msg=str(key))
 
 
 @pytest.mark.parametrize("mode", MODES)

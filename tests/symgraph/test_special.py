@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import special
@@ -71,6 +72,31 @@ def test_functions_of_two_operands(mode: str) -> None:
         np.testing.assert_allclose(
             got[keep], expected[keep], 1e-12, 1e-14, err_msg=str(ours)
         )
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_kl_div_is_infinite_where_rel_entr_is(mode: str) -> None:
+    x, y = sg.dvectors("x y")
+    a, b = (g.ravel() for g in np.meshgrid([0.0, 1.0, np.inf], [0.0, -1.0, -np.inf]))
+    (got,) = compute([sg.special.kl_div(x, y)], [x, y], [a, b], mode)
+    np.testing.assert_array_equal(got, special.kl_div(a, b))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_betaln_of_operands_far_apart(mode: str) -> None:
+    """Where values of `gammaln` would cancel, and its gradient, against mpmath."""
+    x, y = sg.dvectors("x y")
+    points = np.array([1e-8, 0.3, 1.0, 4.5, 9.9, 10.1, 33.0, 5e3, 1e9, 3e15])
+    a, b = (g.ravel() for g in np.meshgrid(points, points))
+    value = sg.special.betaln(x, y)
+    got, slope = compute([value, sg.grad(sg.sum(value), x)], [x, y], [a, b], mode)
+    with mpmath.workdps(60):
+        for p, q, log_beta, rate in zip(a, b, got, slope, strict=True):
+            m, n = mpmath.mpf(p), mpmath.mpf(q)
+            whole = mpmath.loggamma(m) + mpmath.loggamma(n) - mpmath.loggamma(m + n)
+            np.testing.assert_allclose(log_beta, float(whole), 2e-14, 2e-14)
+            partial = mpmath.digamma(m) - mpmath.digamma(m + n)
+            np.testing.assert_allclose(rate, float(partial), 1e-13, 1e-14)
 
 
 @pytest.mark.parametrize("mode", MODES)

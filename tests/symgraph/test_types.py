@@ -35,6 +35,21 @@ def test_python_scalars_must_fit() -> None:
         x + 1000
 
 
+def test_the_array_apis_questions_about_dtypes() -> None:
+    x = sg.tensor("x", "float32", (None,))
+    assert sg.zeros(3, dtype=sg.complex64).dtype == sg.complex64 == "complex64"
+    assert sg.result_type(x, np.ones(2, "int64"), 2) == sg.float64
+    assert sg.result_type(x, 2.5) == sg.float32
+    assert sg.result_type(sg.bool, sg.uint8) == "uint8"
+    assert sg.can_cast(x, sg.float64) and not sg.can_cast(x, sg.int8)
+    assert sg.isdtype(x.dtype, "real floating") and not sg.isdtype(x.dtype, "integral")
+    assert sg.isdtype(sg.bool, ("bool", sg.int8))
+    assert sg.finfo(x).eps == 2.0**-23 and sg.iinfo(sg.uint8).max == 255
+    assert x[sg.newaxis].ndim == 2
+    with pytest.raises(DTypeError):
+        sg.result_type(x, "float16")
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_float_functions(dtype: str) -> None:
     expected = np.exp(np.ones(2, dtype)).dtype.name.replace("float16", "float32")

@@ -193,6 +193,8 @@ WRONG: list[tuple[type[Exception], str, Callable[[Any], object]]] = [
     (ShapeError, "broadcast", lambda x: x[:2].set(np.ones((3, 3)))),
     (UnsupportedError, "one value for all", lambda x: x[x > 0].set(np.ones(4))),
     (ShapeError, "mask", lambda x: x[x[0] > 0].set(1)),
+    (DTypeError, "cannot hold complex", lambda x: x[0].set(1j)),
+    (DTypeError, "cannot hold complex", lambda x: x[x > 0].inc(1j)),
     (DTypeError, "cannot be added", lambda x: sg.cast(x, "int32")[0].inc(0.5)),
     (DTypeError, "out of bounds", lambda x: sg.cast(x, "uint8")[0].set(300)),
 ]

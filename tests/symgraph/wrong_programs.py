@@ -103,6 +103,41 @@ def axis_out_of_range() -> object:
     return sg.sum(x, axis=2)
 
 
+@wrong(DTypeError)
+def axis_of_several_where_one_is_taken() -> object:
+    x = sg.matrix("x", "float32", ("n", 3))
+    return sg.argmax(x, axis=(0, 1))  # type: ignore[arg-type]
+
+
+@wrong(DTypeError)
+def text_as_an_operand() -> object:
+    x = sg.matrix("x", "float32", ("n", 3))
+    return x + "one"  # type: ignore[operator]
+
+
+@wrong(ArgumentError)
+def eval_by_name() -> object:
+    x = sg.matrix("x", "float32", ("n", 3))
+    return (x + 1).eval({"x": np.ones((2, 3))})  # type: ignore[dict-item]
+
+
+@wrong(ShapeError)
+def shape_that_is_a_number() -> object:
+    return sg.tensor("x", "float32", 3)  # type: ignore[arg-type]
+
+
+@wrong(ShapeError)
+def negative_number_of_rounds() -> object:
+    x = sg.scalar("x", "float32")
+    return sg.scan(lambda y: y * 2, outputs_info=x, n_steps=-1)
+
+
+@wrong(ArgumentError)
+def until_in_a_step_with_a_carry() -> object:
+    x = sg.vector("x", "float32")
+    return sg.scan(lambda total, y: (total + y, sg.until(total > 1)), 0.0, x)
+
+
 @wrong(ShapeError)
 def axis_given_twice() -> object:
     x = sg.dmatrix("x")
