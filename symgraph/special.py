@@ -1,5 +1,6 @@
-"""SciPy's names: ``sg.special.softmax(x, axis=-1)``."""
+"""SciPy's names, with its defaults: ``sg.special.softmax(x)`` is over all axes."""
 
+from . import ops
 from .ops import (
     betaln,
     cbrt,
@@ -20,7 +21,6 @@ from .ops import (
     log1p,
     log_expit,
     log_ndtr,
-    log_softmax,
     logit,
     logsumexp,
     ndtr,
@@ -28,13 +28,14 @@ from .ops import (
     polygamma,
     rel_entr,
     sinc,
-    softmax,
     softplus,
     xlog1py,
     xlogy,
 )
 from .ops import digamma as psi
 from .ops import sigmoid as expit
+from .ops.common import Axis
+from .variable import Variable
 
 __all__ = [
     "betaln",
@@ -71,3 +72,23 @@ __all__ = [
     "xlog1py",
     "xlogy",
 ]
+
+
+def softmax(x: object, axis: Axis = None) -> Variable:
+    """``exp(x) / sum(exp(x))`` over `axis`, as `sg.softmax`, but over all by default.
+
+    >>> import symgraph as sg
+    >>> float(sg.special.softmax([[0.0, 0.0], [0.0, 0.0]]).eval()[0, 0])
+    0.25
+    """
+    return ops.softmax(x, axis)
+
+
+def log_softmax(x: object, axis: Axis = None) -> Variable:
+    """``x - log(sum(exp(x)))``, as `sg.log_softmax`, but over all axes by default.
+
+    >>> import symgraph as sg
+    >>> float(sg.special.log_softmax([[0.0, 0.0], [0.0, 0.0]], axis=1).eval()[0, 0])
+    -0.6931471805599453
+    """
+    return ops.log_softmax(x, axis)

@@ -19,11 +19,11 @@ from ..variable import Variable, apply, promote
 from .arithmetic import abs
 from .broadcasting import stacked, sum
 from .choice import where
-from .common import Axis, Flags, Grads, many_axes, one_axis
+from .common import Axis, Flags, Grads, many_axes
 from .comparison import less
 from .reduce import check_nonempty, max
 from .transcendental import exp, log
-from .view import expand_dims, squeeze
+from .view import expand_dims, move_axes, reshape, squeeze
 
 __all__ = [
     "LogSoftmax",
@@ -165,16 +165,36 @@ def _shift(x: Variable, axes: tuple[int, ...]) -> Variable:
     return where(less(abs(largest), math.inf), largest, 0)
 
 
-def softmax(x: object, axis: int = -1) -> Variable:
-    """``exp(x) / sum(exp(x))`` along `axis`; integers are computed in float."""
-    (value,) = promote(x, to="float")
-    return apply(Softmax(one_axis(axis, value.ndim, "softmax")), value)
+def softmax(x: object, axis: Axis = -1) -> Variable:
+    """``exp(x) / sum(exp(x))`` over `axis`; integers are computed in float.
+
+    `axis` may be several, or None for all.
+    """
+    return _over(Softmax, x, axis, "softmax")
 
 
-def log_softmax(x: object, axis: int = -1) -> Variable:
-    """``x - log(sum(exp(x)))`` along `axis`; integers are computed in float."""
+def log_softmax(x: object, axis: Axis = -1) -> Variable:
+    """``x - log(sum(exp(x)))`` over `axis`; integers are computed in float.
+
+    `axis` may be several, or None for all.
+    """
+    return _over(LogSoftmax, x, axis, "log_softmax")
+
+
+def _over(op: type[Softmax | LogSoftmax], x: object, axis: Axis, what: str) -> Variable:
+    """`op` along one axis, which several are made into."""
     (value,) = promote(x, to="float")
-    return apply(LogSoftmax(one_axis(axis, value.ndim, "log_softmax")), value)
+    axes = many_axes(axis, value.ndim, what)
+    if len(axes) == 1:
+        return apply(op(axes[0]), value)
+    if not axes:
+        return squeeze(apply(op(value.ndim), expand_dims(value, -1)), -1)
+    first = value.ndim - len(axes)
+    behind = tuple(range(first, value.ndim))
+    moved = move_axes(value, axes, behind)
+    length = math.prod(moved.shape[first:])
+    rows = apply(op(first), reshape(moved, (*moved.shape[:first], length)))
+    return move_axes(reshape(rows, moved.shape), behind, axes)
 
 
 def logsumexp(x: object, axis: Axis = None, *, keepdims: bool = False) -> Variable:

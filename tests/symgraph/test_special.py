@@ -143,3 +143,23 @@ def test_orders_of_polygamma(order: Any) -> None:
 def test_all_of_special_is_scipys() -> None:
     for name in sg.special.__all__:
         assert hasattr(special, name), name
+
+
+@pytest.mark.parametrize("axis", [None, 0, -1, (0, 1), (2, 0), (0, 1, 2), ()])
+@pytest.mark.parametrize("name", ["softmax", "log_softmax"])
+def test_softmax_over_several_axes(name: str, axis: Any) -> None:
+    x, values = sg.dtensor3("x"), np.random.default_rng(0).standard_normal((3, 4, 5))
+    mine, right = getattr(sg.special, name), getattr(special, name)
+    f = sg.function([x], [mine(x, axis), getattr(sg, name)(x, axis)])
+    for found in f(values):
+        np.testing.assert_allclose(found, right(values, axis), rtol=1e-12)
+
+
+def test_softmax_has_the_defaults_of_scipy_and_of_networks() -> None:
+    values = np.random.default_rng(0).standard_normal((3, 4))
+    x = sg.dmatrix("x")
+    f = sg.function([x], [sg.special.softmax(x), sg.softmax(x)])
+    over_all, rows = f(values)
+    np.testing.assert_allclose(over_all, special.softmax(values))
+    np.testing.assert_allclose(rows, special.softmax(values, axis=1))
+    assert sg.special.log_softmax(0.3).eval() == 0
