@@ -47,7 +47,7 @@ class StepCost:
     Attributes:
         name: the kernel's name, ``gemm OUT = LHS @ RHS`` or ``call FUNCTION``.
         kind: which of the three it is.
-        work: what `schedule.grain` counts, in scalar additions; of a product, its
+        work: what `schedule.grain` counts, in additions of float32; of a product, its
             multiplications over `product.PER_COST`; of a call 0: it is not known.
         flops: of a product, two for each multiplication.
         bytes_read, bytes_written: each array that the step loads from, or stores to,
@@ -165,12 +165,14 @@ def _evaluate(let: Let, sizes: Sizes) -> Amount:
 def chunk_count(total: int, each: float, align: int) -> int:
     """How many chunks `total` iterations that cost `each` are cut into, as by PLAN.
 
-    Chunks cost `CHUNK_COST` or more, and are `MOST_CHUNKS` at the most; the length of
-    all but the last is a multiple of `align`.
+    Chunks cost `CHUNK_COST` at the most, but there are no more than `MOST_CHUNKS`; the
+    length of all but the last is a multiple of `align`.
     """
     ideal = int(CHUNK_COST / max(each, 1.0))
     least = -(-total // MOST_CHUNKS)
-    length = -(-max(ideal, least, 1) // align) * align
+    count = -(-total // max(ideal, least, 1))
+    even = max(count + (count & 1 if count > 1 else 0), 1)
+    length = -(-max(-(-total // even), 1) // align) * align
     return -(-total // length)
 
 

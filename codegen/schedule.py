@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from .ir import (
+    FLOATS,
     Affine,
     Buffer,
     Carry,
@@ -97,12 +98,14 @@ def _bounds(kernel: Kernel) -> dict[Extent, Extent]:
 def grain(kernel: Kernel) -> tuple[Cost, int]:
     """What one iteration of the split loop costs, and how chunks must be aligned.
 
-    The cost (of the whole kernel, where no loop is split) counts scalar additions;
-    vector loops do several at a time.  Its terms name different products of extents.
+    The cost (of the whole kernel, where no loop is split) counts scalar additions of
+    float32, of which vector loops do several at a time, and half as many of wider
+    numbers.  Its terms name different products of extents.
     The length of every chunk but the last must be a multiple of the alignment.
     """
     split = _split_loop(kernel)
     bounds = _bounds(kernel)
+    scale = 2 if _is_wide(kernel) else 1
     terms: dict[tuple[Extent, ...], int] = {}
     stack: list[tuple[Statement, tuple[str, ...], int]] = [
         (s, (), 1) for s in (split.body if split else kernel.body)
@@ -116,11 +119,19 @@ def grain(kernel: Kernel) -> tuple[Cost, int]:
             else:
                 names = tuple(sorted((*names, size)))
             stack.extend((s, names, times) for s in statement.body)
-        weight = times * _weight(statement)
+        weight = scale * times * _weight(statement)
         if weight:
             terms[names] = terms.get(names, 0) + weight
     cost = tuple((weight, names) for names, weight in sorted(terms.items(), key=str))
     return cost, VECTOR_ALIGNMENT if split and split.kind == "vector" else 1
+
+
+def _is_wide(kernel: Kernel) -> bool:
+    """Whether vectors have as few lanes as float64's: see `cpu.emit.lane_count`."""
+    dtypes = {b.dtype for b in (*kernel.buffers, *kernel.scratch)}
+    dtypes.update(s.dtype for s, _ in walk(kernel.body) if isinstance(s, Let))
+    counted = dtypes.intersection(FLOATS) or dtypes
+    return not counted.isdisjoint(("float64", "int64", "uint64"))
 
 
 def _split_loop(kernel: Kernel) -> Loop | None:

@@ -58,7 +58,7 @@ MAY_IMPORT = {
         "linalg": "ops variable",
         "lower": "codegen composite dims errors graph history leaf op ops types "
         "variable",
-        "special": "ops",
+        "special": "ops variable",
         "vectorize": "composite dims errors graph leaf op ops types variable",
         "rules": "composite dims errors graph leaf op ops rewrite types variable",
         "random": "config errors ops shared types variable",

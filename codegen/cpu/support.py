@@ -11,7 +11,7 @@ import re
 from .runtime import Cell, Slot
 from .straight import table_entry
 
-#: The cost of one chunk, in the scalar additions that `schedule.grain` counts: 10 to 50
+#: The most that a chunk costs, in the additions that `schedule.grain` counts: 5 to 50
 #: microseconds in vector loops, where to claim a chunk takes a fraction of one.
 CHUNK_COST = 400_000
 #: A bound on the number of chunks: enough to balance load over many cores.
@@ -37,7 +37,8 @@ def unoptimized(text: str) -> str:
 
 #: ``plan(total, cost of one iteration, alignment)`` -> the length of a chunk.  It
 #: depends on nothing but the shape, so that results do not depend on the machine's load
-#: or its number of threads.
+#: or its number of threads.  Several chunks are an even number, of one length but for
+#: what the alignment takes: two threads have the same to do.
 PLAN = f"""
 define internal i64 @plan(i64 %total, double %cost, i64 %align) {{
   %some = call double @llvm.maxnum.f64(double %cost, double 1.0)
@@ -47,7 +48,19 @@ define internal i64 @plan(i64 %total, double %cost, i64 %align) {{
   %least = sdiv i64 %more, {MOST_CHUNKS}
   %enough = call i64 @llvm.smax.i64(i64 %long, i64 %least)
   %one = call i64 @llvm.smax.i64(i64 %enough, i64 1)
-  %over = add i64 %one, %align
+  %count.over = add i64 %total, %one
+  %count.up = sub i64 %count.over, 1
+  %count = udiv i64 %count.up, %one
+  %several = icmp ugt i64 %count, 1
+  %odd = and i64 %count, 1
+  %extra = select i1 %several, i64 %odd, i64 0
+  %even = add i64 %count, %extra
+  %parts = call i64 @llvm.smax.i64(i64 %even, i64 1)
+  %share.over = add i64 %total, %parts
+  %share.up = sub i64 %share.over, 1
+  %share = udiv i64 %share.up, %parts
+  %some.share = call i64 @llvm.smax.i64(i64 %share, i64 1)
+  %over = add i64 %some.share, %align
   %up = sub i64 %over, 1
   %blocks = udiv i64 %up, %align
   %length = mul i64 %blocks, %align

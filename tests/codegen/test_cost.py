@@ -67,6 +67,7 @@ def test_chunks_are_neither_small_nor_many() -> None:
     assert chunk_count(10**15, 1e9, 1) == MOST_CHUNKS
     assert chunk_count(0, 1.0, 256) == 0
     assert chunk_count(300, 1e9, 256) == 2
+    assert [chunk_count(k * CHUNK_COST, 1.0, 1) for k in (3, 4, 5)] == [4, 4, 6]
 
 
 def native_panels(m: int, n: int, k: int) -> tuple[int, float]:
@@ -117,7 +118,7 @@ def test_what_is_added_to_is_read_as_well() -> None:
     step = Launch(Kernel("k", buffers, ("n",), (loop,)), ("y",), (7,))
     (row,) = cost(Program("f", arrays, (), (), (step,), ("y",)), {}).steps
     # A cast, and a store at 2 with a load at 2 and an addition; never cut.
-    assert (row.work, row.chunks) == (7 * 6, 1)
+    assert (row.work, row.chunks) == (2 * 7 * 6, 1)
     assert (row.bytes_read, row.bytes_written) == (56, 56)
 
 

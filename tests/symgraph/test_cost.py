@@ -71,21 +71,21 @@ def perceptron() -> sg.Function:
 def test_an_elementwise_function() -> None:
     f = sg.function([x, y], x * y + x, name="f")
     found = f.cost(np.ones((300, 500)), np.ones((300, 500)))
-    # Two loads and a store at 2 each, a product and a sum.
+    # Two loads and a store at 2 each, a product and a sum; of float64 they count twice.
     assert [r for r in found.rows if r.name.startswith("k0")] == [
         Row(
             name="k0_add",
             kind="kernel",
-            work=8 * 150_000,
+            work=2 * 8 * 150_000,
             flops=0,
             bytes_read=2 * 8 * 150_000,
             bytes_written=8 * 150_000,
-            chunks=3,  # of 50,176 elements, the next multiple of 256 after 50,000
+            chunks=6,  # of 25,088 elements, the next multiple of 256 after 25,000
             scratch=0,
         )
     ]
     assert (found.name, found.sizes) == ("f", {"n": 300, "m": 500})
-    assert (found.work, found.flops) == (1_200_000, 0)
+    assert (found.work, found.flops) == (2_400_000, 0)
     assert (found.bytes_read, found.bytes_written) == (2_400_000, 1_200_000)
     assert (found.arena, found.output) == (0, 1_200_000)
 
@@ -93,9 +93,9 @@ def test_an_elementwise_function() -> None:
 def test_a_full_reduction() -> None:
     f = sg.function([x], sg.sum(x * x), name="f")
     (row,) = f.cost(Shape((400, 1000))).rows
-    # Both loops are one: a load at 2 and a product for each element.
-    assert row.work == 3 * 400_000
-    assert row.chunks == 3  # of 133,376 elements, a multiple of 256
+    # Both loops are one: a load at 2 and a product for each element, of float64.
+    assert row.work == 2 * 3 * 400_000
+    assert row.chunks == 8  # of 50,176 elements; 7 would be an odd number
     assert (row.bytes_read, row.bytes_written) == (3_200_000, 8)
 
 
