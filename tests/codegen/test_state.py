@@ -113,7 +113,7 @@ def test_canonical() -> None:
 
 def test_cost() -> None:
     kernel = parsed(ROWS)
-    assert schedule.grain(kernel)[0] == ((6, ("m",)),)
+    assert schedule.grain(kernel)[0] == ((12, ("m",)),)
 
 
 @pytest.mark.parametrize(
