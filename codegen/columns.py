@@ -46,6 +46,7 @@ from .ir import (
     Loop,
     Statement,
     Store,
+    atom,
     axis,
     identity,
     walk,
@@ -179,7 +180,7 @@ class _Blocked:
         """A size computed from two."""
         if isinstance(a, int) and isinstance(b, int):
             return _FOLDED[op](a, b)
-        args = tuple(Const(e, "int64") if isinstance(e, int) else e for e in (a, b))
+        args = (atom(a), atom(b))
         for let in self.host:
             if (let.op, let.args) == (op, args):
                 return let.name
@@ -223,10 +224,6 @@ def _launch(
     )
     kept = [arrays[b.name] for b in kernel.buffers[: -len(parts)]]
     return Launch(kernel, (*kept, *parts), (*launch.sizes, *sizes))
-
-
-def _int(value: int) -> Const:
-    return Const(value, "int64")
 
 
 @dataclass(slots=True)
@@ -311,7 +308,7 @@ class _Split:
         few, these = self._few(group, row.extent)
         body = few.moved(row.moved(self.rows.body, self.rows.axis), row.axis)
         down = replace(self.rows, axis=few.axis, extent=few.extent, body=body)
-        again = Let(self._name("again"), "gt", (group, _int(0)), "bool")
+        again = Let(self._name("again"), "gt", (group, atom(0)), "bool")
         taken = self._taken(self.rows.carries, parts, block, again.name, of_loop=True)
         inside = self._along(column, (down, *taken))
         most = self._groups(height, self._name("most"))
@@ -322,16 +319,19 @@ class _Split:
 
     def _groups(self, rows: str, name: str) -> tuple[Let, ...]:
         """How many groups there are of so many rows."""
-        up = Let(self._name("up"), "add", (rows, _int(TOGETHER - 1)), "int64")
-        return up, Let(name, "floordiv", (up.name, _int(TOGETHER)), "int64")
+        up = Let(self._name("up"), "add", (rows, atom(TOGETHER - 1)), "int64")
+        return up, Let(name, "floordiv", (up.name, atom(TOGETHER)), "int64")
 
     def _few(self, group: str, rows: str) -> tuple[Range, tuple[Let, ...]]:
-        """The rows of a group, as a part of so many."""
+        """The rows of a group, as a part of so many.
+
+        Unlike `part_of`, whose limit follows from sizes: so many are none of those.
+        """
         begin, left, some = map(self._name, ("begin", "left", "some"))
         lets = (
-            Let(begin, "mul", (group, _int(TOGETHER)), "int64"),
+            Let(begin, "mul", (group, atom(TOGETHER)), "int64"),
             Let(left, "sub", (rows, begin), "int64"),
-            Let(some, "min", (left, _int(TOGETHER)), "int64"),
+            Let(some, "min", (left, atom(TOGETHER)), "int64"),
         )
         return Range(begin, self._name("at"), self._name("place"), some), lets
 

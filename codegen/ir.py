@@ -105,6 +105,11 @@ class Affine:
         return Affine(terms, self.const * factor)
 
 
+def atom(extent: Extent) -> Atom:
+    """An extent as an operand."""
+    return Const(extent, "int64") if isinstance(extent, int) else extent
+
+
 def axis(name: str) -> Affine:
     """The index that is just `name`."""
     return Affine(((name, 1),))

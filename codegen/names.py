@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
-from .ir import Affine, Check, Kernel, Let, Load, Loop, Statement, Store, walk
+from .ir import Affine, Buffer, Check, Kernel, Let, Load, Loop, Statement, Store, walk
 
 
 def _indices(statement: Statement) -> tuple[Affine, ...]:
@@ -66,3 +67,10 @@ def fresh(name: str, taken: set[str]) -> str:
         found = f"{name}_{count}"
     taken.add(found)
     return found
+
+
+def only_read(kernel: Kernel, body: Iterable[Statement]) -> tuple[Buffer, ...]:
+    """The kernel's buffers that `body`, which stores to none, reads."""
+    names = {s.buffer for s, _ in walk(tuple(body)) if isinstance(s, Load)}
+    found = (b for b in kernel.buffers if b.name in names)
+    return tuple(replace(b, mode="in") for b in found)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from .ir import (
     Affine,
     Atom,
-    Const,
     Extent,
     Let,
     Load,
     Loop,
     Statement,
     Store,
+    atom,
     axis,
     walk,
 )
@@ -29,7 +29,7 @@ def part_of(
     The last one stands before all loops: it says how long a part is at the most.
     `name` makes names that are free.
     """
-    size = Const(whole, "int64") if isinstance(whole, int) else whole
+    size = atom(whole)
     begin, left, some, most = map(name, ("begin", "left", "some", "most"))
     lets = (
         Let(begin, "mul", (number, length), "int64"),

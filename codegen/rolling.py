@@ -25,6 +25,7 @@ from .ir import (
     State,
     Statement,
     Store,
+    atom,
     axis,
     walk,
 )
@@ -268,8 +269,7 @@ class _Rolling:
         return self.sizes[extent]
 
     def _atom(self, extent: Extent) -> Atom:
-        size = self._size(extent)
-        return Const(size, "int64") if isinstance(size, int) else size
+        return atom(self._size(extent))
 
     # -- the kernel --------------------------------------------------------------------
 

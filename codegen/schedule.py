@@ -26,6 +26,7 @@ from .ir import (
     Loop,
     Statement,
     Store,
+    atom,
     axis,
     walk,
 )
@@ -411,7 +412,7 @@ def _product(
     """``a * b`` as an extent, and the statement that computes it, if one must."""
     if isinstance(a, int) and isinstance(b, int):
         return a * b, ()
-    args = tuple(Const(e, "int64") if isinstance(e, int) else e for e in (a, b))
+    args = (atom(a), atom(b))
     for statement in kernel.body:
         match statement:
             case Let(name=name, op="mul", args=found) if found == args:

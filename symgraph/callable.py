@@ -353,11 +353,13 @@ class Function(Explored):
         Arguments are given as in a call; anything with a `shape`, and perhaps a
         `dtype`, will do.  Without any, amounts are formulas of the sizes.
 
-        Work is counted in scalar additions.  A kernel is cut into chunks of about
-        400,000 of these, which threads share; below twice that it runs serially.  See
-        `symgraph.inspect.cost.Cost`.  With ``device="cuda"`` it has the kernels too,
-        with their registers, memory and occupancy, where CUDA's compilers are
-        installed: they are compiled for that, which takes a second for each.
+        Work is counted in additions of float32, of which one of float64 is two.  A
+        kernel is cut into chunks of up to 400,000 of these, an even number that threads
+        share; below that it runs serially.  See `symgraph.inspect.cost.Cost`.
+
+        With ``device="cuda"`` it has the kernels too, with their registers, memory and
+        occupancy, where CUDA's compilers are installed: they are compiled for that,
+        which takes a second for each.
 
         Raises:
             SymgraphError, OverflowError: what such a call would raise at its start.

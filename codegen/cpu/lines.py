@@ -136,6 +136,12 @@ class Writer:
         self.declarations[f"declare {result} {full}({kinds})"] = None
         return f"call {result} {full}({', '.join(map(' '.join, args))})"
 
+    def ask_for(self, pointer: str, *, to_write: bool = False) -> None:
+        """Have the line at `pointer` brought near; it need not be there."""
+        how = [("i32", str(int(to_write))), ("i32", "3"), ("i32", "1")]
+        text = self.intrinsic("prefetch", ("ptr",), "void", ("ptr", pointer), *how)
+        self.effect(text)
+
     def times(self, a: int | str, b: int | str) -> int | str:
         """An i64 product, folded where it can be."""
         if isinstance(a, int) and isinstance(b, int):

@@ -132,7 +132,7 @@ def store_vector(
         mask = mask and reverse(w, mask, bits, width)
     all_lanes = f"store {kind} {text}, ptr {pointer}, align {align}"
     if mask is None:
-        if address.past and address.stride == 1:
+        if address.past:
             w.declarations[MEANING] = None
             hinted = f"store {kind} {text}, ptr {pointer}, align {ALIGN}{HINT}"
             w.either(address.past, "void", hinted, all_lanes)

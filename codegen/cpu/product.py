@@ -20,7 +20,7 @@ PANEL_ALIGN = 32
 MOST_PANELS = 32
 #: Terms of a product with a vector that are summed at a time.
 TERMS = 2048
-#: How many multiplications of a product take as long as one scalar addition of a loop,
+#: How many multiplications of a product take as long as one addition of a float32 loop,
 #: which is one of several in a vector.
 PER_COST = 2
 

@@ -92,9 +92,7 @@ class Squares(Statements):
         below = str(w.times(step, skipped))
         w.place(pointer, below)
         kind = memory_type(load.dtype)
-        at = w.op(f"getelementptr {kind}, ptr {pointer}, i64 {below}")
-        how = [("i32", "0"), ("i32", "3"), ("i32", "1")]
-        w.effect(w.intrinsic("prefetch", ("ptr",), "void", ("ptr", at), *how))
+        w.ask_for(w.op(f"getelementptr {kind}, ptr {pointer}, i64 {below}"))
 
     def in_squares(
         self,

@@ -361,7 +361,8 @@ class Statements:
     def store(self, store: Store) -> None:
         w, lanes = self.w, self.lanes
         address = self.address(store.buffer, store.index)
-        address = replace(address, past=self.past_caches(store))
+        if address.stride == 1 and not address.offsets:
+            address = replace(address, past=self.past_caches(store))
         dtype = self.buffers[store.buffer].dtype
         shared = address.uniform or address.offsets
         if lanes is not None and store.accumulate and shared:
@@ -429,14 +430,13 @@ class Statements:
                 w.place(short, large)
                 short = w.op(f"select i1 {large}, i1 false, i1 {short}")
             pointer = self.address(asked.buffer, asked.index).pointer
-            how = [("i32", str(int(asked.writes))), ("i32", "3"), ("i32", "1")]
             for block in range(self.blocks()):
                 step = block * self.width * asked.itemsize
                 w.place(pointer)
                 at = w.op(f"getelementptr i8, ptr {pointer}, i64 {step}")
                 w.place(at, short)
                 at = w.op(f"select i1 {short}, ptr {at}, ptr %zero")
-                w.effect(w.intrinsic("prefetch", ("ptr",), "void", ("ptr", at), *how))
+                w.ask_for(at, to_write=asked.writes)
 
     def found(self, address: Address, dtype: str, block: int, wide: bool) -> str:
         """What an accumulating store adds to."""

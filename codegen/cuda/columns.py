@@ -10,24 +10,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
+from ..interpret import size_of
 from ..ir import (
     Atom,
     Buffer,
     Carry,
-    Const,
-    Extent,
     Kernel,
     Let,
     Load,
     Loop,
     Statement,
     Store,
+    atom,
     axis,
     walk,
 )
-from ..names import fresh, names_of
+from ..names import fresh, names_of, only_read
 
 #: The threads there are to be, for each thread of a block.
 BLOCKS = 256
@@ -57,14 +58,9 @@ class Columns:
 
         `sizes` are the kernel's, and what its first statements compute from them.
         """
-
-        def known(extent: Extent) -> int:
-            return extent if isinstance(extent, int) else int(sizes[extent])
-
-        count = 1
-        for loop in self.nest:
-            count *= known(loop.extent)
-        return 0 < 4 * count <= threads * BLOCKS and known(self.along.extent) >= threads
+        count = prod(int(size_of(loop.extent, sizes)) for loop in self.nest)
+        rows = int(size_of(self.along.extent, sizes))
+        return 0 < 4 * count <= threads * BLOCKS and rows >= threads
 
     def cut(self, threads: int) -> tuple[Kernel, Kernel]:
         """The kernel as two, with a buffer for each carry's parts between them."""
@@ -113,12 +109,12 @@ class _Cut:
         self.fresh = lambda name: fresh(name, taken)
         self.groups = self._groups()
         self.group = self.fresh("group")
-        rows = _atom(columns.along.extent)
+        rows = atom(columns.along.extent)
         more = self.let("turns", "add", rows, self.groups)
-        last = self.let("turns", "sub", more, _number(1))
+        last = self.let("turns", "sub", more, atom(1))
         # So many rows the first `rest` groups have; the others have `fewer`.
         self.turns = self.let("turns", "floordiv", last, self.groups)
-        self.fewer = self.let("fewer", "sub", self.turns, _number(1))
+        self.fewer = self.let("fewer", "sub", self.turns, atom(1))
         full = self.let("full", "mul", self.fewer, self.groups)
         self.rest = self.let("rest", "sub", rows, full)
         shape = (*(loop.extent for loop in columns.nest), self.groups)
@@ -138,15 +134,15 @@ class _Cut:
 
     def _groups(self) -> str:
         """How many groups there are: by the shape alone."""
-        columns: Atom = _number(1)
+        columns: Atom = atom(1)
         for loop in self.columns.nest:
-            columns = self.let("columns", "mul", columns, _atom(loop.extent))
-        some = self.let("columns", "max", columns, _number(1))
-        wanted = self.let("groups", "floordiv", _number(self.threads * BLOCKS), some)
-        least = _number(max(1, self.threads // SHARE))
-        most = self.let("groups", "floordiv", _atom(self.columns.along.extent), least)
+            columns = self.let("columns", "mul", columns, atom(loop.extent))
+        some = self.let("columns", "max", columns, atom(1))
+        wanted = self.let("groups", "floordiv", atom(self.threads * BLOCKS), some)
+        least = atom(max(1, self.threads // SHARE))
+        most = self.let("groups", "floordiv", atom(self.columns.along.extent), least)
         fewer = self.let("groups", "min", wanted, most)
-        return self.let("groups", "max", fewer, _number(1))
+        return self.let("groups", "max", fewer, atom(1))
 
     def kernels(self) -> tuple[Kernel, Kernel]:
         """What leaves the parts, and what combines them."""
@@ -176,7 +172,7 @@ class _Cut:
         return replace(
             self.kernel,
             name=f"{self.kernel.name}_parts",
-            buffers=(*self._only_read(), *self.parts),
+            buffers=(*only_read(self.kernel, (*self._above(), whole)), *self.parts),
             body=(*self._above(), whole),
             split=group,
             scratch=(),
@@ -203,19 +199,3 @@ class _Cut:
     def _above(self) -> tuple[Statement, ...]:
         first = self.columns.nest[0]
         return (*(s for s in self.kernel.body if s is not first), *self.lets)
-
-    def _only_read(self) -> tuple[Buffer, ...]:
-        """The kernel's buffers as the first kernel has them: it stores to none."""
-        inside = [s for s, _ in walk((*self.columns.before, self.columns.along))]
-        above = [s for s in self.kernel.body if isinstance(s, Load)]
-        names = {s.buffer for s in (*inside, *above) if isinstance(s, Load)}
-        found = (b for b in self.kernel.buffers if b.name in names)
-        return tuple(replace(b, mode="in") for b in found)
-
-
-def _atom(extent: Extent) -> Atom:
-    return _number(extent) if isinstance(extent, int) else extent
-
-
-def _number(value: int) -> Const:
-    return Const(value, "int64")

@@ -12,8 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any
 
+from ..interpret import size_of
 from ..ir import (
     COMBINERS,
     FLOATS,
@@ -30,10 +32,11 @@ from ..ir import (
     State,
     Statement,
     Store,
+    atom,
     axis,
     walk,
 )
-from ..names import fresh, names_of
+from ..names import fresh, names_of, only_read
 from ..unroll import names_in, pruned
 from .scans import Scan, scan_of
 
@@ -66,15 +69,9 @@ class LongRows:
 
         `sizes` are the kernel's, and what its first statements compute from them.
         """
-
-        def known(extent: Extent) -> int:
-            return extent if isinstance(extent, int) else int(sizes[extent])
-
-        count = 1
-        for loop in self.nest:
-            count *= known(loop.extent)
+        count = prod(int(size_of(loop.extent, sizes)) for loop in self.nest)
         least = LEAST_CHUNKS * SHARE * threads
-        return 0 < count <= MOST_ROWS and known(self.along.extent) >= least
+        return 0 < count <= MOST_ROWS and size_of(self.along.extent, sizes) >= least
 
     def cut(self, threads: int) -> tuple[Kernel, Kernel, Kernel]:
         """The kernel as three, with a buffer for the chunks' totals between them."""
@@ -145,17 +142,17 @@ class _Cut:
 
         They follow from the shape alone.
         """
-        row = _atom(self.rows.along.extent)
-        more = self.let("more", "add", row, _number(MOST_CHUNKS - 1))
-        share = self.let("share", "floordiv", more, _number(MOST_CHUNKS))
-        least = self.let("least", "max", share, _number(SHARE * threads))
+        row = atom(self.rows.along.extent)
+        more = self.let("more", "add", row, atom(MOST_CHUNKS - 1))
+        share = self.let("share", "floordiv", more, atom(MOST_CHUNKS))
+        least = self.let("least", "max", share, atom(SHARE * threads))
         # Whole turns of a block's threads.
-        more = self.let("more", "add", least, _number(threads - 1))
-        turns = self.let("turns", "floordiv", more, _number(threads))
-        length = self.let("length", "mul", turns, _number(threads))
-        last = self.let("last", "sub", row, _number(1))
+        more = self.let("more", "add", least, atom(threads - 1))
+        turns = self.let("turns", "floordiv", more, atom(threads))
+        length = self.let("length", "mul", turns, atom(threads))
+        last = self.let("last", "sub", row, atom(1))
         full = self.let("full", "floordiv", last, length)
-        return length, self.let("chunks", "add", full, _number(1)), full
+        return length, self.let("chunks", "add", full, atom(1)), full
 
     def kernels(self) -> tuple[Kernel, Kernel, Kernel]:
         """What leaves the totals, what accumulates them, and what uses them."""
@@ -181,7 +178,7 @@ class _Cut:
         return replace(
             self.kernel,
             name=f"{self.kernel.name}_totals",
-            buffers=(*self._read(body), self.totals),
+            buffers=(*only_read(self.kernel, body), self.totals),
             body=body,
             split=self.chunk,
         )
@@ -234,7 +231,7 @@ class _Cut:
         return replace(
             self.kernel,
             name=f"{self.kernel.name}_carries",
-            buffers=(*self._read(body), replace(self.totals, mode="inout")),
+            buffers=(*only_read(self.kernel, body), replace(self.totals, mode="inout")),
             body=body,
         )
 
@@ -249,9 +246,9 @@ class _Cut:
         previous = (*self.place, axis(self.chunk) + -1)
         begin = (
             self._begin(),
-            Let(left, "sub", (_atom(along.extent), self.start), "int64"),
+            Let(left, "sub", (atom(along.extent), self.start), "int64"),
             Let(count, "min", (self.length, left), "int64"),
-            Let(later, "gt", (self.chunk, _number(0)), "bool"),
+            Let(later, "gt", (self.chunk, atom(0)), "bool"),
             Load(before, self.totals.name, previous, self.dtype, guard=later),
             Let(first, "select", (later, before, state.init), self.dtype),
         )
@@ -313,12 +310,6 @@ class _Cut:
         shapes = {e for b in self.kernel.buffers for e in _named(b.shape)}
         return (*pruned(above, _needs(inside) | shapes)[0], *inside)
 
-    def _read(self, body: tuple[Statement, ...]) -> tuple[Buffer, ...]:
-        """The kernel's buffers that `body`, which stores to none, reads."""
-        names = {s.buffer for s, _ in walk(body) if isinstance(s, Load)}
-        found = (b for b in self.kernel.buffers if b.name in names)
-        return tuple(replace(b, mode="in") for b in found)
-
 
 def _needs(body: tuple[Statement, ...]) -> set[str]:
     """The names that are used in `body`, or that loops in it are given."""
@@ -330,11 +321,3 @@ def _needs(body: tuple[Statement, ...]) -> set[str]:
 
 def _named(atoms: Iterable[Atom | Extent]) -> set[str]:
     return {atom for atom in atoms if isinstance(atom, str)}
-
-
-def _atom(extent: Extent) -> Atom:
-    return _number(extent) if isinstance(extent, int) else extent
-
-
-def _number(value: int) -> Const:
-    return Const(value, "int64")

@@ -43,7 +43,7 @@ class Row:
     Attributes:
         name: the kernel's name, ``gemm OUT = LHS @ RHS``, or ``call FUNCTION``.
         kind: "kernel", "product" or "call".
-        work: scalar additions; of a call, which nothing is known of, 0.
+        work: additions of float32; of a call, which nothing is known of, 0.
         flops: floating-point operations of a matrix product; of a kernel 0.
         bytes_read, bytes_written: the arrays that the step reads and writes.
         chunks: the pieces that threads share; 1 runs serially, 0 not at all; None where
@@ -65,15 +65,18 @@ class Row:
 class Cost:
     """What a call costs, by the model that decides how work is shared out.
 
-    A unit of *work* is a scalar addition: a load or a store counts 2, a division or a
-    square root 4, any other primitive 1, and transcendentals as many as they expand to;
-    vector loops do several units at a time. 20 multiplications of a matrix product are
-    a unit. Only what stands in the loop that may be cut into chunks is counted.
+    A unit of *work* is an addition of float32: a load or a store counts 2, a division
+    or a square root 4, any other primitive 1, and transcendentals as many as they
+    expand to; in kernels of float64 (of 64-bit integers, without floats) all count
+    twice. Vector loops do several units at a time. 2 multiplications of a matrix
+    product are a unit. Only what stands in the loop that may be cut into chunks is
+    counted.
 
-    A kernel is cut into chunks of about 400,000 units (10 to 50 microseconds), a matrix
-    product into panels of 128 rows or columns and 2,000,000 multiplications at the
-    least; there are 256 chunks at the most. Shape alone decides, never the number of
-    threads. What is smaller than two chunks runs serially.
+    A kernel is cut into chunks of up to 400,000 units (5 to 50 microseconds), an even
+    number of them, but 256 at the most; a matrix product into panels of 1,000,000
+    multiplications or more, of 128 rows or columns where there are as many, 32 of them
+    at the most. Shape alone decides, never the number of threads. What is one chunk
+    runs serially.
 
     *Bytes* are those of whole arrays, each once a step: a gather or a slice counts all
     of the array that it takes elements from, and a cache may hold what the last step

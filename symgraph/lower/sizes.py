@@ -180,10 +180,6 @@ def check_sizes(roots: Sequence[Node]) -> None:
         )
 
 
-def _atom(extent: ir.Extent) -> ir.Atom:
-    return ir.Const(extent, "int64") if isinstance(extent, int) else extent
-
-
 def _rank(size: Size) -> tuple[int, int]:
     if isinstance(size, int):
         return (-1, 0)
@@ -228,7 +224,7 @@ class SizeTable:
             return extent + more
         if 0 in (extent, more):
             return more if extent == 0 else extent
-        return self._let("add", *map(_atom, (extent, more)))
+        return self._let("add", ir.atom(extent), ir.atom(more))
 
     def bind(self, size: Size) -> ir.Extent:
         """The extent of an argument's dimension, which the entry binds or checks."""
