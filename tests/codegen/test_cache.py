@@ -278,7 +278,11 @@ def test_the_fingerprint_knows_the_sources(tmp_path: Path):
     (tmp_path / "a.py").write_text("x = 2\n")
     second = digest(tmp_path)
     (tmp_path / "a.py").rename(tmp_path / "c.py")
-    assert len({first, second, digest(tmp_path)}) == 3
+    third = digest(tmp_path)
+    # The same size, another time.
+    (tmp_path / "c.py").write_text("x = 3\n")
+    os.utime(tmp_path / "c.py", ns=(1, 1))
+    assert len({first, second, third, digest(tmp_path)}) == 4
 
 
 def test_nothing_is_warned_about_in_ordinary_use(store: Cache):
