@@ -111,6 +111,8 @@ class Loops:
     preserves: ClassVar[Preserves] = "rounding"
 
     def __call__(self, outputs: Outputs, trace: Trace) -> Outputs:
+        if not any(isinstance(node.op, Nested) for node in toposort(outputs)):
+            return outputs  # and nothing needs to be loaded
         from .loops.tidy import tidied
 
         return tidied(outputs)

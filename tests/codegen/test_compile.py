@@ -9,7 +9,13 @@ from collections.abc import Iterator
 import pytest
 
 from symgraph.codegen.cpu import build
-from symgraph.codegen.cpu.compile import Module, compile_module, compile_modules
+from symgraph.codegen.cpu.compile import (
+    Module,
+    _optimized,
+    compile_assembly,
+    compile_module,
+    compile_modules,
+)
 from symgraph.codegen.cpu.host import detect
 from symgraph.codegen.errors import CompileError
 from symgraph.codegen.parse import parse_program
@@ -66,6 +72,43 @@ def test_a_malformed_module_is_an_error_among_others(text: str, threads: int) ->
         del caught
         gc.collect()
     assert compile_module(module(4).text, detect())
+
+
+#: A sum whose index LLVM's strength reduction would turn into pointers.
+LOOP = """
+define i64 @f(ptr %p, i64 %n, i64 %m) {
+entry:
+  br label %loop
+loop:
+  %k = phi i64 [ 0, %entry ], [ %next, %loop ]
+  %sum = phi i64 [ 0, %entry ], [ %more, %loop ]
+  %a = mul i64 %k, %m
+  %at = getelementptr i64, ptr %p, i64 %a
+  %v = load i64, ptr %at
+  %more = add i64 %sum, %v
+  %next = add nsw i64 %k, 1
+  %again = icmp slt i64 %next, %n
+  br i1 %again, label %loop, label %end
+end:
+  ret i64 %more
+}
+"""
+
+
+def test_llvms_setting_is_ours_only_while_we_compile() -> None:
+    def others() -> str:
+        """What anybody else gets who asks LLVM for the machine code of the loop."""
+        job = _optimized(Module(LOOP), detect())
+        with job.module:
+            return str(job.machine.emit_assembly(job.module))
+
+    before = others()
+    assert compile_assembly(Module(LOOP), detect()) != before
+    compile_module(LOOP, detect())
+    assert others() == before
+    with pytest.raises(CompileError):
+        compile_module(MALFORMED["no LLVM"], detect())
+    assert others() == before
 
 
 def test_what_stops_while_others_are_compiled_comes_through() -> None:
