@@ -236,8 +236,8 @@ def decode(data: bytes, key: str) -> Entry | None:
 def fingerprint(host: Host) -> str:
     """A digest of everything besides the program that decides what code is made.
 
-    The state of this package's sources, the versions of llvmlite, LLVM and NumPy, the CPU and its
-    features, and Python's ABI.  Callers add what is theirs to the key.
+    The state of this package's sources, the versions of llvmlite, LLVM and NumPy, the
+    CPU and its features, and Python's ABI.  Callers add what is theirs to the key.
     """
     import llvmlite
     import llvmlite.binding as llvm

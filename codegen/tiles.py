@@ -26,6 +26,7 @@ import numpy as np
 
 from .ir import (
     Affine,
+    Atom,
     Buffer,
     Const,
     Extent,
@@ -35,17 +36,20 @@ from .ir import (
     Loop,
     Statement,
     Store,
+    atom,
     axis,
     walk,
 )
 from .names import defines, fresh, names_of
 from .ranges import Range, part_of, replaced
 
-#: Rows of a tile: runs of 8 cache lines of what is read across rows, but not more.
-RUN_BYTES, ROWS = 512, 128
+#: Rows of a tile at the most: runs of 16 cache lines of what is read across rows.
+RUN_BYTES, ROWS = 1024, 256
 #: Columns of a tile: long runs of what is read and written by rows.  A tile fits into
 #: a small second-level cache.
-COLUMNS = 256
+COLUMNS = 192
+#: There are so many strips of tiles at the least, so that threads have equal shares.
+STRIPS = 8
 #: Rows of scratch are longer than the tile's by an odd number of cache lines, so that
 #: a column does not fall into a few sets of the cache.
 PADDING_BYTES = 64
@@ -120,12 +124,15 @@ class _Tiling:
     turned: list[Load]
     taken: set[str] = field(init=False)
     rows: int = field(init=False)
+    lanes: int = field(init=False)
     scratch: list[Buffer] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.taken = names_of(self.kernel)
         widest = max(np.dtype(load.dtype).itemsize for load in self.turned)
         self.rows = min(ROWS, RUN_BYTES // widest)
+        # Of the widest registers that there are, so that squares of them fit in.
+        self.lanes = 64 // widest
 
     def _name(self, name: str) -> str:
         return fresh(name, self.taken)
@@ -135,18 +142,19 @@ class _Tiling:
         inner = self.outer.body[-1]
         assert isinstance(inner, Loop)
         down, across = self._name("down"), self._name("across")
-        tall, wide = Const(self.rows, "int64"), Const(COLUMNS, "int64")
+        tall, height = self._height(self.outer.extent)
+        wide = Const(COLUMNS, "int64")
         row, rows, most_rows = part_of(down, tall, self.outer.extent, self._name)
         column, columns, most = part_of(across, wide, inner.extent, self._name)
-        strips, count_down = self._count(self.outer.extent, self.rows)
-        tiles, count_across = self._count(inner.extent, COLUMNS)
+        strips, count_down = self._count(self.outer.extent, tall)
+        tiles, count_across = self._count(inner.extent, wide)
         packs, held = self._packs(row, column, inner.axis)
         main = self._main(row, column, inner, held)
         tile: tuple[Statement, ...] = (*columns, *packs, main)
         strip: tuple[Statement, ...] = (*rows, Loop(across, tiles, "serial", tile))
         loop = Loop(down, strips, self.outer.kind, strip)
         body = replaced(self.kernel.body, self.outer, loop)
-        lets = (most_rows, most, *count_down, *count_across)
+        lets = (*height, most_rows, most, *count_down, *count_across)
         split = self.kernel.split
         return replace(
             self.kernel,
@@ -155,14 +163,40 @@ class _Tiling:
             split=down if split == self.outer.axis else split,
         )
 
-    def _count(self, extent: Extent, side: int) -> tuple[Extent, tuple[Let, ...]]:
+    def _height(self, extent: Extent) -> tuple[Atom, tuple[Let, ...]]:
+        """The rows of a strip of tiles, and what computes them.
+
+        Strips are even in number and as good as equal, for two threads or more.
+        """
+        lets: list[Let] = []
+
+        def let(op: str, a: Atom, b: Atom) -> Atom:
+            lets.append(Let(self._name("height"), op, (a, b), "int64"))
+            return lets[-1].name
+
+        def over(a: Atom, b: Atom) -> Atom:
+            """``a / b``, rounded up."""
+            return let("floordiv", let("add", let("add", a, b), less), b)
+
+        less, one, two, lanes, least, rows = (
+            Const(number, "int64")
+            for number in (-1, 1, 2, self.lanes, STRIPS, 2 * self.rows)
+        )
+        squares = over(atom(extent), lanes)
+        pairs = over(atom(extent), rows)
+        strips = let("max", let("mul", pairs, two), least)
+        each = let("max", over(squares, strips), one)
+        return let("mul", each, lanes), tuple(lets)
+
+    def _count(self, extent: Extent, side: Atom) -> tuple[Extent, tuple[Let, ...]]:
         """How many tiles there are along a loop."""
-        if isinstance(extent, int):
-            return -(-extent // side), ()
-        up, count = self._name("up"), self._name("count")
+        if isinstance(extent, int) and isinstance(side, Const):
+            return -(-extent // int(side.value)), ()
+        sum_, up, count = (self._name(k) for k in ("sum", "up", "count"))
         lets = (
-            Let(up, "add", (extent, Const(side - 1, "int64")), "int64"),
-            Let(count, "floordiv", (up, Const(side, "int64")), "int64"),
+            Let(sum_, "add", (atom(extent), side), "int64"),
+            Let(up, "add", (sum_, Const(-1, "int64")), "int64"),
+            Let(count, "floordiv", (up, side), "int64"),
         )
         return count, lets
 

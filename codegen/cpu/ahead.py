@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..ir import Affine, Extent, Kernel, Load, Loop, Store, walk
+from ..ir import Affine, Const, Extent, Kernel, Let, Load, Loop, Store, axis, walk
 
 #: Longer rows (in bytes) would push each other out of the first cache.
 MOST_ROW = 16384
@@ -22,17 +22,24 @@ MOST_ROW = 16384
 
 @dataclass(frozen=True, slots=True)
 class Ahead:
-    """An element of `buffer` in each iteration, with the next row's index for loads."""
+    """An element of `buffer` in each iteration, where it will be loaded or stored.
+
+    `row` is the extent of a whole row, if all of it is asked for.
+    """
 
     buffer: str
     index: tuple[Affine, ...]
-    extent: Extent
     itemsize: int
-    writes: bool
+    writes: bool = False
+    row: Extent | None = None
 
 
 def asked_ahead(kernel: Kernel) -> Mapping[int, tuple[Ahead, ...]]:
     """What is asked for in each vector loop, by the loop's `id`."""
+    return _next_rows(kernel) | _next_tiles(kernel)
+
+
+def _next_rows(kernel: Kernel) -> dict[int, tuple[Ahead, ...]]:
     rows = _rows(kernel)
     if rows is None:
         return {}
@@ -55,9 +62,40 @@ def asked_ahead(kernel: Kernel) -> Mapping[int, tuple[Ahead, ...]]:
         if loads:
             index = tuple(i + i.coefficient(rows.axis) for i in index)
         size = np.dtype(buffer.dtype).itemsize
-        made = Ahead(buffer.name, index, loop.extent, size, bool(stores))
+        made = Ahead(buffer.name, index, size, bool(stores), loop.extent)
         found.setdefault(id(loops[where]), []).append(made)
     return {place: tuple(each) for place, each in found.items()}
+
+
+def _next_tiles(kernel: Kernel) -> dict[int, tuple[Ahead, ...]]:
+    """The vector loops over rows of tiles."""
+    sizes = {b.name: np.dtype(b.dtype).itemsize for b in kernel.buffers}
+    found: dict[int, tuple[Ahead, ...]] = {}
+    for tiles, _ in walk(kernel.body):
+        if not isinstance(tiles, Loop) or tiles.kind != "serial":
+            continue
+        begins = {
+            s.name: int(s.args[1].value)
+            for s in tiles.body
+            if isinstance(s, Let) and s.op == "mul" and s.args[0] == tiles.axis
+            if isinstance(s.args[1], Const)
+        }
+        for rows in tiles.body:
+            if not isinstance(rows, Loop) or not isinstance(rows.body[-1], Loop):
+                continue
+            loop = rows.body[-1]
+            asked = tuple(
+                Ahead(s.buffer, (*s.index[:-1], s.index[-1] + begins[begin]), size)
+                for s in loop.body
+                if isinstance(s, Load) and s.guard is None and len(s.index) > 1
+                for begin in begins
+                if s.index[-1] == axis(begin) + axis(loop.axis)
+                if (size := sizes.get(s.buffer, 0))
+                if any(i.coefficient(rows.axis) for i in s.index[:-1])
+            )
+            if asked and loop.kind == "vector" and rows.kind == "serial":
+                found[id(loop)] = asked
+    return found
 
 
 def _rows(kernel: Kernel) -> Loop | None:

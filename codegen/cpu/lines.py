@@ -136,9 +136,15 @@ class Writer:
         self.declarations[f"declare {result} {full}({kinds})"] = None
         return f"call {result} {full}({', '.join(map(' '.join, args))})"
 
-    def ask_for(self, pointer: str, *, to_write: bool = False) -> None:
-        """Have the line at `pointer` brought near; it need not be there."""
-        how = [("i32", str(int(to_write))), ("i32", "3"), ("i32", "1")]
+    def ask_for(
+        self, pointer: str, *, to_write: bool = False, first: bool = True
+    ) -> None:
+        """Have the line at `pointer` brought near; it need not be there.
+
+        It comes into the `first` cache, or else into the second.
+        """
+        near = "3" if first else "2"
+        how = [("i32", str(int(to_write))), ("i32", near), ("i32", "1")]
         text = self.intrinsic("prefetch", ("ptr",), "void", ("ptr", pointer), *how)
         self.effect(text)
 

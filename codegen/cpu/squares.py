@@ -19,6 +19,9 @@ from ..ir import Affine, Load, Loop, Store
 from .lines import Writer, memory_type
 from .statements import Lanes, Statements, Value
 
+#: So many squares ahead is asked for what lies along the vectors that are loaded.
+FURTHER = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Turn:
@@ -82,17 +85,21 @@ class Squares(Statements):
         self.lanes = None
 
     def ask_below(self, load: Load, axis: str) -> None:
-        """Ask for what the square after the next one along `axis` will load here."""
+        """Ask for what the next square along `axis` will load here.
+
+        And for what a square a little further on will, along the loaded vectors.
+        """
         w = self.w
         step: int | str = 0
         _, strides = self.layout(load.buffer)
         for affine, stride in zip(load.index, strides, strict=True):
             step = w.plus(step, w.times(affine.coefficient(axis), stride))
-        pointer, skipped = self.address(load.buffer, load.index).pointer, 2 * self.width
-        below = str(w.times(step, skipped))
-        w.place(pointer, below)
+        pointer = self.address(load.buffer, load.index).pointer
         kind = memory_type(load.dtype)
-        w.ask_for(w.op(f"getelementptr {kind}, ptr {pointer}, i64 {below}"))
+        for skipped in (w.times(step, self.width), FURTHER * self.width):
+            w.place(pointer, str(skipped))
+            asked = w.op(f"getelementptr {kind}, ptr {pointer}, i64 {skipped}")
+            w.ask_for(asked, first=False)
 
     def in_squares(
         self,

@@ -418,25 +418,31 @@ class Statements:
             self.w.branch_around(large, [fence])
 
     def ask_ahead(self, loop: Loop) -> None:
-        """Ask for what other loops need, unless rows are too long: see `ahead`."""
+        """Ask for what will be needed, but for rows that are too long: see `ahead`."""
         w = self.w
         for asked in self.ahead.get(id(loop), ()):
-            self.zero = True
-            extent = str(self.extent(asked.extent))
-            w.place(extent)
-            short = w.op(f"icmp ule i64 {extent}, {MOST_ROW // asked.itemsize}")
-            large = self.is_large(asked.buffer)
-            if large:
-                w.place(short, large)
-                short = w.op(f"select i1 {large}, i1 false, i1 {short}")
+            wanted = None if asked.row is None else self.is_short(asked, asked.row)
             pointer = self.address(asked.buffer, asked.index).pointer
             for block in range(self.blocks()):
                 step = block * self.width * asked.itemsize
                 w.place(pointer)
                 at = w.op(f"getelementptr i8, ptr {pointer}, i64 {step}")
-                w.place(at, short)
-                at = w.op(f"select i1 {short}, ptr {at}, ptr %zero")
-                w.ask_for(at, to_write=asked.writes)
+                if wanted is not None:
+                    self.zero = True
+                    w.place(at, wanted)
+                    at = w.op(f"select i1 {wanted}, ptr {at}, ptr %zero")
+                w.ask_for(at, to_write=asked.writes, first=asked.row is not None)
+
+    def is_short(self, asked: Ahead, row: Extent) -> str:
+        """Whether a row stays in the first cache and, if written, does not go past."""
+        w, extent = self.w, str(self.extent(row))
+        w.place(extent)
+        short = w.op(f"icmp ule i64 {extent}, {MOST_ROW // asked.itemsize}")
+        large = self.is_large(asked.buffer)
+        if large is None:
+            return short
+        w.place(short, large)
+        return w.op(f"select i1 {large}, i1 false, i1 {short}")
 
     def found(self, address: Address, dtype: str, block: int, wide: bool) -> str:
         """What an accumulating store adds to."""

@@ -26,6 +26,7 @@ SIZES = {
     "add": operator.add,
     "floordiv": operator.floordiv,
     "min": min,
+    "max": max,
 }
 
 

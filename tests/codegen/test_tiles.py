@@ -8,13 +8,16 @@ from textwrap import dedent
 import numpy as np
 import pytest
 
+from symgraph.codegen import schedule
+from symgraph.codegen.cpu.ahead import asked_ahead
 from symgraph.codegen.cpu.host import detect
 from symgraph.codegen.cpu.squares import turn_of
 from symgraph.codegen.interpret import run_kernel
-from symgraph.codegen.ir import Kernel, Loop, walk
+from symgraph.codegen.ir import Const, Kernel, Loop, walk
 from symgraph.codegen.parse import parse_kernel
 from symgraph.codegen.tiles import COLUMNS, ROWS, tiled
 
+from .jit import SIZES as OPERATIONS
 from .jit import Native
 
 #: A transposed array, a plain one, a row's and a column's value, and both indices.
@@ -88,6 +91,30 @@ def cube(k: int, n: int, m: int) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return {"x": x, "y": y, "out": out}, right
 
 
+def strips(n: int) -> int:
+    """How many strips of tiles the kernel of a plane of `n` rows has."""
+    extent, lets = schedule.extent(tiled(PLANE_KERNEL))
+    known: dict[object, int] = {"n": n, "m": 1}
+    for let in lets:
+        args = (a.value if isinstance(a, Const) else known[a] for a in let.args)
+        known[let.name] = OPERATIONS[let.op](*args)
+    return known[extent]
+
+
+def test_strips_are_as_good_as_equal() -> None:
+    assert [strips(n) for n in (0, 1, 16, 17, 128, 129, 288)] == [0, 1, 1, 2, 8, 5, 6]
+    for n in range(1, 5000, 7):
+        count, rows = strips(n), -(-n // strips(n))
+        assert rows <= ROWS and (count <= 20 or rows > ROWS // 2)
+
+
+def test_the_next_tile_is_asked_for() -> None:
+    asked = [a for each in asked_ahead(tiled(PLANE_KERNEL)).values() for a in each]
+    assert [a.buffer for a in asked] == ["y"]  # x is turned round, the rest stays near
+    assert asked[0].index[-1].const == COLUMNS
+    assert not asked_ahead(PLANE_KERNEL)
+
+
 def test_what_is_turned() -> None:
     assert len(tiled(PLANE_KERNEL).scratch) == 1
     assert len(tiled(CUBE_KERNEL).scratch) == 2
@@ -122,8 +149,8 @@ def test_what_is_left_alone(change: tuple[str, str]) -> None:
 def test_a_plane(native: Native, n: int, m: int) -> None:
     arrays, right = plane(n, m)
     made = tiled(PLANE_KERNEL)
-    rows = -(-n // ROWS)
-    chunks = [(0, rows)] if n < ROWS else [(k, k + 1) for k in range(rows)]
+    count = strips(n)
+    chunks = [(0, count)] if n < ROWS else [(k, k + 1) for k in range(count)]
     assert native(made, arrays, {"n": n, "m": m}, chunks) == 0
     np.testing.assert_allclose(arrays["out"], right, rtol=1e-4, atol=1e-4)
 
