@@ -68,34 +68,39 @@ def _next_rows(kernel: Kernel) -> dict[int, tuple[Ahead, ...]]:
 
 
 def _next_tiles(kernel: Kernel) -> dict[int, tuple[Ahead, ...]]:
-    """The vector loops over rows of tiles."""
+    """The vector loops over rows of tiles, where these lie side by side."""
     sizes = {b.name: np.dtype(b.dtype).itemsize for b in kernel.buffers}
     found: dict[int, tuple[Ahead, ...]] = {}
     for tiles, _ in walk(kernel.body):
         if not isinstance(tiles, Loop) or tiles.kind != "serial":
             continue
-        begins = {
-            s.name: int(s.args[1].value)
-            for s in tiles.body
-            if isinstance(s, Let) and s.op == "mul" and s.args[0] == tiles.axis
-            if isinstance(s.args[1], Const)
-        }
-        for rows in tiles.body:
-            if not isinstance(rows, Loop) or not isinstance(rows.body[-1], Loop):
+        begins = _begins(tiles)
+        rows = [s for s in tiles.body if isinstance(s, Loop) and s.kind == "serial"]
+        pairs = [(r.axis, r.body[-1]) for r in rows if r.body] if begins else []
+        for row, loop in pairs:
+            if not isinstance(loop, Loop) or loop.kind != "vector":
                 continue
-            loop = rows.body[-1]
             asked = tuple(
-                Ahead(s.buffer, (*s.index[:-1], s.index[-1] + begins[begin]), size)
+                Ahead(s.buffer, (*s.index[:-1], s.index[-1] + width), sizes[s.buffer])
                 for s in loop.body
-                if isinstance(s, Load) and s.guard is None and len(s.index) > 1
-                for begin in begins
-                if s.index[-1] == axis(begin) + axis(loop.axis)
-                if (size := sizes.get(s.buffer, 0))
-                if any(i.coefficient(rows.axis) for i in s.index[:-1])
+                if isinstance(s, Load) and s.guard is None and s.buffer in sizes
+                for begin, width in begins.items()
+                if s.index and s.index[-1] == axis(begin) + axis(loop.axis)
+                if any(i.coefficient(row) for i in s.index[:-1])
             )
-            if asked and loop.kind == "vector" and rows.kind == "serial":
+            if asked:
                 found[id(loop)] = asked
     return found
+
+
+def _begins(tiles: Loop) -> dict[str, int]:
+    """What says where each tile begins, and how far from one another that is."""
+    return {
+        s.name: int(s.args[1].value)
+        for s in tiles.body
+        if isinstance(s, Let) and s.op == "mul" and s.args[0] == tiles.axis
+        if isinstance(s.args[1], Const)
+    }
 
 
 def _rows(kernel: Kernel) -> Loop | None:
