@@ -276,8 +276,9 @@ class Compilation:
         )
 
     def _build(self) -> Compiled:
-        from .codegen.cpu.build import modules, object_code
+        from .codegen.cpu.build import begin, modules, object_code
 
+        begin(host())
         rewriting, lowering = self.prepared()
         start = time.perf_counter()
         lowered = self.lowered

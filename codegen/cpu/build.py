@@ -6,6 +6,7 @@ entry, and the small functions that these share.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from ..ir import Kernel
 from ..program import Gemm, Launch, Program
 from . import gemm, product
 from .canonical import canonical
-from .compile import Module, compile_assembly, compile_modules
+from .compile import Module, compile_assembly, compile_modules, kept
 from .emit import Emitted, emit_kernel, partial_bytes
 from .entry import entry
 from .host import Host
@@ -43,12 +44,14 @@ LEAST_TEXT, MODULES = 16_000, 8
 class Text:
     """A program as LLVM IR, before LLVM's own passes.
 
-    The last module is the *shell*: the Python entry, the driver and what they call.
-    Hardly any time is spent there: it is translated without being made better, which
-    takes a third of the time.  The others hold the *kernels*, if there are any.
+    The last module is the *shell*: the Python entry and the driver.  What they call is
+    the *support*, which is the same for all programs.  Hardly any time is spent in
+    either: they are translated without being made better, which takes a third of the
+    time.  The other modules hold the *kernels*, if there are any.
     """
 
     modules: tuple[Module, ...]
+    support: str
 
     @property
     def shell(self) -> str:
@@ -61,7 +64,11 @@ class Text:
         return "\n".join(module.text for module in self.modules[:-1])
 
     def __str__(self) -> str:
-        parts = ("; The shell", self.shell), ("; The kernels", self.kernels)
+        parts = (
+            ("; The shell", self.shell),
+            ("; The support", self.support),
+            ("; The kernels", self.kernels),
+        )
         return "\n".join(f"{title}\n\n{text}" for title, text in parts if text)
 
 
@@ -76,7 +83,15 @@ def build(program: Program, host: Host) -> bytes:
 def object_code(modules: Iterable[Module], host: Host) -> bytes:
     """The modules of a program as object files; LLVM has as many threads as calls."""
     with LLVM_LOCK:
-        return pack(compile_modules(modules, host, pool().wanted))
+        objects = compile_modules(modules, host, pool().wanted)
+        return pack([*objects, kept(support(host), host).code()])
+
+
+def begin(host: Host) -> None:
+    """Have the support compiled while a program is still being made, if threads may."""
+    if pool().wanted > 1:
+        with LLVM_LOCK:
+            kept(support(host), host).begin()
 
 
 def executed(program: Program) -> Program:
@@ -86,7 +101,7 @@ def executed(program: Program) -> Program:
 
 def llvm_text(program: Program, host: Host) -> Text:
     """The whole of a program as LLVM IR."""
-    return Text(tuple(modules(program, host)))
+    return Text(tuple(modules(program, host)), support(host).text)
 
 
 def modules(program: Program, host: Host, timed: bool = False) -> Iterator[Module]:
@@ -106,13 +121,9 @@ def modules(program: Program, host: Host, timed: bool = False) -> Iterator[Modul
         heads += [head for e in group for head in _declared(e.text)]
         needed = {line for e in group for line in e.declarations}
         yield Module(_module(host, needed, texts))
-    shell = [
-        entry(program, timed),
-        driver(program, prepared, timed),
-        unoptimized(
-            pause(host.triple) + TEAM + REUSE + SUPPORT + (TIMING if timed else "")
-        ),
-    ]
+    heads += _declared(_support(host))
+    main = driver(program, prepared, timed).replace("define internal", "define")
+    shell = [entry(program, timed), main, unoptimized(TIMING if timed else "")]
     if products:
         shell.append(unoptimized(product.PANELS_TEXT))
     for dtype in products:
@@ -120,6 +131,18 @@ def modules(program: Program, host: Host, timed: bool = False) -> Iterator[Modul
         heads += lines
         shell += [unoptimized(product.product(dtype)), unoptimized(loops)]
     yield Module(_module(host, heads, shell), fast=True)
+
+
+@functools.cache
+def support(host: Host) -> Module:
+    """What every program calls, which itself calls the steps of the program."""
+    heads = "declare i1 @shared(ptr)", f"declare i32 @steps({', '.join(['ptr'] * 5)})"
+    text = _support(host).replace("define internal", "define")
+    return Module(_module(host, heads, [unoptimized(text)]), fast=True)
+
+
+def _support(host: Host) -> str:
+    return pause(host.triple) + TEAM + REUSE + SUPPORT
 
 
 def _functions(
@@ -158,15 +181,16 @@ def _module(host: Host, declarations: Iterable[str], parts: Sequence[str]) -> st
 def _declared(text: str) -> Iterator[str]:
     """What another module says of the functions in `text`."""
     for kind, name, arguments in _DEFINED.findall(text):
-        types = ", ".join(each.split()[0] for each in arguments.split(","))
+        types = ", ".join(each.split()[0] for each in arguments.split(",") if each)
         yield f"declare {kind} @{name}({types})"
 
 
 def assembly(program: Program, host: Host) -> str:
     """The machine code of `build` as assembly text, for reading."""
     with LLVM_LOCK:
-        texts = [compile_assembly(m, host) for m in modules(program, host)]
-    return "\n".join((texts[-1], *texts[:-1]))
+        parts = *modules(program, host), support(host)
+        texts = [compile_assembly(m, host) for m in parts]
+    return "\n".join((*texts[-2:], *texts[:-2]))
 
 
 def emitted_kernels(

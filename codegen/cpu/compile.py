@@ -66,6 +66,45 @@ def compile_module(text: str, host: Host) -> bytes:
     return compile_modules([Module(text)], host)[0]
 
 
+class Kept:
+    """A module that many programs share, compiled once: see `kept`."""
+
+    __slots__ = ("_host", "_job", "_module", "_thread")
+
+    def __init__(self, module: Module, host: Host) -> None:
+        self._module, self._host = module, host
+        self._job: _Job | None = None
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Have it compiled by a thread of its own, beside what the caller does."""
+        if self._job is None:
+            self._job = _optimized(self._module, self._host)
+            self._thread = threading.Thread(
+                target=_emit, args=(self._job,), daemon=True
+            )
+            self._thread.start()
+
+    def code(self) -> bytes:
+        """The object file; raises `CompileError`."""
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+        # In a forked child the thread may never have come to an end.
+        if self._job is None or not self._job.code:
+            self._job = _optimized(self._module, self._host)
+            _emit(self._job)
+        if self._job.fault:
+            raise CompileError(f"LLVM cannot compile a module: {self._job.fault}")
+        return self._job.code
+
+
+@functools.cache
+def kept(module: Module, host: Host) -> Kept:
+    """A module whose object file is kept as long as the process lives."""
+    return Kept(module, host)
+
+
 def compile_assembly(module: Module, host: Host) -> str:
     """The machine code of a module as assembly text, for reading."""
     job = _optimized(module, host)

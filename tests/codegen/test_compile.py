@@ -10,11 +10,13 @@ import pytest
 
 from symgraph.codegen.cpu import build
 from symgraph.codegen.cpu.compile import (
+    Kept,
     Module,
     _optimized,
     compile_assembly,
     compile_module,
     compile_modules,
+    kept,
 )
 from symgraph.codegen.cpu.host import detect
 from symgraph.codegen.errors import CompileError
@@ -137,6 +139,34 @@ def program(count: int) -> Program:
     lines += [f"  launch k{k}(x, y{k}; n)" for k in range(count)]
     names = ", ".join(f"y{k}" for k in range(count))
     return parse_program("\n".join([*lines, f"  return {names}", ""]))
+
+
+def test_what_programs_share_is_compiled_once() -> None:
+    host = detect()
+    assert kept(module(1), host) is kept(module(1), host)
+    begun, later = Kept(module(1), host), Kept(module(1), host)
+    begun.begin()
+    begun.begin()
+    assert begun.code() is begun.code()
+    assert begun.code() == later.code() == compile_modules([module(1)], host)[0]
+    with pytest.raises(CompileError, match="LLVM rejects a module"):
+        Kept(Module(MALFORMED["no LLVM"]), host).code()
+
+
+def test_a_thread_that_did_not_come_to_an_end_is_done_without() -> None:
+    """As in a child that is forked while the support is compiled."""
+    begun = Kept(module(1), detect())
+    begun.begin()
+    right = begun.code()
+    assert begun._job is not None
+    begun._job.code = b""
+    assert begun.code() == right
+
+
+def test_every_program_has_the_same_support() -> None:
+    texts = [build.llvm_text(program(k), detect()) for k in (1, 2)]
+    assert texts[0].support == texts[1].support == build.support(detect()).text
+    assert "@worker" in texts[0].support and "@worker" not in texts[0].shell
 
 
 def test_large_programs_have_several_modules() -> None:
