@@ -13,6 +13,9 @@ from rich.table import Table
 HERE = Path(__file__).resolve().parent
 DATA, PAGE, PLOT = (HERE / n for n in ("results.json", "RESULTS.md", "results.svg"))
 
+#: Characters in a line of a table that goes to a file.
+WIDE = 240
+
 #: A workload's entry: "title", "goal", "machine", and by library its figures' spreads
 #: under "cold" and "warm".
 Entry = dict[str, Any]
@@ -55,7 +58,10 @@ class Sheet:
         table = Table(*self.columns, title=self.title, title_justify="left")
         for cells in self.rows:
             table.add_row(*cells)
-        Console().print(table)
+        console = Console()
+        if not console.is_terminal:  # a file is as wide as it need be
+            console = Console(width=WIDE)
+        console.print(table)
 
     def markdown(self) -> list[str]:
         rule = "|".join("---" if k == 0 else "---:" for k in range(len(self.columns)))

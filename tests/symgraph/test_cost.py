@@ -7,7 +7,7 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 
 import symgraph as sg
-from symgraph.codegen.cpu import build, support
+from symgraph.codegen.cpu import build
+from symgraph.compiler import host
 from symgraph.errors import (
     ArgumentError,
     DTypeError,
@@ -291,7 +292,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[int]]]
     """Functions made in here write down into how many chunks each launch is cut."""
     log = (ctypes.c_int64 * 1000)()
     at = f"inttoptr (i64 {ctypes.addressof(log)} to ptr)"
-    head = "i64 %chunks, ptr %team) {\nentry:\n"
+    head = "i64 %chunks, ptr %team) noinline optnone {\nentry:\n"
     note = f"""
   %log.last = load i64, ptr {at}
   %log.next = add i64 %log.last, 1
@@ -299,8 +300,9 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[int]]]
   %log.at = getelementptr i64, ptr {at}, i64 %log.next
   store i64 %chunks, ptr %log.at
 """
-    assert support.SUPPORT.count(head) == 1
-    text = support.SUPPORT.replace(head, head + note)
+    plain = build.support(host())
+    assert plain.text.count(head) == 1
+    noted = replace(plain, text=plain.text.replace(head, head + note))
 
     def take() -> list[int]:
         found = list(log[1 : log[0] + 1])
@@ -308,7 +310,7 @@ def logged(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[int]]]
         return found
 
     with monkeypatch.context() as patch, sg.config.flags(cache=False):
-        patch.setattr(build, "SUPPORT", text)
+        patch.setattr(build, "support", lambda _: noted)
         yield take
 
 
