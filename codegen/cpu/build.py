@@ -20,7 +20,7 @@ from .compile import Module, compile_assembly, compile_modules, kept
 from .emit import Emitted, emit_kernel, partial_bytes
 from .entry import entry
 from .host import Host
-from .link import LLVM_LOCK
+from .link import llvm_lock
 from .main import Prepared, driver
 from .objects import pack
 from .reuse import REUSE
@@ -82,7 +82,7 @@ def build(program: Program, host: Host) -> bytes:
 
 def object_code(modules: Iterable[Module], host: Host) -> bytes:
     """The modules of a program as object files; LLVM has as many threads as calls."""
-    with LLVM_LOCK:
+    with llvm_lock():
         objects = compile_modules(modules, host, pool().wanted)
         return pack([*objects, kept(support(host), host).code()])
 
@@ -90,7 +90,7 @@ def object_code(modules: Iterable[Module], host: Host) -> bytes:
 def begin(host: Host) -> None:
     """Have the support compiled while a program is still being made, if threads may."""
     if pool().wanted > 1:
-        with LLVM_LOCK:
+        with llvm_lock():
             kept(support(host), host).begin()
 
 
@@ -187,7 +187,7 @@ def _declared(text: str) -> Iterator[str]:
 
 def assembly(program: Program, host: Host) -> str:
     """The machine code of `build` as assembly text, for reading."""
-    with LLVM_LOCK:
+    with llvm_lock():
         parts = *modules(program, host), support(host)
         texts = [compile_assembly(m, host) for m in parts]
     return "\n".join((*texts[-2:], *texts[:-2]))

@@ -9,9 +9,12 @@ array of cells over the same code.
 from __future__ import annotations
 
 import ctypes
+import functools
+import os
 import threading
 import weakref
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +28,8 @@ from .runtime import LAYOUT, USES_THREADS, Cell, runtime
 from .timing import LAP
 
 _FASTCALL_WITH_KEYWORDS = 0x80 | 0x02
-#: LLVM and its engines are shared by the whole process.
-LLVM_LOCK = threading.RLock()
+#: See `llvm_lock`.
+_LLVM = threading.RLock()
 
 
 class _MethodDef(ctypes.Structure):
@@ -38,6 +41,21 @@ class _MethodDef(ctypes.Structure):
         ("flags", ctypes.c_int),
         ("doc", ctypes.c_char_p),
     )
+
+
+@functools.cache
+def llvm_lock() -> AbstractContextManager[bool]:
+    """Held by whoever uses LLVM, which with its engines the whole process shares.
+
+    A fork waits until nobody does: in the child, nobody would ever release it.
+    """
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(
+            before=_LLVM.acquire,
+            after_in_parent=_LLVM.release,
+            after_in_child=_LLVM.release,
+        )
+    return _LLVM
 
 
 def failure(number: int) -> tuple[int, int | None]:
@@ -166,7 +184,7 @@ def load(obj: bytes) -> Code:
     import llvmlite.binding as llvm
 
     objects = unpack(obj)
-    with LLVM_LOCK:
+    with llvm_lock():
         llvm.initialize_native_target()
         llvm.initialize_native_asmprinter()
         target = llvm.Target.from_default_triple()

@@ -10,7 +10,7 @@ from ..program import Launch, Program
 from .build import emitted_kernels, executed
 from .compile import Module, compile_assembly
 from .host import Host
-from .link import LLVM_LOCK
+from .link import llvm_lock
 from .main import Prepared
 from .straight import INTRINSICS
 
@@ -36,7 +36,7 @@ def kernel_code(program: Program, host: Host, most: int) -> dict[str, tuple[str,
     known = {*INTRINSICS, *(line for e in emitted for line in e.declarations)}
     triple = f'target triple = "{host.triple}"'
     module = Module("\n".join([triple, *sorted(known), functions]))
-    with LLVM_LOCK:
+    with llvm_lock():
         assembly = compile_assembly(module, host)
     llvm, machine = _functions(functions), _routines(assembly)
     found: dict[str, tuple[str, str]] = {}

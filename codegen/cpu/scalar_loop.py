@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import CodegenError
 from .callback import DONE, over_arrays
-from .link import LLVM_LOCK
+from .link import llvm_lock
 
 Array: TypeAlias = np.ndarray[Any, Any]
 
@@ -55,7 +55,7 @@ def result_dtype(fn: Callable[..., Any], dtypes: tuple[str, ...]) -> str:
 
     scalar = compiled_scalar(fn)
     given = tuple(numba.from_dtype(np.dtype(d)) for d in dtypes)
-    with LLVM_LOCK:
+    with llvm_lock():
         scalar.compile(given)
     found = scalar.overloads[given].signature.return_type
     return str(numpy_support.as_dtype(found).name)
@@ -96,6 +96,6 @@ def scalar_loop(
     scope = {"carray": numba.carray, "fn": compiled_scalar(fn), **kinds}
     exec("\n".join(lines), scope)
     signature = types.int32(types.CPointer(types.voidptr), types.CPointer(types.int64))
-    with LLVM_LOCK:
+    with llvm_lock():
         made = numba.cfunc(signature, error_model="numpy")(scope["loop"])
     return ScalarLoop(made, dtype, ndim)

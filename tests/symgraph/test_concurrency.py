@@ -270,6 +270,40 @@ def test_a_forked_child_goes_on_serially(count):
     assert finish(python(FORK, OMP_NUM_THREADS=count)) == "fine\n"
 
 
+FORK_MEANWHILE = """
+    from symgraph.codegen.cpu.link import llvm_lock
+
+    x = sg.dvector("x")
+    sg.function([x], x + 1)
+    begun = threading.Event()
+
+    def compile_for_long():
+        with llvm_lock():
+            begun.set()
+            time.sleep(0.3)
+
+    thread = threading.Thread(target=compile_for_long)
+    thread.start()
+    begun.wait()
+    child = os.fork()
+    if child == 0:
+        signal.alarm(30)
+        with sg.config.flags(cache=False):
+            g = sg.function([x], x.sum() * 2)
+        os._exit(0 if g(np.ones(2)) == 4.0 else 1)
+    thread.join()
+    _, status = os.waitpid(child, 0)
+    assert status == 0, status
+    assert sg.function([x], x * 7)(np.ones(1)) == 7.0
+    print("fine")
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_a_child_compiles_though_a_thread_did_when_it_was_forked():
+    assert finish(python(FORK_MEANWHILE)) == "fine\n"
+
+
 SPAWN = """
 import multiprocessing
 import numpy as np
