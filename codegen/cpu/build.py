@@ -123,7 +123,9 @@ def modules(program: Program, host: Host, timed: bool = False) -> Iterator[Modul
         yield Module(_module(host, needed, texts))
     heads += _declared(_support(host))
     main = driver(program, prepared, timed).replace("define internal", "define")
-    shell = [entry(program, timed), main, unoptimized(TIMING if timed else "")]
+    shell = [entry(program, timed), main]
+    if timed:
+        shell.append(unoptimized(TIMING))
     if products:
         shell.append(unoptimized(product.PANELS_TEXT))
     for dtype in products:
